@@ -1,0 +1,63 @@
+# The verbs. Each is one line of something you could type; `make` alone lists them.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help deps build run test proof sim fuzz bench mutants tidy format conformance clean
+
+DATA ?= ./data
+SCENARIO ?= all
+SEEDS ?= 200
+TARGET ?= record_batch
+TIME ?= 60
+ARGS ?=
+
+# Says nothing unless it fails.
+configure = mkdir -p build && { cmake --preset $(1) >build/configure.log 2>&1 || { cat build/configure.log; exit 1; }; }
+
+help:  ## This list
+	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+deps:  ## Install the packages that are missing (Debian 12, Ubuntu 24.04)
+	@.ci/deps
+
+build: deps  ## Build build/release/chronik-server, chronik-sim and chronik-bench
+	@$(call configure,release)
+	@cmake --build build/release --target programs
+
+run:  ## Build the server and start it on 127.0.0.1:9092 with its data in ./data  (DATA=./data ARGS=)
+	@.ci/deps build
+	@$(call configure,release)
+	@cmake --build build/release --target chronik-server
+	@exec build/release/chronik-server start --data-dir $(DATA) $(ARGS)
+
+test: deps  ## Build and run every test; the last line is: N passed, N failed, N skipped
+	@.ci/test
+
+proof: build  ## The main job on real input: 1 GB of real records, clients, kills, every byte compared
+	@tests/proof/run
+
+sim: build  ## Run simulated clusters  (SCENARIO=all SEEDS=200)
+	@build/release/chronik-sim run --scenario $(SCENARIO) --seeds $(SEEDS) $(ARGS)
+
+fuzz: deps  ## Fuzz one target  (TARGET=record_batch TIME=60)
+	@$(call configure,fuzz)
+	@cmake --build build/fuzz --target $(TARGET)_fuzz
+	@mkdir -p build/fuzz/corpus/$(TARGET) && \
+	  build/fuzz/$(TARGET)_fuzz -max_total_time=$(TIME) build/fuzz/corpus/$(TARGET) fuzz/corpus/$(TARGET)
+
+bench: build  ## Measure a running server  (ARGS="-c 128 -s 256 --acks 1 -d 30s")
+	@build/release/chronik-bench $(ARGS)
+
+mutants: deps  ## Plant every bug of tests/mutants/ in turn; each must be caught by its checker
+	@tests/mutants/run
+
+tidy: deps  ## clang-tidy on the files that changed  (ARGS=--all for every file)
+	@.ci/tidy $(ARGS)
+
+format: deps  ## Format every source file
+	@git ls-files -co --exclude-standard '*.h' '*.cc' | xargs clang-format-14 -i
+
+conformance: deps  ## Compare our messages with Kafka's own description of them
+	@tests/conformance/run
+
+clean:  ## Remove what was built
+	@rm -rf build
