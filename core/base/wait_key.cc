@@ -1,0 +1,30 @@
+#include "core/base/wait_key.h"
+
+namespace chronik {
+
+const char* wait_kind_name(WaitKind kind) {
+  switch (kind) {
+    case WaitKind::kNone: return "nothing";
+    case WaitKind::kSleep: return "sleep";
+    case WaitKind::kTurnstile: return "turnstile";
+    case WaitKind::kEvent: return "event";
+    case WaitKind::kChannel: return "channel";
+    case WaitKind::kScope: return "scope";
+    case WaitKind::kDisk: return "disk operation";
+    case WaitKind::kNetworkRead: return "network read";
+    case WaitKind::kNetworkWrite: return "network write";
+    case WaitKind::kConnect: return "connect";
+    case WaitKind::kAccept: return "accept";
+    case WaitKind::kStore: return "store operation";
+    case WaitKind::kMailbox: return "mailbox";
+    case WaitKind::kRequest: return "request";
+    case WaitKind::kWalFlush: return "wal flush";
+    case WaitKind::kHighWatermark: return "high watermark";
+    case WaitKind::kLogAppend: return "log append";
+    case WaitKind::kMetadataIndex: return "metadata index";
+    case WaitKind::kBudget: return "budget";
+  }
+  return "unknown";
+}
+
+}  // namespace chronik
