@@ -1,0 +1,28 @@
+// The numbers of Kafka's APIs. A number that is not here is an API that this broker does not know.
+#pragma once
+
+#include <cstdint>
+
+namespace chronik::protocol {
+
+enum class ApiKey : std::int16_t {
+  kProduce = 0,
+  kFetch = 1,
+  kListOffsets = 2,
+  kMetadata = 3,
+  kApiVersions = 18,
+  kCreateTopics = 19,
+  kDeleteTopics = 20,
+  kDeleteRecords = 21,
+  kInitProducerId = 22,
+  kOffsetForLeaderEpoch = 23,
+  kDescribeConfigs = 32,
+  kAlterConfigs = 33,
+  kDescribeLogDirs = 35,
+  kCreatePartitions = 37,
+  kIncrementalAlterConfigs = 44,
+  kDescribeCluster = 60,
+  kDescribeTopicPartitions = 75,
+};
+
+}  // namespace chronik::protocol

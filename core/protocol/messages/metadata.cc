@@ -1,0 +1,9 @@
+#include "core/protocol/messages/metadata.h"
+
+#include "core/protocol/codec.h"
+
+namespace chronik::protocol {
+
+CHRONIK_MESSAGE(MetadataRequest, MetadataResponse);
+
+}  // namespace chronik::protocol
