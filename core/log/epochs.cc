@@ -1,0 +1,50 @@
+#include "core/log/epochs.h"
+
+#include <algorithm>
+
+#include "core/base/check.h"
+
+namespace chronik::log {
+
+void Epochs::note(LeaderEpoch epoch, Offset offset) {
+  if (starts_.empty() || epoch > starts_.back().epoch) {
+    CHECK(starts_.empty() || offset >= starts_.back().offset);
+    starts_.push_back({epoch, offset});
+    return;
+  }
+  CHECK_EQ(epoch, starts_.back().epoch);
+}
+
+Epochs::Start Epochs::end_of(LeaderEpoch epoch, Offset log_end) const {
+  const auto behind = std::upper_bound(starts_.begin(), starts_.end(), epoch,
+                                       [](LeaderEpoch asked, const Start& start) { return asked < start.epoch; });
+  if (behind == starts_.begin()) {
+    return {LeaderEpoch::none(), Offset::none()};
+  }
+  return {(behind - 1)->epoch, behind == starts_.end() ? log_end : behind->offset};
+}
+
+LeaderEpoch Epochs::epoch_at(Offset offset) const {
+  const auto behind = std::upper_bound(starts_.begin(), starts_.end(), offset,
+                                       [](Offset asked, const Start& start) { return asked < start.offset; });
+  return behind == starts_.begin() ? LeaderEpoch::none() : (behind - 1)->epoch;
+}
+
+void Epochs::truncate(Offset to) {
+  while (!starts_.empty() && starts_.back().offset >= to) {
+    starts_.pop_back();
+  }
+}
+
+void Epochs::advance_start(Offset to) {
+  std::size_t before = 0;
+  while (before + 1 < starts_.size() && starts_[before + 1].offset <= to) {
+    ++before;
+  }
+  starts_.erase(starts_.begin(), starts_.begin() + static_cast<std::ptrdiff_t>(before));
+  if (!starts_.empty()) {
+    starts_.front().offset = std::max(starts_.front().offset, to);
+  }
+}
+
+}  // namespace chronik::log

@@ -1,0 +1,33 @@
+// Which leader epoch began at which offset of a log (KIP-101). Derived from the log's batches, cut with it.
+#pragma once
+
+#include <vector>
+
+#include "core/base/ids.h"
+
+namespace chronik::log {
+
+class Epochs {
+ public:
+  struct Start {
+    LeaderEpoch epoch;
+    Offset offset;
+    friend bool operator==(const Start&, const Start&) = default;
+  };
+
+  // A batch of `epoch` begins at `offset`; epochs and offsets never decrease.
+  void note(LeaderEpoch epoch, Offset offset);
+  // The largest epoch <= the asked one (none: there is none) and where it ends, `log_end` for the last.
+  Start end_of(LeaderEpoch epoch, Offset log_end) const;
+  LeaderEpoch epoch_at(Offset offset) const;  // none: before the first
+  LeaderEpoch last() const { return starts_.empty() ? LeaderEpoch::none() : starts_.back().epoch; }
+  void truncate(Offset to);       // forgets epochs that begin at or above
+  void advance_start(Offset to);  // what began below begins at `to`
+  const std::vector<Start>& starts() const { return starts_; }
+  void restore(std::vector<Start> starts) { starts_ = std::move(starts); }
+
+ private:
+  std::vector<Start> starts_;
+};
+
+}  // namespace chronik::log

@@ -1,0 +1,71 @@
+// All logs of one shard: their WAL, recovery, draining to segments, retention, deletion.
+//
+// Life: open() recovers and writes anew what was in doubt (R2); start() spawns the shard's background fibers
+// (committer, drainer, retention) in the manager's own scope; stop() ends them after a last drain and checkpoint. A
+// crash at any moment needs none of that.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "core/base/deadline.h"
+#include "core/base/status.h"
+#include "core/base/time.h"
+#include "core/log/log_key.h"
+#include "core/log/partition_log.h"
+
+namespace chronik::log {
+
+// What a log honours of its topic's configuration; changed when the image changes.
+struct LogConfig {
+  std::uint64_t segment_bytes = 1ULL << 30;
+  Duration segment_age = Duration::seconds(7 * 24 * 3600);
+  std::int64_t retention_bytes = -1;                          // -1: no limit
+  Duration retention_age = Duration::seconds(7 * 24 * 3600);  // infinite(): no limit
+  std::uint32_t index_interval_bytes = 4096;
+  std::uint32_t segment_index_bytes = 10 * 1024 * 1024;
+};
+
+struct RecoverySummary {
+  std::uint64_t logs = 0;
+  std::uint64_t bytes_replayed = 0;
+  std::uint64_t records_replayed = 0;
+  std::uint64_t bytes_rewritten = 0;  // that were in doubt
+  std::uint64_t torn_bytes = 0;
+  std::uint64_t damaged_ranges = 0;
+  Duration took;
+};
+
+class LogManager {
+ public:
+  virtual ~LogManager() = default;
+
+  virtual StatusOr<RecoverySummary> open(const Deadline& deadline) = 0;
+  virtual void start() = 0;
+  virtual Status stop(const Deadline& deadline) = 0;
+
+  // Makes sure, before an offset is given, that a batch of so many bytes can be kept (R14). Good for one append, until
+  // the caller suspends. Waits only where the disk is behind; kResourceExhausted where there is no room at all (answer
+  // KAFKA_STORAGE_ERROR); kDeadlineExceeded, kCancelled, kAborted.
+  virtual Status make_room(std::uint64_t batch_bytes, const Deadline& deadline) = 0;
+
+  // Creates the log; kAlreadyExists, kResourceExhausted. Does not suspend: what is appended to it stands behind its
+  // creation in the WAL. Whoever wants the creation itself durable calls wait_durable(), once for many.
+  virtual StatusOr<Ref<PartitionLog>> create(const LogKey& key, std::string_view topic_name,
+                                             const LogConfig& config) = 0;
+  // Null: no such log.
+  virtual Ref<PartitionLog> find(const LogKey& key) = 0;
+  virtual void configure(const LogKey& key, const LogConfig& config) = 0;
+  // Says durably that the log is gone; its files go afterwards, in the background (R12). Reads and waits on it fail.
+  virtual Status remove(const LogKey& key, const Deadline& deadline) = 0;
+  // Keys of all logs, in order.
+  virtual std::vector<LogKey> keys() const = 0;
+
+  // Waits until everything queued to the WAL so far is durable.
+  virtual Status wait_durable(const Deadline& deadline) = 0;
+  virtual std::uint64_t bytes_on_disk() const = 0;
+};
+
+}  // namespace chronik::log

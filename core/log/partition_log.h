@@ -1,0 +1,134 @@
+// One replica's log of one partition: offsets, epochs, bytes. It knows nothing of leaders, watermarks or clients.
+//
+// The way of a batch: append() gives it offsets, keeps it in the tail (memory) and queues it to the WAL; the WAL's sync
+// moves durable_end(); later the drainer writes it to the segment files, and the tail may forget it. Readers see tail
+// and segments as one log.
+//
+// Invariants, checked by LogInvariants after every change in tests and simulation:
+//   1. log_start <= durable_end <= log_end;  flushed_end (in segments) <= durable_end.
+//   2. Batches lie end to end: the base offset of each is the last offset of the one before, plus one.
+//   3. Leader epochs never decrease along the log; epoch starts lie in [log_start, log_end).
+//   4. Only data that is durable in the WAL is ever written to a segment (R4).
+//   5. A read that suspended checks truncations() before it answers (R11).
+// Life: counted, so that a request that is reading a log that is being removed ends with kAborted, not with a dangling
+// pointer. All calls belong to the log's shard.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/counted.h"
+#include "core/base/ids.h"
+#include "core/base/slice.h"
+#include "core/base/status.h"
+#include "core/base/time.h"
+#include "core/fiber/wait.h"
+#include "core/log/log_key.h"
+#include "core/log/producer_window.h"
+
+namespace chronik::log {
+
+// What the log must know of a batch that was validated (core/protocol/record_batch.h says how).
+struct BatchSummary {
+  std::int32_t record_count = 0;
+  WallTime max_timestamp;          // of its records, after a LogAppendTime was stamped
+  Offset offset_of_max_timestamp;  // relative to the batch: 0 … record_count-1
+  ProducerBatch producer;          // none for a batch without a producer id
+};
+
+struct Appended {
+  Offset base_offset;
+  Offset last_offset;
+  Lsn lsn;  // durable once the WAL's durable LSN reaches it
+};
+
+struct ReadLimits {
+  std::size_t max_bytes = 0;  // the first batch is given whole even where it is larger (KIP-74), if min_one_batch
+  Offset below;               // only batches that end below it: the high watermark, or the log end for a follower
+  bool min_one_batch = true;
+};
+
+struct ReadResult {
+  std::vector<Slice> parts;  // whole batches, end to end; the first may begin before the asked offset
+  std::size_t bytes = 0;
+  Offset end;  // one past the last offset given; the asked offset where nothing was
+};
+
+struct TimestampOffset {
+  WallTime timestamp;
+  Offset offset;
+  LeaderEpoch epoch;
+};
+
+struct EpochEnd {
+  LeaderEpoch epoch;  // the largest epoch of the log that is <= the asked one; none: there is none
+  Offset end;         // where that epoch ends: the start of the next one, or the log end
+};
+
+// Offsets whose bytes are known to be lost or wrong on this replica (R3, R18): they answer an error for ever.
+struct DamagedRange {
+  Offset from;
+  Offset to;
+};
+
+class PartitionLog : public Counted {
+ public:
+  virtual ~PartitionLog() = default;
+
+  virtual const LogKey& key() const = 0;
+  virtual std::string_view topic_name() const = 0;
+
+  virtual Offset log_start() const = 0;
+  virtual Offset log_end() const = 0;             // the next offset to be given
+  virtual Offset durable_end() const = 0;         // below it this incarnation has everything on stable storage
+  virtual LeaderEpoch last_epoch() const = 0;     // of the last batch, or of the last begin_epoch(); none: empty
+  virtual std::uint64_t truncations() const = 0;  // how often the end went back
+  virtual std::uint64_t size_bytes() const = 0;   // of tail and segments
+  virtual const std::vector<DamagedRange>& damaged() const = 0;
+
+  // What the producer window says to a batch: see producer_window.h. Nothing may suspend between this and append()
+  // (R11).
+  virtual ProducerVerdict check_producer(const ProducerBatch& batch) const = 0;
+
+  // Leader: gives the batch the next offsets, stamps base offset and leader epoch into its bytes (the caller answers
+  // for nobody else looking at them), keeps it and queues it to the WAL. Cannot fail and does not suspend: room was
+  // made (LogManager::make_room, R14) and nothing has suspended since. epoch >= last_epoch().
+  virtual Appended append(Slice batch, const BatchSummary& summary, LeaderEpoch epoch) = 0;
+
+  // Follower: a batch with offset and epoch as the leader gave them; it must begin at log_end().
+  virtual Appended append_replicated(Slice batch, const BatchSummary& summary) = 0;
+
+  // Batches from the one that holds `from`. kOutOfRange: from < log_start() or from > log_end(). kDataLoss: a damaged
+  // range or a checksum that is wrong; never wrong bytes. kAborted: the log was truncated or closed meanwhile, ask
+  // again. Served from memory without suspending where the tail has it.
+  virtual StatusOr<ReadResult> read(Offset from, const ReadLimits& limits, const Deadline& deadline) = 0;
+
+  // The first record with a timestamp >= `at` below `below`, by index and batch headers; nullopt: none.
+  virtual StatusOr<std::optional<TimestampOffset>> find_timestamp(WallTime at, Offset below,
+                                                                  const Deadline& deadline) = 0;
+  // The record with the largest timestamp (ListOffsets -3); nullopt: empty.
+  virtual StatusOr<std::optional<TimestampOffset>> max_timestamp(const Deadline& deadline) = 0;
+
+  virtual EpochEnd end_of_epoch(LeaderEpoch epoch) const = 0;  // KIP-101
+
+  // Cuts the log at `to` and waits until that is durable (R4). Everything at and above `to` is gone from then on.
+  virtual Status truncate(Offset to, const Deadline& deadline) = 0;
+  // Raises the log start, durably; never lowers it. Whole segments below it are deleted later, oldest first (R16).
+  virtual Status advance_log_start(Offset to, const Deadline& deadline) = 0;
+
+  // Told when durable_end() has moved. Not suspending; one at a time.
+  class Listener {
+   public:
+    virtual ~Listener() = default;
+    virtual void on_durable(Offset durable_end) = 0;
+  };
+  virtual void set_listener(Listener* listener) = 0;  // null: nobody
+  // A high watermark to be kept in checkpoints (R6); recovered() returns the last one kept.
+  virtual void note_high_watermark(Offset high_watermark) = 0;
+  virtual Offset recovered_high_watermark() const = 0;
+};
+
+}  // namespace chronik::log

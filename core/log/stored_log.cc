@@ -1,0 +1,292 @@
+#include "core/log/stored_log.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/base/endian.h"
+#include "core/base/log_line.h"
+#include "core/base/observer.h"
+#include "core/protocol/record_batch.h"
+
+namespace chronik::log {
+
+using protocol::BatchDefect;
+using protocol::RecordBatchView;
+
+namespace {
+
+Slice encode_offset(Offset offset) {
+  Slice bytes = Slice::allocate(sizeof(std::int64_t));
+  store_little(bytes.mutable_data(), offset.value());
+  return bytes;
+}
+
+PartitionRef observed(const LogKey& key) { return {key.topic, key.partition}; }
+
+}  // namespace
+
+StoredLog::StoredLog(LogHost& host, const LogState& state, const LogConfig& config, std::uint64_t number)
+    : host_(host),
+      key_(state.key),
+      topic_name_(state.topic_name),
+      config_(config),
+      log_start_(state.log_start),
+      log_end_(state.log_end),
+      durable_end_(state.log_end),
+      high_watermark_(state.high_watermark),
+      damaged_(state.damaged),
+      written_end_(state.synced_end),
+      written_lsn_(state.synced_lsn),
+      synced_end_(state.synced_end),
+      synced_lsn_(state.synced_lsn),
+      synced_segment_(state.synced_segment),
+      synced_bytes_(state.synced_bytes),
+      files_turnstile_("log files", number) {
+  epochs_.restore(state.epochs);
+  for (const auto& [id, producer] : state.producers) {
+    producers_.restore(id, producer);
+  }
+}
+
+StoredLog::~StoredLog() = default;
+
+LogState StoredLog::state() const {
+  LogState state;
+  state.key = key_;
+  state.topic_name = topic_name_;
+  state.log_start = log_start_;
+  state.log_end = log_end_;
+  state.high_watermark = high_watermark_;
+  state.synced_end = synced_end_;
+  state.synced_lsn = synced_lsn_;
+  state.synced_segment = synced_segment_;
+  state.synced_bytes = synced_bytes_;
+  state.epochs = epochs_.starts();
+  state.damaged = damaged_;
+  state.producers.assign(producers_.producers().begin(), producers_.producers().end());
+  return state;
+}
+
+// ---- appending ----
+
+Appended StoredLog::append(Slice batch, const BatchSummary& summary, LeaderEpoch epoch) {
+  CHECK_GE(epoch, epochs_.last());
+  protocol::set_base_offset(batch.mutable_bytes(), log_end_);
+  protocol::set_partition_leader_epoch(batch.mutable_bytes(), epoch);
+  return keep(std::move(batch), summary, log_end_, epoch);
+}
+
+Appended StoredLog::append_replicated(Slice batch, const BatchSummary& summary) {
+  RecordBatchView view;
+  CHECK(RecordBatchView::parse(batch.bytes(), view) == BatchDefect::kNone);
+  CHECK_EQ(view.base_offset(), log_end_);
+  return keep(std::move(batch), summary, view.base_offset(), view.partition_leader_epoch());
+}
+
+Appended StoredLog::keep(Slice batch, const BatchSummary& summary, Offset base, LeaderEpoch epoch) {
+  CHECK(!closed_);
+  CHECK_GT(summary.record_count, 0);
+  const Offset last = base + (summary.record_count - 1);
+  epochs_.note(epoch, base);
+  producers_.record(summary.producer, base, last, host_.clock().wall());
+  log_end_ = last.next();
+  const Lsn lsn = host_.wal().append(wal::RecordType::kAppend, wal_key(key_), batch);
+  if (Observer* o = observer()) {
+    RecordBatchView view;
+    CHECK(RecordBatchView::parse(batch.bytes(), view) == BatchDefect::kNone);
+    o->on_batch_appended(observed(key_), {.epoch = epoch,
+                                          .base = base,
+                                          .last = last,
+                                          .crc = view.crc(),
+                                          .records = static_cast<std::uint32_t>(summary.record_count),
+                                          .producer = summary.producer.id,
+                                          .producer_epoch = summary.producer.epoch,
+                                          .base_sequence = summary.producer.first_sequence});
+  }
+  tail_.push({.base = base,
+              .last = last,
+              .lsn = lsn,
+              .epoch = epoch,
+              .max_timestamp = summary.max_timestamp,
+              .offset_of_max = base + summary.offset_of_max_timestamp.value(),
+              .bytes = std::move(batch)});
+  host_.on_queued(*this, lsn, log_end_);
+  return {.base_offset = base, .last_offset = last, .lsn = lsn};
+}
+
+bool StoredLog::advance_durable(Offset end) {
+  if (end <= durable_end_) {
+    return false;
+  }
+  CHECK_LE(end, log_end_);
+  durable_end_ = end;
+  if (Observer* o = observer()) {
+    o->on_durable_end(observed(key_), durable_end_);
+  }
+  return true;
+}
+
+void StoredLog::tell_listener() {
+  if (listener_ != nullptr) {
+    listener_->on_durable(durable_end_);
+  }
+}
+
+// ---- positions ----
+
+EpochEnd StoredLog::end_of_epoch(LeaderEpoch epoch) const {
+  const Epochs::Start end = epochs_.end_of(epoch, log_end_);
+  return {end.epoch, end.offset};
+}
+
+Status StoredLog::make_control_room(const Deadline& deadline) {
+  while (host_.wal().try_reserve(sizeof(std::int64_t), wal::Urgency::kControl) != wal::Room::kGranted) {
+    RETURN_IF_ERROR(host_.wal().wait_for_room(deadline));
+  }
+  return closed_ ? absl::AbortedError("the log is closed") : ok();
+}
+
+Status StoredLog::truncate(Offset to, const Deadline& deadline) {
+  if (to >= log_end_) {
+    return ok();
+  }
+  std::optional<fiber::Turnstile::Pass> pass;
+  RETURN_IF_ERROR(files_turnstile_.enter(pass, deadline));
+  RETURN_IF_ERROR(make_control_room(deadline));
+  CHECK_GE(to, log_start_);
+  const Lsn lsn = host_.wal().append(wal::RecordType::kTruncate, wal_key(key_), encode_offset(to));
+  ++truncations_;
+  tail_.truncate(to);
+  epochs_.truncate(to);
+  producers_.truncate(to);
+  log_end_ = to;
+  durable_end_ = std::min(durable_end_, to);
+  high_watermark_ = std::min(high_watermark_, to);
+  host_.on_truncated(*this, to);
+  if (Observer* o = observer()) {
+    o->on_truncated(observed(key_), epochs_.last(), to);
+  }
+  if (written_end_ > to) {
+    RETURN_IF_ERROR(open(deadline));
+    RETURN_IF_ERROR(cut_segments(to, deadline));
+    // What the checkpoint says must not lie above the cut; replay finds the same by the record.
+    synced_lsn_ = std::max(synced_lsn_, lsn);
+  }
+  return host_.wal().wait_durable(lsn, deadline);
+}
+
+Status StoredLog::advance_log_start(Offset to, const Deadline& deadline) {
+  if (to <= log_start_) {
+    return ok();
+  }
+  RETURN_IF_ERROR(make_control_room(deadline));
+  if (to <= log_start_) {
+    return ok();  // somebody else has moved it meanwhile
+  }
+  CHECK_LE(to, log_end_);
+  const Lsn lsn = host_.wal().append(wal::RecordType::kLogStart, wal_key(key_), encode_offset(to));
+  log_start_ = to;
+  epochs_.advance_start(to);
+  if (Observer* o = observer()) {
+    o->on_log_start(observed(key_), to);
+  }
+  return host_.wal().wait_durable(lsn, deadline);
+}
+
+// ---- damage ----
+
+const DamagedRange* StoredLog::damage_at(Offset offset) const {
+  const auto found = std::find_if(damaged_.begin(), damaged_.end(), [offset](const DamagedRange& range) {
+    return range.from <= offset && offset < range.to;
+  });
+  return found == damaged_.end() ? nullptr : &*found;
+}
+
+void StoredLog::note_damage(Offset from, Offset to) {
+  if (from >= to || (damage_at(from) != nullptr && damage_at(from)->to >= to)) {
+    return;
+  }
+  damaged_.push_back({from, to});
+  log_error("log damaged: offsets answer an error", field("topic", topic_name_), field("partition", key_.partition),
+            field("from", from), field("to", to));
+  if (Observer* o = observer()) {
+    o->on_damage(observed(key_), from, to);
+  }
+}
+
+// ---- replay ----
+
+Status StoredLog::replay_append(Lsn lsn, Slice batch, bool checkpointed) {
+  if (lsn <= synced_lsn_) {
+    return ok();  // in a synced segment
+  }
+  RecordBatchView view;
+  const BatchDefect defect = RecordBatchView::parse(batch.bytes(), view);
+  if (defect != BatchDefect::kNone) {
+    return absl::DataLossError(batch_defect_text(defect));  // the WAL's own checksum was right: not written by us
+  }
+  const Offset base = view.base_offset();
+  const Offset expected = tail_.empty() ? written_end_ : tail_.back().last.next();
+  if (base > expected) {
+    note_damage(expected, base);
+  }
+  CHECK_GE(base, expected);
+  tail_.push({.base = base,
+              .last = view.last_offset(),
+              .lsn = lsn,
+              .epoch = view.partition_leader_epoch(),
+              .max_timestamp = view.max_timestamp(),
+              .offset_of_max = view.last_offset(),
+              .bytes = Slice::copy_of(batch.bytes())});
+  if (!checkpointed) {
+    epochs_.note(view.partition_leader_epoch(), base);
+    producers_.record({.id = view.has_producer() ? view.producer_id() : ProducerId::none(),
+                       .epoch = view.producer_epoch(),
+                       .first_sequence = view.base_sequence(),
+                       .last_sequence = view.last_sequence()},
+                      base, view.last_offset(), host_.clock().wall());
+    log_end_ = view.next_offset();
+  }
+  return ok();
+}
+
+void StoredLog::replay_truncate(Lsn lsn, Offset to, bool checkpointed) {
+  if (lsn <= synced_lsn_) {
+    return;
+  }
+  tail_.truncate(to);
+  if (written_end_ > to) {
+    cut_at_open_ = cut_at_open_.has_value() ? std::min(*cut_at_open_, to) : to;
+    written_end_ = to;
+  }
+  if (!checkpointed) {
+    epochs_.truncate(to);
+    producers_.truncate(to);
+    log_end_ = to;
+    high_watermark_ = std::min(high_watermark_, to);
+  }
+}
+
+void StoredLog::replay_log_start(Offset to) {
+  if (to > log_start_) {
+    log_start_ = to;
+    epochs_.advance_start(to);
+  }
+}
+
+void StoredLog::finish_replay() {
+  const Offset have = tail_.empty() ? written_end_ : tail_.back().last.next();
+  if (have < log_end_) {
+    note_damage(have, log_end_);  // promised by the checkpoint; the end stays where it was (R3)
+  }
+  if (high_watermark_ > log_end_) {
+    note_damage(log_end_, high_watermark_);
+    log_end_ = high_watermark_;
+  }
+  durable_end_ = log_end_;
+  if (Observer* o = observer()) {
+    o->on_partition_opened(observed(key_), log_start_, log_end_, durable_end_);
+  }
+}
+
+}  // namespace chronik::log

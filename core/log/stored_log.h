@@ -1,0 +1,187 @@
+// A partition's log as it is kept: positions and tail in memory, the rest in segments.
+//
+// Who changes what: appends, truncation and log start go through the WAL (R5) and take effect in memory at once; the
+// drainer, one fiber of the manager, alone moves the tail into segments and syncs them. Segments are opened when they
+// are first needed. The turnstile keeps draining, truncation and deletion of segments from each other; readers do not
+// enter it but look at truncations() after every suspension (R11).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/fiber/turnstile.h"
+#include "core/log/epochs.h"
+#include "core/log/file_cache.h"
+#include "core/log/log_manager.h"
+#include "core/log/log_state.h"
+#include "core/log/partition_log.h"
+#include "core/log/producer_window.h"
+#include "core/log/segment.h"
+#include "core/log/tail.h"
+#include "core/ports/clock.h"
+#include "core/protocol/compression.h"
+#include "core/wal/wal.h"
+
+namespace chronik::log {
+
+class StoredLog;
+
+// Whose records a log's are in the write-ahead log.
+inline wal::LogKey wal_key(const LogKey& key) { return {key.topic, key.partition}; }
+
+// What a log needs of its manager.
+class LogHost {
+ public:
+  virtual ~LogHost() = default;
+  virtual Disk& disk() = 0;
+  virtual FileCache& files() = 0;
+  virtual const Clock& clock() const = 0;
+  virtual protocol::Codecs& codecs() = 0;
+  virtual wal::Wal& wal() = 0;
+  // A batch up to `end` went to the WAL as `lsn`: tell the log when it is durable, and drain it some day.
+  virtual void on_queued(StoredLog& log, Lsn lsn, Offset end) = 0;
+  // Everything at and above `to` that was queued for the log is gone.
+  virtual void on_truncated(StoredLog& log, Offset to) = 0;
+};
+
+class StoredLog final : public PartitionLog {
+ public:
+  // `state`: a new log's is all defaults but for key and name.
+  StoredLog(LogHost& host, const LogState& state, const LogConfig& config, std::uint64_t number);
+  ~StoredLog() override;
+
+  // ---- PartitionLog ----
+  const LogKey& key() const override { return key_; }
+  std::string_view topic_name() const override { return topic_name_; }
+  Offset log_start() const override { return log_start_; }
+  Offset log_end() const override { return log_end_; }
+  Offset durable_end() const override { return durable_end_; }
+  LeaderEpoch last_epoch() const override { return epochs_.last(); }
+  std::uint64_t truncations() const override { return truncations_; }
+  std::uint64_t size_bytes() const override { return segment_bytes_ + tail_.bytes(); }
+  const std::vector<DamagedRange>& damaged() const override { return damaged_; }
+  ProducerVerdict check_producer(const ProducerBatch& batch) const override { return producers_.check(batch); }
+  Appended append(Slice batch, const BatchSummary& summary, LeaderEpoch epoch) override;
+  Appended append_replicated(Slice batch, const BatchSummary& summary) override;
+  StatusOr<ReadResult> read(Offset from, const ReadLimits& limits, const Deadline& deadline) override;
+  StatusOr<std::optional<TimestampOffset>> find_timestamp(WallTime at, Offset below, const Deadline& deadline) override;
+  StatusOr<std::optional<TimestampOffset>> max_timestamp(const Deadline& deadline) override;
+  EpochEnd end_of_epoch(LeaderEpoch epoch) const override;
+  Status truncate(Offset to, const Deadline& deadline) override;
+  Status advance_log_start(Offset to, const Deadline& deadline) override;
+  void set_listener(Listener* listener) override { listener_ = listener; }
+  void note_high_watermark(Offset high_watermark) override { high_watermark_ = high_watermark; }
+  Offset recovered_high_watermark() const override { return high_watermark_; }
+
+  // ---- for the manager ----
+  void configure(const LogConfig& config) { config_ = config; }
+  // Everything up to `end` is durable. Returns whether that is news; then tell_listener().
+  bool advance_durable(Offset end);
+  void tell_listener();
+  // The log is removed: reads and waits fail from now on.
+  void close() { closed_ = true; }
+  bool closed() const { return closed_; }
+
+  // Moves durable batches of the tail into segments, up to some megabytes; true where there is more. Drainer only.
+  StatusOr<bool> drain(Lsn durable, const Deadline& deadline);
+  // Makes what was drained survive a loss of power: data, indexes, directory. Drainer only.
+  Status sync(const Deadline& deadline);
+  // What sync() would do was done by Disk::sync_all(), begun when the log was as `before` says. Drainer only.
+  struct Written {
+    Offset end;
+    Lsn lsn;
+    Offset segment = Offset::none();
+    std::uint64_t bytes = 0;
+    std::uint64_t truncations = 0;
+  };
+  Written written() const;
+  Status prepare_sync_all(const Deadline& deadline);
+  void synced_as(const Written& before);
+  // The first record of the WAL that holds data of this log which no synced segment has; none: there is none.
+  Lsn first_unsynced() const;
+  bool has_undrained() const { return !tail_.empty(); }
+  Lsn first_undrained() const { return tail_.empty() ? Lsn::none() : tail_.front().lsn; }
+  std::uint64_t tail_bytes() const { return tail_.bytes(); }
+  std::uint64_t segment_bytes() const { return segment_bytes_ + synced_bytes_; }  // > 0: it has segments
+  bool has_unsynced_files() const { return written_end_ > synced_end_; }
+
+  // Deletes segments that retention or the log start no longer want, oldest first (R16). Drainer only.
+  Status enforce_retention(const Deadline& deadline);
+  // Unlinks all files and the directory.
+  Status delete_files(const Deadline& deadline);
+
+  LogState state() const;
+
+  // The manager's own notes about the log.
+  struct Keeping {
+    bool in_drain_queue = false;
+    bool touched = false;             // by the flush that is being told
+    std::uint64_t counted_bytes = 0;  // of the tail, in the sum over all logs
+  };
+  Keeping keeping;
+
+  // ---- replay ----
+  // Takes a batch of a record that was read back. `checkpointed`: the log's positions know it already.
+  Status replay_append(Lsn lsn, Slice batch, bool checkpointed);
+  void replay_truncate(Lsn lsn, Offset to, bool checkpointed);
+  void replay_log_start(Offset to);
+  // Compares what was replayed with what the checkpoint promised; what is missing is damage (R3).
+  void finish_replay();
+
+ private:
+  friend struct LogInvariants;
+  std::string directory() const { return "logs/" + key_.to_string(); }
+  Appended keep(Slice batch, const BatchSummary& summary, Offset base, LeaderEpoch epoch);
+  Status open(const Deadline& deadline);
+  Status open_listed(const std::vector<std::string>& names, const Deadline& deadline);
+  Status roll(Offset base, const Deadline& deadline);
+  bool must_roll(std::uint64_t batch_bytes) const;
+  ReadResult read_tail(Offset from, const ReadLimits& limits) const;
+  StatusOr<ReadResult> read_segments(Offset from, const ReadLimits& limits, const Deadline& deadline);
+  Status make_control_room(const Deadline& deadline);
+  std::size_t segment_holding(Offset offset) const;
+  const DamagedRange* damage_at(Offset offset) const;
+  void note_damage(Offset from, Offset to);
+  StatusOr<std::optional<TimestampOffset>> search_segment(Segment& segment, WallTime at, Offset below,
+                                                          const Deadline& deadline);
+  std::optional<TimestampOffset> search_batch(ByteSpan batch, WallTime at, Offset below) const;
+  Status delete_oldest_segment(const Deadline& deadline);
+  Status cut_segments(Offset to, const Deadline& deadline);
+
+  LogHost& host_;
+  LogKey key_;
+  std::string topic_name_;
+  LogConfig config_;
+  Offset log_start_;
+  Offset log_end_;
+  Offset durable_end_;
+  Offset high_watermark_;
+  Epochs epochs_;
+  ProducerWindow producers_;
+  std::vector<DamagedRange> damaged_;
+  std::uint64_t truncations_ = 0;
+  bool closed_ = false;
+  Listener* listener_ = nullptr;
+
+  Tail tail_;
+  std::vector<Ref<Segment>> segments_;  // by base; empty until opened
+  bool opened_ = false;
+  bool directory_made_ = false;   // the directory is there (perhaps not synced)
+  bool directory_dirty_ = false;  // names in it, or its own, are not synced
+  std::uint64_t segment_bytes_ = 0;
+  WallTime rolled_at_;
+  Offset written_end_;  // in segments
+  Lsn written_lsn_;
+  Offset synced_end_;  // in segments that are synced
+  Lsn synced_lsn_;
+  Offset synced_segment_;
+  std::uint64_t synced_bytes_ = 0;
+  Lsn first_unsynced_written_ = Lsn::none();  // of what is written and not synced
+  std::optional<Offset> cut_at_open_;         // a truncation that replay found
+  fiber::Turnstile files_turnstile_;
+};
+
+}  // namespace chronik::log

@@ -1,0 +1,344 @@
+#include "core/log/stored_logs.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/base/endian.h"
+#include "core/base/log_line.h"
+#include "core/base/observer.h"
+
+namespace chronik::log {
+
+namespace {
+
+// Parts of a checkpoint are about so long.
+constexpr std::size_t kPartBytes = 64 * 1024;
+// Names of WAL payloads that are core/log's: a created log's is its topic's name, the others' an offset.
+Offset decode_offset(const Slice& payload) {
+  return payload.size() == sizeof(std::int64_t) ? Offset(load_little<std::int64_t>(payload.data())) : Offset::none();
+}
+
+LogKey log_key(const wal::LogKey& key) { return {key.topic, key.partition}; }
+
+}  // namespace
+
+StoredLogs::StoredLogs(const Ports& ports, const StoredLogsOptions& options)
+    : ports_(ports), options_(options), files_(ports.disk, options.open_files_max) {}
+
+StoredLogs::~StoredLogs() = default;
+
+// ---- life ----
+
+StatusOr<RecoverySummary> StoredLogs::open(const Deadline& deadline) {
+  const MonotonicTime began = ports_.clock.monotonic();
+  RETURN_IF_ERROR(ports_.disk.create_directory("logs", deadline));
+  ASSIGN_OR_RETURN(wal_, wal::Wal::open({ports_.disk, ports_.random, ports_.process}, options_.wal, *this,
+                                        scope_.source(), deadline));
+  for (auto& [key, log] : logs_) {
+    log->finish_replay();
+  }
+  queued_.clear();
+  RETURN_IF_ERROR(delete_strays(deadline));
+  recovery_.logs = logs_.size();
+  for (const auto& [key, log] : logs_) {
+    recovery_.damaged_ranges += log->damaged().size();
+  }
+  recovery_.took = ports_.clock.monotonic() - began;
+  return recovery_;
+}
+
+Status StoredLogs::delete_strays(const Deadline& deadline) {
+  StatusOr<std::vector<std::string>> names = ports_.disk.list_directory("logs", deadline);
+  RETURN_IF_ERROR(names.status());
+  absl::btree_map<std::string, bool> known;
+  for (const auto& [key, log] : logs_) {
+    known[key.to_string() + "/"] = true;
+  }
+  std::size_t strays = 0;
+  for (const std::string& name : *names) {
+    if (known.contains(name)) {
+      continue;
+    }
+    if (!recovered_anything_) {
+      return absl::FailedPreconditionError(
+          "logs/ holds partitions but the write-ahead log is empty: was wal/ removed?");
+    }
+    // The WAL knows every log that was created and not deleted; this one's deletion was cut short.
+    ++strays;
+    const std::string directory = "logs/" + name.substr(0, name.size() - 1);
+    ASSIGN_OR_RETURN(const std::vector<std::string> files, ports_.disk.list_directory(directory, deadline));
+    for (const std::string& file : files) {
+      RETURN_IF_ERROR(ports_.disk.unlink(directory + "/" + file, deadline));
+    }
+    RETURN_IF_ERROR(ports_.disk.remove_directory(directory, deadline));
+  }
+  if (strays > 0) {
+    log_info("deleted logs removed", field("directories", strays));
+  }
+  return ok();
+}
+
+void StoredLogs::start() {
+  scope_.spawn({"drainer", 0}, [this] { drain_for_ever(); });
+  scope_.spawn({"keeper", 0}, [this] { keep_for_ever(); });
+}
+
+Status StoredLogs::stop(const Deadline& deadline) {
+  stopping_ = true;
+  scope_.cancel_and_join();
+  RETURN_IF_ERROR(wait_durable(deadline));
+  RETURN_IF_ERROR(drain_round(true));
+  RETURN_IF_ERROR(sync_round());
+  // A full log cannot take the checkpoint that would spare the next start its replay; that start replays, then.
+  const Status rotated = wal_->rotate(deadline);
+  if (!rotated.ok() && !absl::IsResourceExhausted(rotated)) {
+    return rotated;
+  }
+  return wal_->close(deadline);
+}
+
+// ---- logs ----
+
+StoredLog* StoredLogs::find_log(const LogKey& key) const {
+  const auto found = logs_.find(key);
+  return found == logs_.end() ? nullptr : found->second.get();
+}
+
+Ref<PartitionLog> StoredLogs::find(const LogKey& key) {
+  const auto found = logs_.find(key);
+  return found == logs_.end() ? Ref<PartitionLog>() : Ref<PartitionLog>(found->second);
+}
+
+StoredLog& StoredLogs::adopt(const LogState& state, const LogConfig& config) {
+  Ref<StoredLog>& log = logs_[state.key];
+  log = Ref<StoredLog>::make(static_cast<LogHost&>(*this), state, config, ++log_numbers_);
+  return *log;
+}
+
+StatusOr<Ref<PartitionLog>> StoredLogs::create(const LogKey& key, std::string_view topic_name,
+                                               const LogConfig& config) {
+  if (find_log(key) != nullptr) {
+    return absl::AlreadyExistsError("the log exists");
+  }
+  if (wal_->try_reserve(topic_name.size(), wal::Urgency::kControl) != wal::Room::kGranted) {
+    return absl::ResourceExhaustedError("no room in the write-ahead log");
+  }
+  LogState state;
+  state.key = key;
+  state.topic_name = std::string(topic_name);
+  StoredLog& log = adopt(state, config);
+  wal_->append(wal::RecordType::kCreateLog, wal_key(key), Slice::copy_of(topic_name));
+  if (Observer* o = observer()) {
+    o->on_partition_opened({key.topic, key.partition}, log.log_start(), log.log_end(), log.durable_end());
+  }
+  return Ref<PartitionLog>(logs_[key]);
+}
+
+void StoredLogs::configure(const LogKey& key, const LogConfig& config) {
+  if (StoredLog* log = find_log(key); log != nullptr) {
+    log->configure(config);
+  }
+}
+
+Status StoredLogs::remove(const LogKey& key, const Deadline& deadline) {
+  if (find_log(key) == nullptr) {
+    return absl::NotFoundError("no such log");
+  }
+  while (wal_->try_reserve(0, wal::Urgency::kControl) != wal::Room::kGranted) {
+    RETURN_IF_ERROR(wal_->wait_for_room(deadline));
+  }
+  StoredLog* log = find_log(key);
+  if (log == nullptr) {
+    return ok();  // removed by somebody else while this waited
+  }
+  const Lsn lsn = wal_->append(wal::RecordType::kDeleteLog, wal_key(key), Slice());
+  removed_.push_back(logs_[key]);
+  forget(key);
+  if (Observer* o = observer()) {
+    o->on_partition_deleted({key.topic, key.partition});
+  }
+  RETURN_IF_ERROR(wal_->wait_durable(lsn, deadline));
+  keep_wanted_.notify_all();
+  return ok();
+}
+
+void StoredLogs::forget(const LogKey& key) {
+  const auto found = logs_.find(key);
+  const Ref<StoredLog> log = found->second;
+  log->close();
+  for (Queued& queued : queued_) {
+    if (queued.log == log) {
+      queued.log = nullptr;
+    }
+  }
+  std::erase_if(undrained_, [&](const Ref<StoredLog>& other) { return other == log; });
+  tail_bytes_ -= log->keeping.counted_bytes;
+  logs_.erase(found);
+}
+
+std::vector<LogKey> StoredLogs::keys() const {
+  std::vector<LogKey> keys;
+  keys.reserve(logs_.size());
+  for (const auto& [key, log] : logs_) {
+    keys.push_back(key);
+  }
+  return keys;
+}
+
+std::uint64_t StoredLogs::bytes_on_disk() const {
+  std::uint64_t bytes = 0;
+  for (const auto& [key, log] : logs_) {
+    bytes += log->size_bytes();
+  }
+  return bytes;
+}
+
+// ---- room and durability ----
+
+Status StoredLogs::make_room(std::uint64_t batch_bytes, const Deadline& deadline) {
+  for (;;) {
+    switch (wal_->try_reserve(batch_bytes, wal::Urgency::kData)) {
+      case wal::Room::kGranted: return ok();
+      case wal::Room::kQueueFull: RETURN_IF_ERROR(wal_->wait_for_room(deadline)); break;
+      case wal::Room::kLogFull: return absl::ResourceExhaustedError("the write-ahead log is full");
+      case wal::Room::kDiskFull: return absl::ResourceExhaustedError("the disk is full");
+    }
+  }
+}
+
+Status StoredLogs::wait_durable(const Deadline& deadline) { return wal_->wait_durable(wal_->next_lsn() - 1, deadline); }
+
+void StoredLogs::count_tail(StoredLog& log) {
+  tail_bytes_ += log.tail_bytes() - log.keeping.counted_bytes;
+  log.keeping.counted_bytes = log.tail_bytes();
+  if (log.has_undrained() && !log.keeping.in_drain_queue) {
+    log.keeping.in_drain_queue = true;
+    undrained_.push_back(logs_[log.key()]);
+  }
+}
+
+void StoredLogs::on_queued(StoredLog& log, Lsn lsn, Offset end) {
+  queued_.push_back({lsn, logs_[log.key()], end});
+  count_tail(log);
+  if (must_drain()) {
+    drain_wanted_.notify_all();
+  }
+}
+
+void StoredLogs::on_truncated(StoredLog& log, Offset to) {
+  for (Queued& queued : queued_) {
+    if (queued.log.get() == &log && queued.end > to) {
+      queued.log = nullptr;
+    }
+  }
+  count_tail(log);
+}
+
+void StoredLogs::on_durable(Lsn durable) {
+  while (!queued_.empty() && queued_.front().lsn <= durable) {
+    Queued& queued = queued_.front();
+    if (queued.log && queued.log->advance_durable(queued.end) && !queued.log->keeping.touched) {
+      queued.log->keeping.touched = true;
+      touched_.push_back(queued.log);
+    }
+    queued_.pop_front();
+  }
+  // Once for each log, however many of its batches the flush carried.
+  for (const Ref<StoredLog>& log : touched_) {
+    log->keeping.touched = false;
+    log->tell_listener();
+  }
+  touched_.clear();
+}
+
+// ---- checkpoint and replay ----
+
+Lsn StoredLogs::first_needed() const {
+  Lsn first = Lsn::none();
+  for (const auto& [key, log] : logs_) {
+    const Lsn needed = log->first_unsynced();
+    if (needed != Lsn::none() && (first == Lsn::none() || needed < first)) {
+      first = needed;
+    }
+  }
+  return first;
+}
+
+Lsn StoredLogs::write_checkpoint(wal::CheckpointWriter& checkpoint) {
+  std::string part;
+  for (const auto& [key, log] : logs_) {
+    encode_state(log->state(), part);
+    if (part.size() >= kPartBytes) {
+      checkpoint.add(Slice::copy_of(std::exchange(part, {})));
+    }
+  }
+  if (!part.empty() || logs_.empty()) {
+    checkpoint.add(Slice::copy_of(part));
+  }
+  const Lsn first = first_needed();
+  return first == Lsn::none() ? checkpoint.lsn() : std::min(first, checkpoint.lsn());
+}
+
+Status StoredLogs::replay_checkpoint(Lsn lsn, const Slice& part, bool /*last_part*/) {
+  checkpoint_lsn_ = lsn;
+  recovered_anything_ = true;
+  ASSIGN_OR_RETURN(const std::vector<LogState> states, decode_states(part.bytes()));
+  for (const LogState& state : states) {
+    adopt(state, LogConfig{});
+  }
+  return ok();
+}
+
+Status StoredLogs::replay(const wal::ReplayedRecord& record) {
+  recovered_anything_ = true;
+  ++recovery_.records_replayed;
+  recovery_.bytes_replayed += record.payload.size();
+  if (record.in_doubt) {
+    recovery_.bytes_rewritten += record.payload.size();
+  }
+  return replay_change(record, record.lsn < checkpoint_lsn_);
+}
+
+Status StoredLogs::replay_change(const wal::ReplayedRecord& record, bool checkpointed) {
+  const LogKey key = log_key(record.key);
+  StoredLog* log = find_log(key);
+  switch (record.type) {
+    case wal::RecordType::kCreateLog:
+      if (!checkpointed) {
+        LogState state;
+        state.key = key;
+        state.topic_name = std::string(record.payload.text());
+        adopt(state, LogConfig{});
+      }
+      return ok();
+    case wal::RecordType::kDeleteLog:
+      if (!checkpointed && log != nullptr) {
+        forget(key);
+      }
+      return ok();
+    default: break;
+  }
+  if (log == nullptr) {
+    return ok();  // deleted since, as the checkpoint knows
+  }
+  switch (record.type) {
+    case wal::RecordType::kAppend:
+      RETURN_IF_ERROR(log->replay_append(record.lsn, record.payload, checkpointed));
+      count_tail(*log);
+      break;
+    case wal::RecordType::kTruncate:
+      log->replay_truncate(record.lsn, decode_offset(record.payload), checkpointed);
+      count_tail(*log);
+      break;
+    case wal::RecordType::kLogStart: log->replay_log_start(decode_offset(record.payload)); break;
+    default: return absl::DataLossError("a record of a type that is not known");
+  }
+  return ok();
+}
+
+void StoredLogs::replay_damage(const wal::DamagedRange& range) {
+  log_error("write-ahead log damaged", field("generation", range.generation), field("position", range.position),
+            field("first_lsn", range.first), field("last_lsn", range.last));
+}
+
+}  // namespace chronik::log

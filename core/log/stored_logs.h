@@ -1,0 +1,115 @@
+// The logs of a shard, kept: the LogManager of production and simulation alike.
+//
+// Two fibers of its own: the drainer moves tails into segments, syncs them and lets the WAL use its files again; the
+// keeper enforces retention and deletes what was removed. Nothing polls: the drainer sleeps until tails are large or
+// the WAL is short of files, the keeper until its interval has passed or a log was removed.
+#pragma once
+
+#include <absl/container/btree_map.h>
+#include <absl/container/flat_hash_map.h>
+
+#include <deque>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/fiber/scope.h"
+#include "core/log/stored_log.h"
+#include "core/ports/ports.h"
+
+namespace chronik::log {
+
+struct StoredLogsOptions {
+  wal::WalOptions wal;
+  std::size_t open_files_max = 512;
+  std::uint64_t tail_bytes_max = 64 << 20;               // of all tails: beyond it the oldest are drained, down to half
+  Duration retention_interval = Duration::seconds(300);  // log.retention.check.interval.ms
+  Duration file_timeout = Duration::seconds(60);         // of one file operation of the drainer; then the node exits
+  std::size_t sync_each_max = 16;                        // more dirty logs than this are synced by one sync_all
+};
+
+class StoredLogs final : public LogManager, private LogHost, private wal::WalClient {
+ public:
+  // Made within a fiber, whose scope it lives in. `ports` outlive it.
+  StoredLogs(const Ports& ports, const StoredLogsOptions& options);
+  ~StoredLogs() override;
+
+  StatusOr<RecoverySummary> open(const Deadline& deadline) override;
+  void start() override;
+  Status stop(const Deadline& deadline) override;
+  Status make_room(std::uint64_t batch_bytes, const Deadline& deadline) override;
+  StatusOr<Ref<PartitionLog>> create(const LogKey& key, std::string_view topic_name, const LogConfig& config) override;
+  Ref<PartitionLog> find(const LogKey& key) override;
+  void configure(const LogKey& key, const LogConfig& config) override;
+  Status remove(const LogKey& key, const Deadline& deadline) override;
+  std::vector<LogKey> keys() const override;
+  Status wait_durable(const Deadline& deadline) override;
+  std::uint64_t bytes_on_disk() const override;
+
+  const wal::WalMetrics& wal_metrics() const { return wal_->metrics(); }
+  std::uint64_t tail_bytes() const { return tail_bytes_; }
+
+ private:
+  // LogHost
+  Disk& disk() override { return ports_.disk; }
+  FileCache& files() override { return files_; }
+  const Clock& clock() const override { return ports_.clock; }
+  protocol::Codecs& codecs() override { return codecs_; }
+  wal::Wal& wal() override { return *wal_; }
+  void on_queued(StoredLog& log, Lsn lsn, Offset end) override;
+  void on_truncated(StoredLog& log, Offset to) override;
+  // wal::WalClient
+  Lsn write_checkpoint(wal::CheckpointWriter& checkpoint) override;
+  void on_durable(Lsn durable) override;
+  void on_pressure(Lsn drain_to) override;
+  Status replay_checkpoint(Lsn lsn, const Slice& part, bool last_part) override;
+  Status replay(const wal::ReplayedRecord& record) override;
+  void replay_damage(const wal::DamagedRange& range) override;
+
+  StoredLog* find_log(const LogKey& key) const;
+  StoredLog& adopt(const LogState& state, const LogConfig& config);
+  void forget(const LogKey& key);
+  Status replay_change(const wal::ReplayedRecord& record, bool checkpointed);
+  Status delete_strays(const Deadline& deadline);
+  void drain_for_ever();
+  Status drain_round(bool everything);
+  Status sync_round();
+  Lsn first_needed() const;
+  void keep_for_ever();
+  Status delete_removed();
+  void count_tail(StoredLog& log);
+  void check_disk(const Status& status, const char* what);
+  Deadline file_deadline();
+  bool must_drain() const { return tail_bytes_ > options_.tail_bytes_max || pressed_; }
+
+  struct Queued {
+    Lsn lsn;
+    Ref<StoredLog> log;  // null: truncated or removed meanwhile
+    Offset end;
+  };
+
+  const Ports& ports_;
+  StoredLogsOptions options_;
+  FileCache files_;
+  protocol::Codecs codecs_;
+  std::unique_ptr<wal::Wal> wal_;
+  absl::btree_map<LogKey, Ref<StoredLog>> logs_;
+  std::deque<Queued> queued_;             // in the order of LSNs
+  std::vector<Ref<StoredLog>> touched_;   // by the flush that is being told
+  std::deque<Ref<StoredLog>> undrained_;  // in the order of their first undrained record
+  std::vector<Ref<StoredLog>> removed_;   // whose files are to go
+  std::uint64_t tail_bytes_ = 0;
+  std::uint64_t log_numbers_ = 0;
+  Lsn drain_to_{0};       // wanted by the WAL
+  bool pressed_ = false;  // since the last round: also where there is nothing to drain, the WAL must be told so again
+  Lsn drained_to_{0};     // everything up to it is in synced segments
+  Lsn checkpoint_lsn_{0};
+  RecoverySummary recovery_;
+  bool recovered_anything_ = false;
+  fiber::Event drain_wanted_;
+  fiber::Event keep_wanted_;
+  bool stopping_ = false;
+  fiber::FiberScope scope_;
+};
+
+}  // namespace chronik::log

@@ -1,0 +1,146 @@
+// The background of StoredLogs: draining tails into segments, syncing them, retention, deletion.
+#include <algorithm>
+#include <utility>
+
+#include "core/base/log_line.h"
+#include "core/log/stored_logs.h"
+
+namespace chronik::log {
+
+Deadline StoredLogs::file_deadline() {
+  // Not by the scope's source: an operation that was begun is waited for, also while the node stops.
+  return Deadline(scope_.scheduler().now() + options_.file_timeout, Expiry::kPeer, scope_.scheduler().root_cancel());
+}
+
+void StoredLogs::check_disk(const Status& status, const char* what) {
+  if (status.ok() || absl::IsAborted(status) || absl::IsCancelled(status)) {
+    return;
+  }
+  // A failed write to a segment, or a failed sync, leaves pages of which nobody knows what the disk has (R2). A full
+  // disk only stalls the recycling of the WAL, which then refuses new data by itself (R14).
+  if (absl::IsResourceExhausted(status)) {
+    log_warn("segments cannot be written: disk full", field("why", status.ToString()));
+    return;
+  }
+  ports_.process.fatal(ExitStatus::kDiskFailed, std::string(what) + ": " + status.ToString());
+}
+
+void StoredLogs::on_pressure(Lsn drain_to) {
+  drain_to_ = std::max(drain_to_, drain_to);
+  pressed_ = true;
+  drain_wanted_.notify_all();
+}
+
+void StoredLogs::drain_for_ever() {
+  constexpr Duration kPauseWhenFull = Duration::seconds(1);
+  for (;;) {
+    while (!must_drain()) {
+      if (!drain_wanted_.wait({WaitKind::kEvent, 0, 0, 0}, fiber::for_ever()).ok()) {
+        return;
+      }
+    }
+    pressed_ = false;
+    const Status drained = drain_round(false);
+    check_disk(drained, "writing segments");
+    const Status synced = drained.ok() ? sync_round() : drained;
+    check_disk(synced, "syncing segments");
+    if (!synced.ok() && !fiber::sleep(kPauseWhenFull).ok()) {
+      return;
+    }
+  }
+}
+
+Status StoredLogs::drain_round(bool everything) {
+  const std::uint64_t enough = options_.tail_bytes_max / 2;
+  while (!undrained_.empty()) {
+    const Lsn first = undrained_.front()->first_undrained();
+    const bool wanted = everything || tail_bytes_ > enough || (first != Lsn::none() && first <= drain_to_);
+    if (!wanted) {
+      break;
+    }
+    if (first != Lsn::none() && first > wal_->durable()) {
+      RETURN_IF_ERROR(wal_->wait_durable(first, file_deadline()));
+    }
+    const Ref<StoredLog> log = undrained_.front();
+    StatusOr<bool> more = log->drain(wal_->durable(), file_deadline());
+    RETURN_IF_ERROR(more.status());
+    if (log->closed()) {
+      continue;  // forget() took it out of the queue
+    }
+    std::erase_if(undrained_, [&](const Ref<StoredLog>& other) { return other == log; });
+    log->keeping.in_drain_queue = false;
+    count_tail(*log);  // puts it back, at the end, if it is not empty
+    if (*more) {
+      // Its first record is still among the oldest.
+      std::rotate(undrained_.begin(), undrained_.end() - 1, undrained_.end());
+    }
+  }
+  return ok();
+}
+
+Status StoredLogs::sync_round() {
+  std::vector<Ref<StoredLog>> dirty;
+  for (const auto& [key, log] : logs_) {
+    if (log->has_unsynced_files()) {
+      dirty.push_back(log);
+    }
+  }
+  if (dirty.size() > options_.sync_each_max) {
+    std::vector<StoredLog::Written> before;
+    for (const Ref<StoredLog>& log : dirty) {
+      RETURN_IF_ERROR(log->prepare_sync_all(file_deadline()));
+    }
+    for (const Ref<StoredLog>& log : dirty) {
+      before.push_back(log->written());
+    }
+    RETURN_IF_ERROR(ports_.disk.sync_all(file_deadline()));
+    for (std::size_t i = 0; i < dirty.size(); ++i) {
+      dirty[i]->synced_as(before[i]);
+    }
+  } else {
+    for (const Ref<StoredLog>& log : dirty) {
+      RETURN_IF_ERROR(log->sync(file_deadline()));
+    }
+  }
+  const Lsn first = first_needed();
+  const Lsn synced_to = first == Lsn::none() ? wal_->durable() : first - 1;
+  drained_to_ = std::max(drained_to_, synced_to);
+  wal_->release_up_to(synced_to.next());
+  return ok();
+}
+
+void StoredLogs::keep_for_ever() {
+  for (;;) {
+    const Status woken = removed_.empty()
+                             ? keep_wanted_.wait({WaitKind::kEvent, 1, 0, 0},
+                                                 fiber::within(options_.retention_interval, Expiry::kNormal))
+                             : ok();
+    if (absl::IsCancelled(woken) || absl::IsAborted(woken)) {
+      return;
+    }
+    check_disk(delete_removed(), "deleting a removed log");
+    if (woken.ok()) {
+      continue;
+    }
+    std::vector<Ref<StoredLog>> logs;
+    for (const auto& [key, log] : logs_) {
+      logs.push_back(log);
+    }
+    for (const Ref<StoredLog>& log : logs) {
+      if (log->segment_bytes() > 0) {
+        check_disk(log->enforce_retention(file_deadline()), "deleting a segment");
+      }
+    }
+  }
+}
+
+Status StoredLogs::delete_removed() {
+  while (!removed_.empty()) {
+    const Ref<StoredLog> log = removed_.back();
+    removed_.pop_back();
+    RETURN_IF_ERROR(log->delete_files(file_deadline()));
+  }
+  return ok();
+}
+
+}  // namespace chronik::log

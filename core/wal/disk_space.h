@@ -1,0 +1,40 @@
+// How much free space the disk has, as far as the log needs to know (rule R14): a figure that is asked for anew when it
+// may have changed enough to matter, and when somebody was refused because of it. Nothing polls.
+#pragma once
+
+#include <cstdint>
+
+#include "core/fiber/wait.h"
+#include "core/ports/disk.h"
+
+namespace chronik::wal {
+
+class DiskSpace {
+ public:
+  // Data is refused below `reserve`; control records below an eighth of it.
+  DiskSpace(Disk& disk, std::uint64_t reserve) : disk_(disk), reserve_(reserve) {}
+
+  // Asks the disk.
+  Status refresh(const Deadline& deadline);
+  bool allows(bool control, std::uint64_t bytes) const;
+  // Bytes were queued for the log. Segments will take them once more.
+  void note_queued(std::uint64_t bytes);
+  // Somebody was refused, or space may have been freed.
+  void ask_again();
+
+  // The fiber that asks, until `closing` and told so by wake(). `notify` is notified after every answer.
+  void run(const bool& closing, Duration timeout, fiber::Event& notify);
+  void wake() { wanted_.notify_all(); }
+
+ private:
+  std::uint64_t left() const { return free_ > used_since_ ? free_ - used_since_ : 0; }
+
+  Disk& disk_;
+  std::uint64_t reserve_;
+  std::uint64_t free_ = 0;        // as the disk last said
+  std::uint64_t used_since_ = 0;  // at most, by what the log knows of
+  bool asked_ = false;
+  fiber::Event wanted_;
+};
+
+}  // namespace chronik::wal
