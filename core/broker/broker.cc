@@ -1,0 +1,69 @@
+#include "core/broker/broker.h"
+
+#include "core/base/log_line.h"
+#include "core/broker/connection.h"
+#include "core/broker/handlers.h"
+#include "core/protocol/api_versions.h"
+
+namespace chronik::broker {
+
+using protocol::ApiKey;
+using protocol::ErrorCode;
+
+namespace {
+
+Handler handler_of(ApiKey key) {
+  switch (key) {
+    case ApiKey::kProduce: return &handle_produce;
+    case ApiKey::kFetch: return &handle_fetch;
+    case ApiKey::kListOffsets: return &handle_list_offsets;
+    case ApiKey::kApiVersions: return &handle_api_versions;
+    case ApiKey::kMetadata: return &handle_metadata;
+    case ApiKey::kCreateTopics: return &handle_create_topics;
+    case ApiKey::kDeleteTopics: return &handle_delete_topics;
+    case ApiKey::kCreatePartitions: return &handle_create_partitions;
+    default: return nullptr;
+  }
+}
+
+}  // namespace
+
+Broker::Broker(const Ports& ports, const Limits& limits, NodeId self, const cluster::ConfigMap& file,
+               cluster::Metadata& metadata, log::LogManager& logs, PartitionTable& table)
+    : ports_(ports), limits_(limits), self_(self), file_(file), metadata_(metadata), logs_(logs), table_(table) {}
+
+cluster::BrokerSettings Broker::settings() const {
+  return cluster::broker_settings(cluster::broker_layers(*metadata_.image(), self_, file_));
+}
+
+void Broker::handle(Request request) {
+  metrics_.requests.add();
+  const protocol::Api* api = protocol::find_api(request.header.api);
+  const Handler handler = api == nullptr ? nullptr : handler_of(api->key);
+  if (handler == nullptr || (api->key != ApiKey::kApiVersions && !api->implemented.contains(request.header.version))) {
+    log_warn("request refused: unknown api or version", field("peer", request.connection.peer().to_string()),
+             field("api", request.header.api), field("version", request.header.version));
+    return request.answer.close("unknown api or version");
+  }
+  handler(*this, std::move(request));
+}
+
+void Broker::refuse_malformed(Request& request, const Status& why) {
+  metrics_.malformed_requests.add();
+  log_warn("request refused: malformed", field("peer", request.connection.peer().to_string()),
+           field("api", request.header.api), field("version", request.header.version),
+           field("why", std::string(why.message())));
+  request.answer.close("malformed request");
+}
+
+ErrorCode Broker::find_partition(std::string_view topic, PartitionId index, Ref<replication::Partition>& partition) {
+  const HostedTopic* hosted = table_.find(topic);
+  const auto at = static_cast<std::size_t>(index.value());
+  if (hosted == nullptr || index.value() < 0 || at >= hosted->partitions.size()) {
+    return ErrorCode::kUnknownTopicOrPartition;
+  }
+  partition = hosted->partitions[at];
+  return partition ? ErrorCode::kNone : ErrorCode::kKafkaStorageError;
+}
+
+}  // namespace chronik::broker

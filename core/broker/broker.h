@@ -1,0 +1,58 @@
+// The broker of one shard: what its handlers share. It dispatches requests, follows the image and serves clients.
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "core/broker/limits.h"
+#include "core/broker/metrics.h"
+#include "core/broker/partition_table.h"
+#include "core/broker/request.h"
+#include "core/cluster/metadata.h"
+#include "core/cluster/settings.h"
+#include "core/ports/ports.h"
+#include "core/protocol/compression.h"
+#include "core/protocol/errors.h"
+
+namespace chronik::broker {
+
+class Broker final : public RequestHandler {
+ public:
+  // All references outlive the broker.
+  Broker(const Ports& ports, const Limits& limits, NodeId self, const cluster::ConfigMap& file,
+         cluster::Metadata& metadata, log::LogManager& logs, PartitionTable& table);
+
+  // Dispatches by API and version. What this broker does not speak closes the connection, as Kafka does.
+  void handle(Request request) override;
+
+  // Closes the connection of a request that cannot be decoded, and counts it.
+  void refuse_malformed(Request& request, const Status& why);
+
+  protocol::ErrorCode find_partition(std::string_view topic, PartitionId index, Ref<replication::Partition>& partition);
+
+  // What is in force now, of the settings of this broker.
+  cluster::BrokerSettings settings() const;
+
+  NodeId self() const { return self_; }
+  const cluster::ConfigMap& file() const { return file_; }
+  cluster::Metadata& metadata() { return metadata_; }
+  const Ports& ports() const { return ports_; }
+  const Limits& limits() const { return limits_; }
+  log::LogManager& logs() { return logs_; }
+  PartitionTable& table() { return table_; }
+  BrokerMetrics& metrics() { return metrics_; }
+  protocol::Codecs& codecs() { return codecs_; }
+
+ private:
+  Ports ports_;
+  const Limits& limits_;
+  NodeId self_;
+  const cluster::ConfigMap& file_;
+  cluster::Metadata& metadata_;
+  log::LogManager& logs_;
+  PartitionTable& table_;
+  BrokerMetrics metrics_;
+  protocol::Codecs codecs_;
+};
+
+}  // namespace chronik::broker

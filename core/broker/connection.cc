@@ -1,0 +1,150 @@
+#include "core/broker/connection.h"
+
+#include <vector>
+
+#include "core/base/log_line.h"
+
+namespace chronik::broker {
+
+namespace {
+// One vectored write takes at most so many parts and stops gathering at so many bytes.
+constexpr std::size_t kPartsPerWrite = 512;
+constexpr std::size_t kBytesPerWrite = 1 << 20;
+}  // namespace
+
+// ---- Answer ----
+
+Answer::~Answer() {
+  if (slot_ == nullptr || connection_->scope_.scheduler().dying()) {
+    return;
+  }
+  // A scope that is called off ends its requests without answers; any other way out is a bug.
+  if (!connection_->closing_) {
+    log_error("request was never answered", field("correlation_id", slot_->correlation_id.value()));
+  }
+  close("a request was never answered");
+}
+
+void Answer::send(protocol::Frame frame, fiber::Budget::Hold hold) {
+  CHECK(slot_ != nullptr);
+  slot_->frame = std::move(frame);
+  slot_->hold = std::move(hold);
+  slot_->state = ResponseSlot::State::kReady;
+  slot_ = nullptr;
+  connection_->settle();
+}
+
+void Answer::nothing() {
+  CHECK(slot_ != nullptr);
+  slot_->state = ResponseSlot::State::kNothing;
+  slot_ = nullptr;
+  connection_->settle();
+}
+
+void Answer::close(const char* reason) {
+  CHECK(slot_ != nullptr);
+  slot_->state = ResponseSlot::State::kNothing;
+  slot_ = nullptr;
+  connection_->close(reason);
+}
+
+// ---- ClientConnection ----
+
+ClientConnection::ClientConnection(const ConnectionContext& context, std::unique_ptr<Connection> stream,
+                                   std::uint64_t number)
+    : context_(context), stream_(std::move(stream)), number_(number), frames_(*stream_) {}
+
+void ClientConnection::run() {
+  scope_.spawn({"writer", number_}, [this] { write_answers(); });
+  Status served = ok();
+  while (served.ok()) {
+    served = read_request();
+  }
+  log_debug("connection ended", field("peer", peer().to_string()), field("why", std::string(served.message())));
+  close("connection ended");
+  scope_.cancel_and_join();
+}
+
+Status ClientConnection::read_request() {
+  while (slots_.size() >= context_.limits.requests_per_connection && !closing_) {
+    RETURN_IF_ERROR(room_.wait(key(), fiber::within(context_.limits.request + context_.limits.write, Expiry::kPeer)));
+  }
+  if (closing_) {
+    return absl::CancelledError("closing");
+  }
+  ASSIGN_OR_RETURN(const std::int32_t size, frames_.length(fiber::within(context_.limits.idle, Expiry::kNormal)));
+  if (size < 0 || size > context_.limits.frame_bytes_max) {
+    log_warn("frame refused: socket.request.max.bytes", field("peer", peer().to_string()), field("bytes", size),
+             field("max", context_.limits.frame_bytes_max));
+    return absl::InvalidArgumentError("frame size");
+  }
+  ASSIGN_OR_RETURN(fiber::Budget::Hold hold,
+                   context_.request_bytes.take(static_cast<std::uint64_t>(size),
+                                               fiber::within(context_.limits.request, Expiry::kPeer)));
+  ASSIGN_OR_RETURN(const Slice frame,
+                   frames_.body(static_cast<std::size_t>(size), fiber::within(context_.limits.frame, Expiry::kPeer)));
+  ASSIGN_OR_RETURN(protocol::ReceivedRequest received, protocol::decode_request_header(frame));
+  ResponseSlot& slot = slots_.emplace_back();
+  slot.correlation_id = received.header.correlation_id;
+  context_.handler.handle(Request{.header = std::move(received.header),
+                                  .body = std::move(received.body),
+                                  .received = scope_.scheduler().now(),
+                                  .answer = Answer(*this, slot),
+                                  .connection = *this,
+                                  .frame_hold = std::move(hold)});
+  return ok();
+}
+
+void ClientConnection::settle() {
+  // An answer that is not the first in line waits for those before it.
+  if (slots_.front().state != ResponseSlot::State::kWaiting) {
+    answered_.notify_all();
+  }
+}
+
+void ClientConnection::close(const char* reason) {
+  if (closing_) {
+    return;
+  }
+  closing_ = true;
+  log_debug("closing connection", field("peer", peer().to_string()), field("reason", std::string_view(reason)));
+  stream_->close();
+  scope_.cancel();
+  room_.notify_all();
+  answered_.notify_all();
+}
+
+void ClientConnection::write_answers() {
+  std::vector<Slice> parts;
+  while (!closing_) {
+    if (slots_.empty() || slots_.front().state == ResponseSlot::State::kWaiting) {
+      if (!answered_.wait(key(), fiber::for_ever()).ok()) {
+        return;
+      }
+      continue;
+    }
+    parts.clear();
+    std::size_t bytes = 0;
+    std::size_t taken = 0;
+    for (ResponseSlot& slot : slots_) {
+      if (slot.state == ResponseSlot::State::kWaiting || parts.size() >= kPartsPerWrite || bytes >= kBytesPerWrite) {
+        break;
+      }
+      bytes += slot.frame.size;
+      for (Slice& part : slot.frame.parts) {
+        parts.push_back(std::move(part));
+      }
+      ++taken;
+    }
+    if (!parts.empty() && !stream_->write(parts, fiber::within(context_.limits.write, Expiry::kPeer)).ok()) {
+      close("the client did not take its answers");
+      return;
+    }
+    for (; taken > 0; --taken) {
+      slots_.pop_front();
+    }
+    room_.notify_all();
+  }
+}
+
+}  // namespace chronik::broker

@@ -1,0 +1,251 @@
+// Fetch: what a consumer may see of the logs, waited for without polling.
+#include <algorithm>
+#include <cstring>
+#include <utility>
+#include <vector>
+
+#include "core/broker/broker.h"
+#include "core/broker/connection.h"
+#include "core/broker/handlers.h"
+#include "core/protocol/messages/fetch.h"
+
+namespace chronik::broker {
+
+using protocol::ErrorCode;
+using protocol::FetchPartition;
+using protocol::FetchPartitionResponse;
+using protocol::FetchRequest;
+using protocol::FetchResponse;
+
+namespace {
+
+// An answer is cut at so many bytes whatever the client allows: it asks again, and others get their turn.
+constexpr std::int32_t kResponseBytesMax = 4 << 20;
+
+// One partition of the request: what it is here, and where its answer stands.
+struct Asked {
+  const FetchPartition* wanted = nullptr;
+  FetchPartitionResponse* answer = nullptr;
+  Ref<replication::Partition> partition;  // null: the answer has its error already
+};
+
+struct FetchWork {
+  Request request;
+  FetchRequest asked;
+  FetchResponse response;
+  std::vector<Asked> partitions;
+};
+
+ErrorCode find_partition(Broker& broker, const FetchWork& work, const protocol::FetchTopic& topic, PartitionId index,
+                         Ref<replication::Partition>& partition) {
+  const bool by_id = work.request.header.version >= 13;
+  HostedTopic* hosted = by_id ? broker.table().find(topic.topic_id) : broker.table().find(topic.topic);
+  if (hosted == nullptr) {
+    return by_id ? ErrorCode::kUnknownTopicId : ErrorCode::kUnknownTopicOrPartition;
+  }
+  const auto at = static_cast<std::size_t>(index.value());
+  if (index.value() < 0 || at >= hosted->partitions.size()) {
+    return ErrorCode::kUnknownTopicOrPartition;
+  }
+  if (!hosted->partitions[at]) {
+    return ErrorCode::kKafkaStorageError;
+  }
+  partition = hosted->partitions[at];
+  return ErrorCode::kNone;
+}
+
+void prepare(Broker& broker, FetchWork& work) {
+  std::size_t count = 0;
+  for (const protocol::FetchTopic& topic : work.asked.topics) {
+    auto& answers = work.response.responses.emplace_back();
+    answers.topic = topic.topic;
+    answers.topic_id = topic.topic_id;
+    answers.partitions.resize(topic.partitions.size());
+    count += topic.partitions.size();
+  }
+  work.partitions.reserve(count);
+  for (std::size_t t = 0; t < work.asked.topics.size(); ++t) {
+    const protocol::FetchTopic& topic = work.asked.topics[t];
+    for (std::size_t p = 0; p < topic.partitions.size(); ++p) {
+      FetchPartitionResponse& answer = work.response.responses[t].partitions[p];
+      answer.partition_index = topic.partitions[p].partition;
+      Asked& asked = work.partitions.emplace_back();
+      asked.wanted = &topic.partitions[p];
+      asked.answer = &answer;
+      answer.error_code = find_partition(broker, work, topic, asked.wanted->partition, asked.partition);
+    }
+  }
+}
+
+// Positions and errors that need no reading. False where there is nothing to be read for this partition.
+bool describe(const FetchWork& work, const Asked& asked) {
+  FetchPartitionResponse& answer = *asked.answer;
+  answer.records = Slice();
+  if (!asked.partition) {
+    return false;
+  }
+  const replication::Partition& partition = *asked.partition;
+  answer.error_code = partition.check_leadership(asked.wanted->current_leader_epoch);
+  if (answer.error_code != ErrorCode::kNone) {
+    return false;
+  }
+  const log::PartitionLog& log = partition.log();
+  answer.high_watermark = partition.high_watermark();
+  answer.last_stable_offset = partition.high_watermark();
+  answer.log_start_offset = log.log_start();
+  if (work.asked.isolation_level == 1) {
+    answer.aborted_transactions.emplace();
+  }
+  const Offset from = asked.wanted->fetch_offset;
+  if (from < log.log_start() || from > log.log_end()) {
+    answer.error_code = ErrorCode::kOffsetOutOfRange;
+    return false;
+  }
+  if (asked.wanted->last_fetched_epoch != LeaderEpoch::none()) {
+    const log::EpochEnd end = log.end_of_epoch(asked.wanted->last_fetched_epoch);
+    if (end.epoch < asked.wanted->last_fetched_epoch || end.end < from) {
+      answer.diverging_epoch = {.epoch = end.epoch, .end_offset = end.end};
+      return false;
+    }
+  }
+  return from < partition.high_watermark();
+}
+
+bool answered_at_once(const FetchPartitionResponse& answer) {
+  return answer.error_code != ErrorCode::kNone || answer.diverging_epoch.epoch != LeaderEpoch::none();
+}
+
+Slice joined(std::vector<Slice> parts, std::size_t bytes) {
+  if (parts.size() == 1) {
+    return std::move(parts.front());
+  }
+  Slice whole = Slice::allocate(bytes);
+  std::size_t at = 0;
+  for (const Slice& part : parts) {
+    std::memcpy(whole.mutable_data() + at, part.data(), part.size());
+    at += part.size();
+  }
+  return whole;
+}
+
+ErrorCode error_of(const Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kOutOfRange: return ErrorCode::kOffsetOutOfRange;
+    case absl::StatusCode::kDataLoss: return ErrorCode::kCorruptMessage;
+    case absl::StatusCode::kAborted: return ErrorCode::kNotLeaderOrFollower;
+    default: return ErrorCode::kKafkaStorageError;
+  }
+}
+
+struct Collected {
+  std::size_t bytes = 0;
+  bool at_once = false;  // an error or a divergence is news that does not wait for min_bytes
+};
+
+// Reads what there is, partition by partition in the order of the request.
+Collected collect(FetchWork& work, std::size_t max_bytes, const Deadline& deadline) {
+  Collected collected;
+  for (Asked& asked : work.partitions) {
+    const bool readable = describe(work, asked);
+    collected.at_once |= answered_at_once(*asked.answer);
+    if (!readable || (collected.bytes >= max_bytes && collected.bytes > 0)) {
+      continue;
+    }
+    const auto partition_max = static_cast<std::size_t>(std::max(asked.wanted->partition_max_bytes, 0));
+    const log::ReadLimits limits{.max_bytes = std::min(partition_max, max_bytes - collected.bytes),
+                                 .below = asked.partition->high_watermark(),
+                                 .min_one_batch = collected.bytes == 0};
+    StatusOr<log::ReadResult> read = asked.partition->log().read(asked.wanted->fetch_offset, limits, deadline);
+    if (!read.ok()) {
+      asked.answer->error_code = error_of(read.status());
+      collected.at_once = true;
+      continue;
+    }
+    collected.bytes += read->bytes;
+    if (read->bytes > 0) {
+      asked.answer->records = joined(std::move(read->parts), read->bytes);
+    }
+  }
+  return collected;
+}
+
+bool anything_to_read(const FetchWork& work) {
+  bool found = false;
+  for (const Asked& asked : work.partitions) {
+    found |= describe(work, asked) || answered_at_once(*asked.answer);
+  }
+  return found || work.partitions.empty();
+}
+
+// Waits until a partition moves. One wait, however many partitions.
+Status wait_for_progress(FetchWork& work, const Deadline& deadline) {
+  fiber::WaitSet moves;
+  for (Asked& asked : work.partitions) {
+    if (asked.partition) {
+      moves.add(asked.partition->progress(), asked.partition->progress_key());
+    }
+  }
+  return moves.wait_any(deadline);
+}
+
+void serve(Broker& broker, FetchWork& work) {
+  const Duration wait = std::min(Duration::milliseconds(std::max(work.asked.max_wait_ms, 0)), broker.limits().request);
+  const Deadline parked = fiber::within(wait, Expiry::kNormal);
+  const Deadline reading = fiber::within(wait + broker.limits().request, Expiry::kPeer);
+  const auto max_bytes = static_cast<std::size_t>(std::clamp(work.asked.max_bytes, 0, kResponseBytesMax));
+  const auto min_bytes = static_cast<std::size_t>(std::max(work.asked.min_bytes, 0));
+  Collected collected;
+  fiber::Budget::Hold hold;
+  for (bool waiting = min_bytes > 0 && wait > Duration::zero();;) {
+    while (waiting && !anything_to_read(work)) {
+      const Status moved = wait_for_progress(work, parked);
+      if (absl::IsDeadlineExceeded(moved)) {
+        waiting = false;
+      } else if (!moved.ok()) {
+        return work.request.answer.close("the connection ends");
+      }
+    }
+    StatusOr<fiber::Budget::Hold> room = work.request.connection.response_bytes().take(max_bytes, reading);
+    if (!room.ok()) {
+      return work.request.answer.close("no room for the answer");
+    }
+    hold = *std::move(room);
+    collected = collect(work, max_bytes, reading);
+    hold.shrink_to(collected.bytes);
+    if (!waiting || collected.at_once || collected.bytes >= std::min(min_bytes, max_bytes)) {
+      break;
+    }
+    // Less than the client wants to be woken for: what was read goes back, and the rest is waited for.
+    hold = {};
+    const Status moved = wait_for_progress(work, parked);
+    if (!moved.ok() && !absl::IsDeadlineExceeded(moved)) {
+      return work.request.answer.close("the connection ends");
+    }
+    waiting = moved.ok();
+  }
+  broker.metrics().fetch_ok.add();
+  broker.metrics().bytes_fetched.add(collected.bytes);
+  work.request.reply(work.response, std::move(hold));
+}
+
+}  // namespace
+
+void handle_fetch(Broker& broker, Request request) {
+  StatusOr<FetchRequest> asked = protocol::decode<FetchRequest>(request.body, request.header.version);
+  if (!asked.ok()) {
+    return broker.refuse_malformed(request, asked.status());
+  }
+  if (asked->session_id != 0) {
+    // Sessions are never granted (every answer carries session 0, which is always legal), so none is known.
+    FetchResponse response;
+    response.error_code = ErrorCode::kFetchSessionIdNotFound;
+    broker.metrics().fetch_failed.add();
+    return request.reply(response);
+  }
+  auto work = std::make_unique<FetchWork>(
+      FetchWork{.request = std::move(request), .asked = *std::move(asked), .response = {}, .partitions = {}});
+  prepare(broker, *work);
+  work->request.connection.spawn("fetch", [&broker, work = std::move(work)] { serve(broker, *work); });
+}
+
+}  // namespace chronik::broker

@@ -1,0 +1,22 @@
+// One handler for each API. Each is called on the reader of its connection, in the order of the requests, and answers
+// or goes on in a fiber of the connection (request.h).
+#pragma once
+
+#include "core/broker/request.h"
+
+namespace chronik::broker {
+
+class Broker;
+
+using Handler = void (*)(Broker& broker, Request request);
+
+void handle_produce(Broker& broker, Request request);
+void handle_fetch(Broker& broker, Request request);
+void handle_list_offsets(Broker& broker, Request request);
+void handle_api_versions(Broker& broker, Request request);
+void handle_metadata(Broker& broker, Request request);
+void handle_create_topics(Broker& broker, Request request);
+void handle_delete_topics(Broker& broker, Request request);
+void handle_create_partitions(Broker& broker, Request request);
+
+}  // namespace chronik::broker

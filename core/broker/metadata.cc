@@ -1,0 +1,131 @@
+// Metadata: brokers, topics and their leaders, as the image has them; and topics that are made by being asked for.
+#include <utility>
+
+#include "core/broker/broker.h"
+#include "core/broker/connection.h"
+#include "core/broker/handlers.h"
+#include "core/broker/proposing.h"
+#include "core/cluster/topic_names.h"
+#include "core/protocol/messages/metadata.h"
+
+namespace chronik::broker {
+
+using protocol::ErrorCode;
+using protocol::MetadataRequest;
+using protocol::MetadataRequestTopic;
+using protocol::MetadataResponse;
+using protocol::MetadataTopic;
+
+namespace {
+
+std::vector<NodeId> list_of(const cluster::ReplicaList& nodes) { return {nodes.begin(), nodes.end()}; }
+
+void describe_topic(const cluster::Image& image, const cluster::Topic& topic, MetadataTopic& answer) {
+  answer.name = topic.name;
+  answer.topic_id = topic.id;
+  topic.partitions.for_each([&](const cluster::Partition& partition) {
+    auto& described = answer.partitions.emplace_back();
+    described.partition_index = partition.index;
+    described.leader_id = partition.leader;
+    described.leader_epoch = partition.leader_epoch;
+    described.error_code = partition.leader == NodeId::none() ? ErrorCode::kLeaderNotAvailable : ErrorCode::kNone;
+    described.replica_nodes = list_of(partition.replicas);
+    described.isr_nodes = list_of(partition.isr);
+    for (const NodeId replica : partition.replicas) {
+      if (!image.is_live(replica)) {
+        described.offline_replicas.push_back(replica);
+      }
+    }
+  });
+}
+
+void describe_brokers(const cluster::Image& image, NodeId self, MetadataResponse& response) {
+  image.brokers.for_each([&](const cluster::Broker& broker) {
+    if (broker.fenced || broker.endpoints.empty()) {
+      return;
+    }
+    auto& described = response.brokers.emplace_back();
+    described.node_id = broker.node;
+    described.host = broker.endpoints.front().host;
+    described.port = broker.endpoints.front().port;
+    described.rack = broker.rack.empty() ? std::nullopt : std::optional<std::string>(broker.rack);
+  });
+  response.cluster_id = image.cluster.to_string();
+  response.controller_id = self;
+}
+
+// Whether the request asks by id; from version 12 on a topic without a name does.
+bool by_id(const MetadataRequestTopic& asked, std::int16_t version) { return version >= 12 && !asked.name.has_value(); }
+
+// Makes the topics that are missing, all in one commit.
+void create_missing(Broker& broker, const MetadataRequest& asked, std::int16_t version, const Deadline& deadline) {
+  const cluster::BrokerSettings settings = broker.settings();
+  if (!settings.auto_create_topics || !asked.topics.has_value() || (version >= 4 && !asked.allow_auto_topic_creation)) {
+    return;
+  }
+  std::vector<cluster::TopicRequest> missing;
+  for (const MetadataRequestTopic& topic : *asked.topics) {
+    if (topic.name.has_value() && broker.metadata().image()->find_topic(*topic.name) == nullptr) {
+      missing.push_back({.name = *topic.name, .assignments = {}, .configs = {}});
+    }
+  }
+  if (missing.empty()) {
+    return;
+  }
+  auto plan = cluster::plan_create_topics(*broker.metadata().image(), settings, missing, broker.ports().random);
+  // What could not be made is described as missing below, with the reason that its name gives.
+  carry_out(broker, plan, deadline);
+}
+
+MetadataTopic describe_asked(const cluster::Image& image, const MetadataRequestTopic& asked, std::int16_t version) {
+  MetadataTopic answer;
+  const bool id_only = by_id(asked, version);
+  const cluster::Topic* topic = id_only ? image.find_topic(asked.topic_id) : image.find_topic(asked.name.value_or(""));
+  if (topic != nullptr) {
+    describe_topic(image, *topic, answer);
+    return answer;
+  }
+  answer.name = asked.name;
+  answer.topic_id = id_only ? asked.topic_id : TopicId{};
+  if (id_only) {
+    answer.error_code = ErrorCode::kUnknownTopicId;
+  } else if (!cluster::topic_name_problem(asked.name.value_or("")).empty()) {
+    answer.error_code = ErrorCode::kInvalidTopicException;
+  } else {
+    answer.error_code = ErrorCode::kUnknownTopicOrPartition;
+  }
+  return answer;
+}
+
+void answer_metadata(Broker& broker, Request& request, const MetadataRequest& asked) {
+  const std::int16_t version = request.header.version;
+  create_missing(broker, asked, version, fiber::within(broker.limits().request, Expiry::kPeer));
+  const cluster::ImageRef image = broker.metadata().image();
+  MetadataResponse response;
+  describe_brokers(*image, broker.self(), response);
+  const bool all = !asked.topics.has_value() || (version == 0 && asked.topics->empty());
+  if (all) {
+    image->topics.for_each(
+        [&](const cluster::TopicRef& topic) { describe_topic(*image, *topic, response.topics.emplace_back()); });
+  } else {
+    for (const MetadataRequestTopic& topic : *asked.topics) {
+      response.topics.push_back(describe_asked(*image, topic, version));
+    }
+  }
+  request.reply(response);
+}
+
+}  // namespace
+
+void handle_metadata(Broker& broker, Request request) {
+  StatusOr<MetadataRequest> asked = protocol::decode<MetadataRequest>(request.body, request.header.version);
+  if (!asked.ok()) {
+    return broker.refuse_malformed(request, asked.status());
+  }
+  ClientConnection& connection = request.connection;
+  connection.spawn("metadata", [&broker, request = std::move(request), asked = *std::move(asked)]() mutable {
+    answer_metadata(broker, request, asked);
+  });
+}
+
+}  // namespace chronik::broker

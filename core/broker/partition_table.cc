@@ -1,0 +1,162 @@
+#include "core/broker/partition_table.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/base/log_line.h"
+
+namespace chronik::broker {
+
+namespace {
+
+absl::string_view id_bytes(const TopicId& id) {
+  return {reinterpret_cast<const char*>(id.bytes.data()), id.bytes.size()};
+}
+
+log::LogConfig log_config(const cluster::TopicSettings& settings) {
+  return {.segment_bytes = settings.segment_bytes,
+          .segment_age = settings.segment_age,
+          .retention_bytes = settings.retention_bytes,
+          .retention_age = settings.retention_age,
+          .index_interval_bytes = settings.index_interval_bytes,
+          .segment_index_bytes = settings.segment_index_bytes};
+}
+
+bool hosted_on(const cluster::Partition& partition, NodeId node) {
+  return std::find(partition.replicas.begin(), partition.replicas.end(), node) != partition.replicas.end();
+}
+
+}  // namespace
+
+HostedTopic* PartitionTable::find(std::string_view name) const {
+  const auto found = by_name_.find(absl::string_view(name.data(), name.size()));
+  return found == by_name_.end() ? nullptr : found->second.get();
+}
+
+HostedTopic* PartitionTable::find(const TopicId& id) const {
+  const auto found = by_id_.find(id_bytes(id));
+  return found == by_id_.end() ? nullptr : found->second.get();
+}
+
+std::vector<log::LogKey> PartitionTable::apply(const cluster::Delta& delta) {
+  std::vector<log::LogKey> removed;
+  for (const cluster::TopicRef& topic : delta.deleted) {
+    drop(*topic, removed);
+  }
+  for (const cluster::TopicRef& topic : delta.created) {
+    host(*delta.after, *topic);
+  }
+  for (const cluster::PartitionChange& change : delta.partitions) {
+    HostedTopic* hosted = find(change.topic->id);
+    if (hosted == nullptr) {
+      host(*delta.after, *change.topic);
+    } else {
+      assume(*hosted, *change.after);
+    }
+  }
+  for (const cluster::TopicRef& topic : delta.configs) {
+    configure(*delta.after, *topic);
+  }
+  if (!delta.broker_configs.empty()) {
+    // A broker-wide setting may change the effective settings of any topic.
+    for (const Ref<HostedTopic>& hosted : all_) {
+      if (const cluster::Topic* topic = delta.after->find_topic(hosted->id); topic != nullptr) {
+        configure(*delta.after, *topic);
+      }
+    }
+  }
+  return removed;
+}
+
+cluster::TopicSettings PartitionTable::settings_of(const cluster::Image& image, const cluster::Topic& topic) const {
+  return cluster::topic_settings(cluster::topic_layers(image, self_, file_, topic));
+}
+
+void PartitionTable::host(const cluster::Image& image, const cluster::Topic& topic) {
+  Ref<HostedTopic> hosted = Ref<HostedTopic>::make();
+  hosted->name = topic.name;
+  hosted->id = topic.id;
+  hosted->settings = settings_of(image, topic);
+  by_name_[hosted->name] = hosted;
+  by_id_[std::string(id_bytes(hosted->id))] = hosted;
+  all_.push_back(hosted);
+  topic.partitions.for_each([&](const cluster::Partition& partition) { assume(*hosted, partition); });
+}
+
+void PartitionTable::configure(const cluster::Image& image, const cluster::Topic& topic) {
+  HostedTopic* hosted = find(topic.id);
+  if (hosted == nullptr) {
+    return;
+  }
+  hosted->settings = settings_of(image, topic);
+  topic.partitions.for_each([&](const cluster::Partition& partition) {
+    logs_.configure({topic.id, partition.index}, log_config(hosted->settings));
+    assume(*hosted, partition);
+  });
+}
+
+void PartitionTable::assume(HostedTopic& hosted, const cluster::Partition& partition) {
+  if (!hosted_on(partition, self_)) {
+    return;
+  }
+  const auto index = static_cast<std::size_t>(partition.index.value());
+  if (hosted.partitions.size() <= index) {
+    hosted.partitions.resize(index + 1);
+  }
+  Ref<replication::Partition>& slot = hosted.partitions[index];
+  if (!slot) {
+    const log::LogKey key{hosted.id, partition.index};
+    Ref<log::PartitionLog> log = logs_.find(key);
+    if (!log) {
+      StatusOr<Ref<log::PartitionLog>> created = logs_.create(key, hosted.name, log_config(hosted.settings));
+      if (!created.ok()) {
+        log_error("log cannot be created", field("topic", hosted.name), field("partition", partition.index),
+                  field("why", created.status().ToString()));
+        return;
+      }
+      log = *std::move(created);
+    } else {
+      logs_.configure(key, log_config(hosted.settings));
+    }
+    slot = Ref<replication::Partition>::make(std::move(log), self_);
+    ++partition_count_;
+  }
+  slot->assume({.leader = partition.leader,
+                .epoch = partition.leader_epoch,
+                .in_sync = std::vector<NodeId>(partition.isr.begin(), partition.isr.end()),
+                .min_in_sync = hosted.settings.min_insync_replicas});
+}
+
+void PartitionTable::drop(const cluster::Topic& topic, std::vector<log::LogKey>& removed) {
+  const auto found = by_id_.find(id_bytes(topic.id));
+  if (found == by_id_.end()) {
+    return;
+  }
+  const Ref<HostedTopic> hosted = found->second;
+  by_id_.erase(found);
+  // Of a topic that was made again under its old name, the name belongs to the new one.
+  if (const auto named = by_name_.find(hosted->name); named != by_name_.end() && named->second == hosted) {
+    by_name_.erase(named);
+  }
+  std::erase_if(all_, [&](const Ref<HostedTopic>& other) { return other == hosted; });
+  for (Ref<replication::Partition>& partition : hosted->partitions) {
+    if (partition) {
+      partition->close();
+      removed.push_back(partition->log().key());
+      --partition_count_;
+    }
+  }
+  hosted->partitions.clear();
+}
+
+void PartitionTable::close_all() {
+  for (const Ref<HostedTopic>& hosted : all_) {
+    for (const Ref<replication::Partition>& partition : hosted->partitions) {
+      if (partition) {
+        partition->close();
+      }
+    }
+  }
+}
+
+}  // namespace chronik::broker

@@ -1,0 +1,61 @@
+// The partitions that this shard hosts, by topic name, by topic id and index: where the router looks first.
+//
+// It follows the image: apply() opens, changes and closes partitions as a delta says. Requests hold what they found by
+// reference count, so a topic that is deleted under them is closed, not dangling.
+#pragma once
+
+#include <absl/container/flat_hash_map.h>
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/counted.h"
+#include "core/cluster/delta.h"
+#include "core/cluster/image.h"
+#include "core/cluster/settings.h"
+#include "core/log/log_manager.h"
+#include "core/replication/partition.h"
+
+namespace chronik::broker {
+
+struct HostedTopic : Counted {
+  std::string name;
+  TopicId id;
+  cluster::TopicSettings settings;
+  std::vector<Ref<replication::Partition>> partitions;  // by index; null: not hosted here, or its log could not be made
+};
+
+class PartitionTable {
+ public:
+  // `file`: the node's configuration file; outlives the table.
+  PartitionTable(log::LogManager& logs, NodeId self, const cluster::ConfigMap& file)
+      : logs_(logs), self_(self), file_(file) {}
+
+  // Null: no such topic here.
+  HostedTopic* find(std::string_view name) const;
+  HostedTopic* find(const TopicId& id) const;
+
+  // Follows the image. Does not suspend. Returns the logs to be removed: those of deleted topics.
+  std::vector<log::LogKey> apply(const cluster::Delta& delta);
+  // Everybody who waits is told that this node serves no more.
+  void close_all();
+  std::size_t partitions() const { return partition_count_; }
+
+ private:
+  cluster::TopicSettings settings_of(const cluster::Image& image, const cluster::Topic& topic) const;
+  void host(const cluster::Image& image, const cluster::Topic& topic);
+  void configure(const cluster::Image& image, const cluster::Topic& topic);
+  void assume(HostedTopic& hosted, const cluster::Partition& partition);
+  void drop(const cluster::Topic& topic, std::vector<log::LogKey>& removed);
+
+  log::LogManager& logs_;
+  NodeId self_;
+  const cluster::ConfigMap& file_;
+  absl::flat_hash_map<std::string, Ref<HostedTopic>> by_name_;  // looked up, never iterated
+  absl::flat_hash_map<std::string, Ref<HostedTopic>> by_id_;    // by the id's bytes
+  std::vector<Ref<HostedTopic>> all_;                           // in the order of their hosting
+  std::size_t partition_count_ = 0;
+};
+
+}  // namespace chronik::broker

@@ -1,0 +1,213 @@
+// Produce: the way of a record, steps 2 to 8 (docs/ARCHITECTURE.md).
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "core/broker/broker.h"
+#include "core/broker/connection.h"
+#include "core/broker/handlers.h"
+#include "core/protocol/messages/produce.h"
+#include "core/protocol/record_batch_validate.h"
+
+namespace chronik::broker {
+
+using protocol::ErrorCode;
+using protocol::ProducePartition;
+using protocol::ProducePartitionResponse;
+using protocol::ProduceRequest;
+using protocol::ProduceResponse;
+
+namespace {
+
+// An append that still has to be acknowledged, and where its answer stands in the response.
+struct PendingAppend {
+  Ref<replication::Partition> partition;
+  replication::Partition::AppendOutcome outcome;
+  std::size_t topic = 0;
+  std::size_t index = 0;
+};
+
+struct ProduceWork {
+  Request request;
+  ProduceResponse response;
+  std::vector<PendingAppend> pending;
+  replication::Acks acks;
+  Duration timeout;
+};
+
+log::BatchSummary summary_of(const protocol::ProduceVerdict& verdict) {
+  const protocol::RecordBatchView& batch = verdict.batch;
+  log::BatchSummary summary;
+  summary.record_count = batch.record_count();
+  summary.max_timestamp = verdict.max_timestamp;
+  summary.offset_of_max_timestamp = Offset(verdict.max_timestamp_offset_delta);
+  if (batch.has_producer()) {
+    summary.producer = {.id = batch.producer_id(),
+                        .epoch = batch.producer_epoch(),
+                        .first_sequence = batch.base_sequence(),
+                        .last_sequence = batch.last_sequence()};
+  }
+  return summary;
+}
+
+protocol::ProduceChecks checks_of(const cluster::TopicSettings& settings, std::int16_t version, WallTime now) {
+  protocol::ProduceChecks checks;
+  checks.message_bytes_max = settings.max_message_bytes;
+  checks.timestamp_type =
+      settings.log_append_time ? protocol::TimestampType::kLogAppendTime : protocol::TimestampType::kCreateTime;
+  checks.timestamp_before_ms_max = settings.timestamp_before_ms_max;
+  checks.timestamp_after_ms_max = settings.timestamp_after_ms_max;
+  checks.produce_version = version;
+  checks.now = now;
+  checks.decompressed_bytes_max = protocol::default_decompressed_bytes_max(settings.max_message_bytes);
+  return checks;
+}
+
+void refuse(ProducePartitionResponse& answer, ErrorCode error, std::string_view message = {}) {
+  answer.error_code = error;
+  if (!message.empty()) {
+    answer.error_message = std::string(message);
+  }
+}
+
+// Validates and appends one partition's batch. Suspends only where the disk is behind. Fills `answer`, or `pending`
+// where the acknowledgement must be waited for.
+void append(Broker& broker, const ProduceWork& work, HostedTopic* topic, const ProducePartition& asked,
+            ProducePartitionResponse& answer, std::vector<PendingAppend>& pending) {
+  answer.index = asked.index;
+  const auto index = static_cast<std::size_t>(asked.index.value());
+  if (topic == nullptr || asked.index.value() < 0 || index >= topic->partitions.size()) {
+    return refuse(answer, ErrorCode::kUnknownTopicOrPartition);
+  }
+  const Ref<replication::Partition> partition = topic->partitions[index];
+  if (!partition) {
+    return refuse(answer, ErrorCode::kKafkaStorageError);
+  }
+  const Slice records = asked.records.value_or(Slice());
+  const WallTime now = broker.ports().clock.wall();
+  protocol::ProduceVerdict verdict = protocol::validate_produced_batches(
+      records.bytes(), checks_of(topic->settings, work.request.header.version, now), broker.codecs());
+  if (!verdict.ok()) {
+    refuse(answer, verdict.error, verdict.message);
+    for (protocol::RecordError& error : verdict.record_errors) {
+      answer.record_errors.push_back(
+          {.batch_index = error.batch_index, .batch_index_error_message = std::move(error.message)});
+    }
+    return;
+  }
+  if (verdict.batch.attributes().is_transactional()) {
+    return refuse(answer, ErrorCode::kInvalidTxnState, "transactions are not supported by this broker");
+  }
+  log::BatchSummary summary = summary_of(verdict);
+  if (topic->settings.log_append_time) {
+    protocol::set_max_timestamp(records.mutable_bytes(), protocol::TimestampType::kLogAppendTime, now);
+    summary.max_timestamp = now;
+    summary.offset_of_max_timestamp = Offset(0);
+  } else {
+    protocol::set_max_timestamp(records.mutable_bytes(), protocol::TimestampType::kCreateTime, summary.max_timestamp);
+  }
+  const Status room = broker.logs().make_room(records.size(), fiber::within(work.timeout, Expiry::kPeer));
+  if (!room.ok()) {
+    return refuse(answer, absl::IsDeadlineExceeded(room) ? ErrorCode::kRequestTimedOut : ErrorCode::kKafkaStorageError,
+                  std::string(room.message()));
+  }
+  const auto outcome = partition->append(records, summary, work.acks);
+  if (outcome.error != ErrorCode::kNone) {
+    return refuse(answer, outcome.error);
+  }
+  answer.base_offset = outcome.base_offset;
+  answer.log_append_time_ms = topic->settings.log_append_time ? now.milliseconds() : -1;
+  answer.log_start_offset = partition->log().log_start();
+  BrokerMetrics& metrics = broker.metrics();
+  metrics.messages_received.add(static_cast<std::uint64_t>(summary.record_count));
+  metrics.bytes_produced.add(records.size());
+  pending.push_back({.partition = partition, .outcome = outcome});
+}
+
+void append_all(Broker& broker, const ProduceRequest& asked, ProduceWork& work) {
+  work.response.responses.resize(asked.topic_data.size());
+  for (std::size_t t = 0; t < asked.topic_data.size(); ++t) {
+    const protocol::ProduceTopic& topic = asked.topic_data[t];
+    auto& answers = work.response.responses[t];
+    answers.name = topic.name;
+    answers.partition_responses.resize(topic.partition_data.size());
+    HostedTopic* hosted = broker.table().find(topic.name);
+    for (std::size_t p = 0; p < topic.partition_data.size(); ++p) {
+      const std::size_t before = work.pending.size();
+      append(broker, work, hosted, topic.partition_data[p], answers.partition_responses[p], work.pending);
+      if (work.pending.size() > before) {
+        work.pending.back().topic = t;
+        work.pending.back().index = p;
+      }
+    }
+  }
+}
+
+void refuse_all(const ProduceRequest& asked, ErrorCode error, ProduceResponse& response) {
+  for (const protocol::ProduceTopic& topic : asked.topic_data) {
+    auto& answers = response.responses.emplace_back();
+    answers.name = topic.name;
+    for (const ProducePartition& partition : topic.partition_data) {
+      auto& answer = answers.partition_responses.emplace_back();
+      answer.index = partition.index;
+      answer.error_code = error;
+    }
+  }
+}
+
+bool any_error(const ProduceResponse& response) {
+  return std::any_of(response.responses.begin(), response.responses.end(), [](const auto& topic) {
+    return std::any_of(topic.partition_responses.begin(), topic.partition_responses.end(),
+                       [](const auto& partition) { return partition.error_code != ErrorCode::kNone; });
+  });
+}
+
+void acknowledge(Broker& broker, ProduceWork& work) {
+  // One deadline for all: they wait side by side, whatever the order of looking.
+  const Deadline deadline = fiber::within(work.timeout, Expiry::kPeer);
+  for (const PendingAppend& append : work.pending) {
+    const ErrorCode error = append.partition->wait_acknowledged(append.outcome, work.acks, deadline);
+    if (error != ErrorCode::kNone) {
+      auto& answer = work.response.responses[append.topic].partition_responses[append.index];
+      answer.error_code = error;
+      answer.base_offset = Offset::none();
+    }
+  }
+  broker.metrics().finish_produce(!any_error(work.response), fiber::Scheduler::current().now() - work.request.received);
+  work.request.reply(work.response);
+}
+
+}  // namespace
+
+void handle_produce(Broker& broker, Request request) {
+  StatusOr<ProduceRequest> asked = protocol::decode<ProduceRequest>(request.body, request.header.version);
+  if (!asked.ok()) {
+    return broker.refuse_malformed(request, asked.status());
+  }
+  const bool acks_known = asked->acks >= -1 && asked->acks <= 1;
+  ProduceWork work{.request = std::move(request),
+                   .response = {},
+                   .pending = {},
+                   .acks = static_cast<replication::Acks>(acks_known ? asked->acks : 1),
+                   .timeout = Duration::milliseconds(std::max(asked->timeout_ms, 0))};
+  work.timeout = std::min(work.timeout, broker.limits().request);
+  if (!acks_known) {
+    refuse_all(*asked, ErrorCode::kInvalidRequiredAcks, work.response);
+    return work.request.reply(work.response);
+  }
+  append_all(broker, *asked, work);
+  if (work.acks == replication::Acks::kNone) {
+    broker.metrics().finish_produce(!any_error(work.response), Duration::zero());
+    // Nobody hears of an error but by the connection's end, as with Kafka.
+    return any_error(work.response) ? work.request.answer.close("a produce with acks=0 failed")
+                                    : work.request.answer.nothing();
+  }
+  if (work.pending.empty()) {
+    broker.metrics().finish_produce(false, Duration::zero());
+    return work.request.reply(work.response);
+  }
+  ClientConnection& connection = work.request.connection;
+  connection.spawn("produce", [&broker, work = std::move(work)]() mutable { acknowledge(broker, work); });
+}
+
+}  // namespace chronik::broker

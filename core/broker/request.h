@@ -1,0 +1,61 @@
+// A request on its way through the broker, and the obligation to answer it.
+#pragma once
+
+#include <utility>
+
+#include "core/base/time.h"
+#include "core/fiber/budget.h"
+#include "core/ports/network.h"
+#include "core/protocol/headers.h"
+#include "core/protocol/message.h"
+
+namespace chronik::broker {
+
+class ClientConnection;
+struct ResponseSlot;
+
+// Must be kept exactly once: destroying it unkept closes the connection and is reported as a bug, but on a dying node.
+class Answer {
+ public:
+  Answer(ClientConnection& connection, ResponseSlot& slot) : connection_(&connection), slot_(&slot) {}
+  Answer(Answer&& other) noexcept
+      : connection_(std::exchange(other.connection_, nullptr)), slot_(std::exchange(other.slot_, nullptr)) {}
+  Answer& operator=(Answer&&) = delete;
+  ~Answer();
+
+  // Leaves after the answers to all earlier requests of the connection. `hold`: response bytes to give back when sent.
+  void send(protocol::Frame frame, fiber::Budget::Hold hold = {});
+  // The request wants no answer (acks=0).
+  void nothing();
+  // No answer would be right; the client learns from the closed connection.
+  void close(const char* reason);
+
+ private:
+  ClientConnection* connection_;
+  ResponseSlot* slot_;
+};
+
+struct Request {
+  protocol::RequestHeader header;
+  Slice body;
+  MonotonicTime received;
+  Answer answer;
+  ClientConnection& connection;
+  fiber::Budget::Hold frame_hold;  // of the frame's bytes; given back when the request is done with
+
+  template <typename M>
+  void reply(const M& message, fiber::Budget::Hold hold = {}) {
+    answer.send(protocol::encode_response(header.correlation_id, message, header.version), std::move(hold));
+  }
+};
+
+// Handles the requests of all connections. handle() is called in the order in which a connection's requests came, on
+// the connection's reader: what must happen in that order (a produce's append) happens in it; what waits goes on in a
+// fiber of the connection's scope.
+class RequestHandler {
+ public:
+  virtual ~RequestHandler() = default;
+  virtual void handle(Request request) = 0;
+};
+
+}  // namespace chronik::broker

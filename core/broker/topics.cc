@@ -1,0 +1,153 @@
+// CreateTopics, DeleteTopics, CreatePartitions: one command for all that is well in a request.
+#include <algorithm>
+#include <utility>
+
+#include "core/broker/broker.h"
+#include "core/broker/connection.h"
+#include "core/broker/handlers.h"
+#include "core/broker/proposing.h"
+#include "core/protocol/messages/create_partitions.h"
+#include "core/protocol/messages/create_topics.h"
+#include "core/protocol/messages/delete_topics.h"
+
+namespace chronik::broker {
+
+using protocol::ErrorCode;
+
+namespace {
+
+Deadline deadline_of(Broker& broker, std::int32_t timeout_ms) {
+  const Duration asked = Duration::milliseconds(std::max(timeout_ms, 0));
+  return fiber::within(std::min(asked, broker.limits().request), Expiry::kPeer);
+}
+
+cluster::TopicRequest request_of(const protocol::CreateTopicsTopic& asked) {
+  cluster::TopicRequest topic{.name = asked.name,
+                              .partitions = asked.num_partitions,
+                              .replication_factor = asked.replication_factor,
+                              .assignments = {},
+                              .configs = {}};
+  for (const protocol::CreateTopicsAssignment& assignment : asked.assignments) {
+    topic.assignments.push_back({.partition = assignment.partition_index.value(), .replicas = assignment.broker_ids});
+  }
+  for (const protocol::CreateTopicsConfig& config : asked.configs) {
+    topic.configs.push_back({.name = config.name, .value = config.value});
+  }
+  return topic;
+}
+
+void describe_created(const cluster::Image& image, protocol::CreateTopicsTopicResult& answer) {
+  const cluster::Topic* topic = image.find_topic(answer.name);
+  if (topic == nullptr) {
+    return;  // deleted again already
+  }
+  answer.topic_id = topic->id;
+  answer.num_partitions = static_cast<std::int32_t>(topic->partitions.size());
+  topic->partitions.for_each([&](const cluster::Partition& partition) {
+    answer.replication_factor = static_cast<std::int16_t>(partition.replicas.size());
+  });
+}
+
+void create_topics(Broker& broker, Request& request, const protocol::CreateTopicsRequest& asked) {
+  std::vector<cluster::TopicRequest> topics;
+  for (const protocol::CreateTopicsTopic& topic : asked.topics) {
+    topics.push_back(request_of(topic));
+  }
+  auto plan = cluster::plan_create_topics(*broker.metadata().image(), broker.settings(), topics, broker.ports().random);
+  if (!asked.validate_only) {
+    carry_out(broker, plan, deadline_of(broker, asked.timeout_ms));
+  }
+  const cluster::ImageRef image = broker.metadata().image();
+  protocol::CreateTopicsResponse response;
+  for (std::size_t i = 0; i < topics.size(); ++i) {
+    auto& answer = response.topics.emplace_back();
+    answer.name = topics[i].name;
+    answer.error_code = plan.items[i].error;
+    answer.error_message = message_of(plan.items[i]);
+    if (plan.items[i].ok() && !asked.validate_only) {
+      describe_created(*image, answer);
+    }
+  }
+  request.reply(response);
+}
+
+void delete_topics(Broker& broker, Request& request, const protocol::DeleteTopicsRequest& asked) {
+  std::vector<cluster::TopicDeletion> deletions;
+  for (const std::string& name : asked.topic_names) {
+    deletions.push_back({.name = name, .id = {}});
+  }
+  for (const protocol::DeleteTopicsTopic& topic : asked.topics) {
+    deletions.push_back({.name = topic.name, .id = topic.topic_id});
+  }
+  // Names and ids as they are before: afterwards nobody knows them.
+  const cluster::ImageRef before = broker.metadata().image();
+  auto plan = cluster::plan_delete_topics(*before, broker.settings(), deletions);
+  carry_out(broker, plan, deadline_of(broker, asked.timeout_ms));
+  protocol::DeleteTopicsResponse response;
+  for (std::size_t i = 0; i < deletions.size(); ++i) {
+    auto& answer = response.responses.emplace_back();
+    const cluster::Topic* topic =
+        deletions[i].name.has_value() ? before->find_topic(*deletions[i].name) : before->find_topic(deletions[i].id);
+    answer.name = topic != nullptr && plan.items[i].ok() ? std::optional<std::string>(topic->name) : deletions[i].name;
+    answer.topic_id = topic != nullptr ? topic->id : deletions[i].id;
+    answer.error_code = plan.items[i].error;
+    answer.error_message = message_of(plan.items[i]);
+  }
+  request.reply(response);
+}
+
+void create_partitions(Broker& broker, Request& request, const protocol::CreatePartitionsRequest& asked) {
+  std::vector<cluster::PartitionsRequest> topics;
+  for (const protocol::CreatePartitionsTopic& topic : asked.topics) {
+    auto& wanted = topics.emplace_back(
+        cluster::PartitionsRequest{.name = topic.name, .count = topic.count, .assignments = std::nullopt});
+    if (topic.assignments.has_value()) {
+      wanted.assignments.emplace();
+      for (const protocol::CreatePartitionsAssignment& assignment : *topic.assignments) {
+        wanted.assignments->push_back(assignment.broker_ids);
+      }
+    }
+  }
+  auto plan = cluster::plan_create_partitions(*broker.metadata().image(), topics, broker.ports().random);
+  if (!asked.validate_only) {
+    carry_out(broker, plan, deadline_of(broker, asked.timeout_ms));
+  }
+  protocol::CreatePartitionsResponse response;
+  for (std::size_t i = 0; i < topics.size(); ++i) {
+    auto& answer = response.results.emplace_back();
+    answer.name = topics[i].name;
+    answer.error_code = plan.items[i].error;
+    answer.error_message = message_of(plan.items[i]);
+  }
+  request.reply(response);
+}
+
+// Decodes, then goes on in a fiber of the connection: all of these wait for a commit.
+template <typename M, void (*answer)(Broker&, Request&, const M&)>
+void decode_and_answer(const char* name, Broker& broker, Request request) {
+  StatusOr<M> asked = protocol::decode<M>(request.body, request.header.version);
+  if (!asked.ok()) {
+    return broker.refuse_malformed(request, asked.status());
+  }
+  ClientConnection& connection = request.connection;
+  connection.spawn(name, [&broker, request = std::move(request), asked = *std::move(asked)]() mutable {
+    answer(broker, request, asked);
+  });
+}
+
+}  // namespace
+
+void handle_create_topics(Broker& broker, Request request) {
+  decode_and_answer<protocol::CreateTopicsRequest, &create_topics>("create-topics", broker, std::move(request));
+}
+
+void handle_delete_topics(Broker& broker, Request request) {
+  decode_and_answer<protocol::DeleteTopicsRequest, &delete_topics>("delete-topics", broker, std::move(request));
+}
+
+void handle_create_partitions(Broker& broker, Request request) {
+  decode_and_answer<protocol::CreatePartitionsRequest, &create_partitions>("create-partitions", broker,
+                                                                           std::move(request));
+}
+
+}  // namespace chronik::broker

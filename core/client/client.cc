@@ -1,0 +1,193 @@
+#include "core/client/client.h"
+
+#include <algorithm>
+
+#include "core/fiber/scheduler.h"
+
+namespace chronik::client {
+
+namespace {
+constexpr std::int16_t kMetadataVersion = 12;
+constexpr std::int16_t kProduceVersion = 9;
+constexpr std::int16_t kFetchVersion = 12;  // the last that names topics by their names
+
+std::int32_t milliseconds_left(const Deadline& deadline) {
+  const Duration left = deadline.at() - fiber::Scheduler::current().now();
+  return static_cast<std::int32_t>(std::clamp<std::int64_t>(left.milliseconds(), 1, 1 << 30));
+}
+}  // namespace
+
+StatusOr<std::unique_ptr<Client>> Client::connect(Network& network, const Address& to, const ClientOptions& options,
+                                                  const Deadline& deadline) {
+  ASSIGN_OR_RETURN(std::unique_ptr<Connection> connection, network.connect(to, deadline));
+  return std::make_unique<Client>(std::move(connection), options);
+}
+
+Client::Client(std::unique_ptr<Connection> connection, const ClientOptions& options)
+    : options_(options), connection_(std::move(connection)), frames_(*connection_) {
+  scope_.spawn({"client-writer", 0}, [this] { write_requests(); });
+  scope_.spawn({"client-reader", 0}, [this] { read_answers(); });
+}
+
+Client::~Client() {
+  close();
+  scope_.cancel_and_join();
+  CHECK(pending_.empty());
+}
+
+void Client::close() { fail_all(absl::UnavailableError("the client has closed the connection")); }
+
+protocol::RequestHeader Client::next_header(protocol::ApiKey api, std::int16_t version) {
+  next_id_ = next_id_ == std::numeric_limits<std::int32_t>::max() ? 0 : next_id_ + 1;
+  return {.api = api, .version = version, .correlation_id = CorrelationId(next_id_), .client_id = options_.client_id};
+}
+
+WaitKey Client::key_of(CorrelationId id) const {
+  return {WaitKind::kRequest, connection_->local().key(), connection_->peer().key(),
+          static_cast<std::uint64_t>(id.value())};
+}
+
+StatusOr<Slice> Client::exchange(const protocol::RequestHeader& header, protocol::Frame frame,
+                                 const Deadline& deadline) {
+  if (broken_) {
+    return absl::FailedPreconditionError("the connection is broken");
+  }
+  if (pending_.size() >= options_.in_flight_max) {
+    return absl::ResourceExhaustedError("too many requests without an answer");
+  }
+  Pending pending;
+  pending.api = header.api;
+  pending.version = header.version;
+  // Also where the fiber is unwound: nobody may settle what is no longer there.
+  struct Registration {
+    absl::btree_map<CorrelationId, Pending*>& all;
+    CorrelationId id;
+    ~Registration() { all.erase(id); }
+  };
+  CHECK(pending_.emplace(header.correlation_id, &pending).second);
+  const Registration registration{pending_, header.correlation_id};
+  outbox_.push_back(std::move(frame));
+  outgoing_.notify_all();
+  const Status waited = pending.settled.wait(key_of(header.correlation_id), deadline);
+  if (pending.settled.is_set()) {
+    return std::move(pending.answer);
+  }
+  return absl::IsDeadlineExceeded(waited) ? absl::UnknownError("no answer by the deadline") : waited;
+}
+
+void Client::write_requests() {
+  while (!broken_) {
+    if (outbox_.empty()) {
+      if (!outgoing_.wait({WaitKind::kEvent, 3, 0, 0}, fiber::for_ever()).ok()) {
+        return;
+      }
+      continue;
+    }
+    const protocol::Frame frame = std::move(outbox_.front());
+    outbox_.pop_front();
+    const Status written = connection_->write(frame.parts, fiber::within(options_.write, Expiry::kPeer));
+    if (!written.ok()) {
+      return fail_all(written);
+    }
+  }
+}
+
+void Client::read_answers() {
+  while (!broken_) {
+    const Status read = read_answer();
+    if (!read.ok()) {
+      return fail_all(absl::UnavailableError(read.message()));
+    }
+  }
+}
+
+Status Client::read_answer() {
+  ASSIGN_OR_RETURN(const std::int32_t size, frames_.length(fiber::within(options_.idle, Expiry::kNormal)));
+  if (size < 0 || size > options_.frame_bytes_max) {
+    return absl::DataLossError("an answer of a length that cannot be");
+  }
+  ASSIGN_OR_RETURN(const Slice frame,
+                   frames_.body(static_cast<std::size_t>(size), fiber::within(options_.frame, Expiry::kPeer)));
+  ASSIGN_OR_RETURN(const CorrelationId id, protocol::peek_correlation_id(frame));
+  const auto found = pending_.find(id);
+  if (found == pending_.end()) {
+    return ok();  // whoever asked has given up
+  }
+  Pending& pending = *found->second;
+  StatusOr<protocol::ReceivedResponse> response = protocol::decode_response_header(frame, pending.api, pending.version);
+  RETURN_IF_ERROR(response.status());
+  pending.answer = std::move(response->body);
+  pending.settled.set();
+  return ok();
+}
+
+void Client::fail_all(const Status& why) {
+  if (broken_) {
+    return;
+  }
+  broken_ = true;
+  connection_->close();
+  outbox_.clear();
+  outgoing_.notify_all();
+  for (const auto& [id, pending] : pending_) {
+    if (!pending->settled.is_set()) {
+      pending->answer = absl::UnavailableError(why.message());
+      pending->settled.set();
+    }
+  }
+}
+
+StatusOr<protocol::MetadataTopic> Client::metadata(const std::string& topic, const Deadline& deadline) {
+  protocol::MetadataRequest request;
+  request.topics.emplace();
+  request.topics->push_back({.topic_id = {}, .name = topic});
+  ASSIGN_OR_RETURN(protocol::MetadataResponse response,
+                   call<protocol::MetadataResponse>(request, kMetadataVersion, deadline));
+  if (response.topics.size() != 1) {
+    return absl::DataLossError("metadata of another number of topics than asked for");
+  }
+  return std::move(response.topics.front());
+}
+
+StatusOr<protocol::ProducePartitionResponse> Client::produce(const std::string& topic, PartitionId partition,
+                                                             Slice batch, std::int16_t acks, const Deadline& deadline) {
+  if (acks != 1 && acks != -1) {
+    return absl::InvalidArgumentError("acks must be 1 or -1: without an answer there is nothing to wait for");
+  }
+  protocol::ProduceRequest request;
+  request.acks = acks;
+  request.timeout_ms = milliseconds_left(deadline);
+  auto& asked = request.topic_data.emplace_back();
+  asked.name = topic;
+  auto& data = asked.partition_data.emplace_back();
+  data.index = partition;
+  data.records = std::move(batch);
+  ASSIGN_OR_RETURN(protocol::ProduceResponse response,
+                   call<protocol::ProduceResponse>(request, kProduceVersion, deadline));
+  if (response.responses.size() != 1 || response.responses[0].partition_responses.size() != 1) {
+    return absl::DataLossError("an answer about other partitions than were produced to");
+  }
+  return std::move(response.responses[0].partition_responses[0]);
+}
+
+StatusOr<protocol::FetchPartitionResponse> Client::fetch(const std::string& topic, PartitionId partition, Offset from,
+                                                         std::int32_t bytes_max, const Deadline& deadline) {
+  protocol::FetchRequest request;
+  request.max_bytes = bytes_max;
+  auto& asked = request.topics.emplace_back();
+  asked.topic = topic;
+  auto& wanted = asked.partitions.emplace_back();
+  wanted.partition = partition;
+  wanted.fetch_offset = from;
+  wanted.current_leader_epoch = LeaderEpoch::none();
+  wanted.last_fetched_epoch = LeaderEpoch::none();
+  wanted.partition_max_bytes = bytes_max;
+  ASSIGN_OR_RETURN(protocol::FetchResponse response, call<protocol::FetchResponse>(request, kFetchVersion, deadline));
+  if (response.error_code != protocol::ErrorCode::kNone || response.responses.size() != 1 ||
+      response.responses[0].partitions.size() != 1) {
+    return absl::DataLossError("an answer about other partitions than were asked for");
+  }
+  return std::move(response.responses[0].partitions[0]);
+}
+
+}  // namespace chronik::client

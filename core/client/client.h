@@ -1,0 +1,94 @@
+// One connection of a Kafka client: requests go out in the order in which they were made, as many as allowed at a time,
+// and each answer finds its request by its correlation id.
+//
+// For workloads, checkers' readers and tools. It neither connects again nor tries again: that is the caller's, who
+// alone knows what a lost answer means. Lifetime: made within a fiber, whose scope its two fibers live under; calls
+// end before it does. Invariant: once broken() it stays so, and every call fails.
+#pragma once
+
+#include <absl/container/btree_map.h>
+
+#include <deque>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "core/fiber/scope.h"
+#include "core/fiber/wait.h"
+#include "core/ports/network.h"
+#include "core/protocol/frame_reader.h"
+#include "core/protocol/headers.h"
+#include "core/protocol/messages/fetch.h"
+#include "core/protocol/messages/metadata.h"
+#include "core/protocol/messages/produce.h"
+
+namespace chronik::client {
+
+struct ClientOptions {
+  std::string client_id = "chronik";
+  std::size_t in_flight_max = 64;                    // requests without an answer yet
+  std::int32_t frame_bytes_max = 100 * 1024 * 1024;  // of an answer; a longer one breaks the connection
+  Duration idle = Duration::seconds(600);            // without any answer; then the connection breaks
+  Duration frame = Duration::seconds(30);            // from an answer's length to its end
+  Duration write = Duration::seconds(30);            // for the broker to take one request
+};
+
+class Client {
+ public:
+  static StatusOr<std::unique_ptr<Client>> connect(Network& network, const Address& to, const ClientOptions& options,
+                                                   const Deadline& deadline);
+  Client(std::unique_ptr<Connection> connection, const ClientOptions& options);
+  ~Client();
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
+
+  // Sends and waits for the answer. kResourceExhausted, kFailedPrecondition: nothing was sent. kUnknown (the deadline
+  // passed), kUnavailable, kCancelled: the broker may have carried it out, or will.
+  template <typename Response, typename Request>
+  StatusOr<Response> call(const Request& request, std::int16_t version, const Deadline& deadline) {
+    const protocol::RequestHeader header = next_header(Request::kTraits.api, version);
+    ASSIGN_OR_RETURN(const Slice body, exchange(header, protocol::encode_request(header, request), deadline));
+    return protocol::decode<Response>(body, version);
+  }
+
+  // The topic as the broker knows it; made where it is missing and the broker allows that.
+  StatusOr<protocol::MetadataTopic> metadata(const std::string& topic, const Deadline& deadline);
+  // acks: 1 or -1. The broker gives up at the deadline at the latest.
+  StatusOr<protocol::ProducePartitionResponse> produce(const std::string& topic, PartitionId partition, Slice batch,
+                                                       std::int16_t acks, const Deadline& deadline);
+  // What is there from `from` on, at most about `bytes_max`; does not wait for more.
+  StatusOr<protocol::FetchPartitionResponse> fetch(const std::string& topic, PartitionId partition, Offset from,
+                                                   std::int32_t bytes_max, const Deadline& deadline);
+
+  void close();
+  bool broken() const { return broken_; }
+  std::size_t in_flight() const { return pending_.size(); }
+
+ private:
+  // A call that waits; lives on its fiber's stack.
+  struct Pending {
+    protocol::ApiKey api{};
+    std::int16_t version = 0;
+    StatusOr<Slice> answer = Slice();
+    fiber::Latch settled;
+  };
+  protocol::RequestHeader next_header(protocol::ApiKey api, std::int16_t version);
+  StatusOr<Slice> exchange(const protocol::RequestHeader& header, protocol::Frame frame, const Deadline& deadline);
+  WaitKey key_of(CorrelationId id) const;
+  void write_requests();
+  void read_answers();
+  Status read_answer();
+  void fail_all(const Status& why);
+
+  ClientOptions options_;
+  std::unique_ptr<Connection> connection_;
+  protocol::FrameReader frames_;
+  absl::btree_map<CorrelationId, Pending*> pending_;
+  std::deque<protocol::Frame> outbox_;
+  fiber::Event outgoing_;
+  std::int32_t next_id_ = 0;
+  bool broken_ = false;
+  fiber::FiberScope scope_;
+};
+
+}  // namespace chronik::client

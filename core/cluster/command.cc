@@ -1,0 +1,46 @@
+#include "core/cluster/command.h"
+
+#include "core/cluster/codec.h"
+
+namespace chronik::cluster {
+
+namespace {
+constexpr std::uint8_t kCommandVersion = 1;
+}  // namespace
+
+const char* command_name(const CommandBody& body) {
+  struct Name {
+    const char* operator()(const RegisterBroker&) { return "register-broker"; }
+    const char* operator()(const CreateTopics&) { return "create-topics"; }
+    const char* operator()(const DeleteTopics&) { return "delete-topics"; }
+    const char* operator()(const CreatePartitions&) { return "create-partitions"; }
+    const char* operator()(const AlterConfigs&) { return "alter-configs"; }
+    const char* operator()(const AllocateProducerIds&) { return "allocate-producer-ids"; }
+  };
+  return std::visit(Name{}, body);
+}
+
+std::string encode_command(const Command& command) {
+  Writer writer;
+  writer(kCommandVersion);
+  writer(command);
+  return writer.take();
+}
+
+StatusOr<Command> decode_command(ByteSpan bytes) {
+  Reader reader(bytes);
+  std::uint8_t version = 0;
+  reader(version);
+  if (reader.ok() && version > kCommandVersion) {
+    return absl::FailedPreconditionError(
+        fmt::format("metadata command of version {}; this program knows versions up to {}", version, kCommandVersion));
+  }
+  Command command;
+  reader(command);
+  if (!reader.complete() || version != kCommandVersion) {
+    return absl::DataLossError("a metadata command that cannot be decoded");
+  }
+  return command;
+}
+
+}  // namespace chronik::cluster

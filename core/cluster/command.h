@@ -1,0 +1,185 @@
+// The commands that change the cluster's metadata. There is no other way to change it: propose, commit, apply, publish.
+//
+// A command is planned on one image and applied to a later one, so apply() checks again whatever may have changed
+// between. Everything random or configured is in the command; apply() asks nobody. Encoding: docs/formats/metadata.md.
+// A kind is its place in the variant: new kinds go to the end.
+#pragma once
+
+#include <absl/container/btree_map.h>
+#include <absl/container/inlined_vector.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "core/base/ids.h"
+#include "core/base/slice.h"
+#include "core/base/status.h"
+#include "core/base/uuid.h"
+
+namespace chronik::cluster {
+
+using IncarnationId = Uuid;  // of one run of one node's process
+using ClusterId = Uuid;
+using ReplicaList = absl::InlinedVector<NodeId, 4>;
+using ConfigMap = absl::btree_map<std::string, std::string, std::less<>>;
+
+inline bool contains(const ReplicaList& list, NodeId node) {
+  return std::find(list.begin(), list.end(), node) != list.end();
+}
+
+// Who proposed, and which of its proposals this is: a retry carries the id of the first try (rule R17). Sequences of an
+// incarnation begin at 0 and are applied in ascending order.
+struct ProposalId {
+  NodeId node;
+  IncarnationId incarnation;
+  std::int64_t sequence = 0;
+
+  friend bool operator==(const ProposalId&, const ProposalId&) = default;
+  static void fields(auto& op, auto& m) {
+    op(m.node);
+    op(m.incarnation);
+    op(m.sequence);
+  }
+};
+
+struct Endpoint {
+  std::string listener;  // "PLAINTEXT"
+  std::string host;
+  std::uint16_t port = 0;
+
+  friend bool operator==(const Endpoint&, const Endpoint&) = default;
+  static void fields(auto& op, auto& m) {
+    op(m.listener);
+    op(m.host);
+    op(m.port);
+  }
+};
+
+// The proposing node's new incarnation. Ends the epochs of everything that the node led (rule R1) and gives it its
+// broker epoch, the index of this command.
+struct RegisterBroker {
+  DirectoryId directory;
+  std::int64_t start_counter = 0;  // rises durably with each start of the directory; going back means a restored backup
+  std::vector<Endpoint> endpoints;
+  std::string rack;  // empty: none
+
+  friend bool operator==(const RegisterBroker&, const RegisterBroker&) = default;
+  static void fields(auto& op, auto& m) {
+    op(m.directory);
+    op(m.start_counter);
+    op(m.endpoints);
+    op(m.rack);
+  }
+};
+
+// Several topics at once: one commit. Each succeeds or fails by itself.
+struct CreateTopics {
+  struct Topic {
+    std::string name;
+    TopicId id;                           // random, by the proposer
+    std::vector<ReplicaList> partitions;  // replicas, the preferred leader first
+    ConfigMap configs;
+
+    friend bool operator==(const Topic&, const Topic&) = default;
+    static void fields(auto& op, auto& m) {
+      op(m.name);
+      op(m.id);
+      op(m.partitions);
+      op(m.configs);
+    }
+  };
+  std::vector<Topic> topics;
+
+  friend bool operator==(const CreateTopics&, const CreateTopics&) = default;
+  static void fields(auto& op, auto& m) { op(m.topics); }
+};
+
+struct DeleteTopics {
+  std::vector<TopicId> topics;
+
+  friend bool operator==(const DeleteTopics&, const DeleteTopics&) = default;
+  static void fields(auto& op, auto& m) { op(m.topics); }
+};
+
+struct CreatePartitions {
+  struct Topic {
+    TopicId id;
+    std::int32_t existing = 0;  // partitions when this was planned; if there are others by now, nothing is added
+    std::vector<ReplicaList> added;
+
+    friend bool operator==(const Topic&, const Topic&) = default;
+    static void fields(auto& op, auto& m) {
+      op(m.id);
+      op(m.existing);
+      op(m.added);
+    }
+  };
+  std::vector<Topic> topics;
+
+  friend bool operator==(const CreatePartitions&, const CreatePartitions&) = default;
+  static void fields(auto& op, auto& m) { op(m.topics); }
+};
+
+// Dynamic configuration of a topic, of one broker, or (node none) of all brokers.
+struct AlterConfigs {
+  struct Change {
+    std::string name;
+    std::optional<std::string> value;  // none: the override goes
+
+    friend bool operator==(const Change&, const Change&) = default;
+    static void fields(auto& op, auto& m) {
+      op(m.name);
+      op(m.value);
+    }
+  };
+  struct Resource {
+    std::variant<TopicId, NodeId> of;
+    std::vector<Change> changes;  // in order; all or none
+
+    friend bool operator==(const Resource&, const Resource&) = default;
+    static void fields(auto& op, auto& m) {
+      op(m.of);
+      op(m.changes);
+    }
+  };
+  std::vector<Resource> resources;
+
+  friend bool operator==(const AlterConfigs&, const AlterConfigs&) = default;
+  static void fields(auto& op, auto& m) { op(m.resources); }
+};
+
+// A block of producer ids that nobody else ever gets.
+struct AllocateProducerIds {
+  std::int32_t count = 0;
+
+  friend bool operator==(const AllocateProducerIds&, const AllocateProducerIds&) = default;
+  static void fields(auto& op, auto& m) { op(m.count); }
+};
+
+using CommandBody =
+    std::variant<RegisterBroker, CreateTopics, DeleteTopics, CreatePartitions, AlterConfigs, AllocateProducerIds>;
+
+struct Command {
+  ProposalId proposal;
+  CommandBody body;
+
+  friend bool operator==(const Command&, const Command&) = default;
+  static void fields(auto& op, auto& m) {
+    op(m.proposal);
+    op(m.body);
+  }
+};
+
+// The name of the command's kind, for log lines.
+const char* command_name(const CommandBody& body);
+
+std::string encode_command(const Command& command);
+// Total. kDataLoss: not what encode_command() writes. kFailedPrecondition: written by a newer version of the program.
+StatusOr<Command> decode_command(ByteSpan bytes);
+
+}  // namespace chronik::cluster

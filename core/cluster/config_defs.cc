@@ -1,0 +1,418 @@
+#include "core/cluster/config_defs.h"
+
+#include <algorithm>
+#include <array>
+
+#include "core/cluster/config_values.h"
+
+namespace chronik::cluster {
+
+namespace {
+
+using enum ConfigType;
+constexpr std::int64_t kIntMax = std::numeric_limits<std::int32_t>::max();
+constexpr std::int64_t kLongMax = std::numeric_limits<std::int64_t>::max();
+constexpr std::string_view kLongMaxText = "9223372036854775807";
+constexpr std::int64_t kMinuteMs = 60'000;
+constexpr std::int64_t kHourMs = 60 * kMinuteMs;
+
+constexpr std::array<std::string_view, 1> kDelete{"delete"};
+constexpr std::array<std::string_view, 1> kProducer{"producer"};
+constexpr std::array<std::string_view, 1> kFalse{"false"};
+constexpr std::array<std::string_view, 2> kTimestampTypes{"CreateTime", "LogAppendTime"};
+constexpr std::string_view kNoCompaction = "log compaction is not available yet";
+constexpr std::string_view kNoRecompression = "records are stored as the producer compressed them";
+constexpr std::string_view kNoUnclean = "electing a leader that may lack acknowledged records is not available";
+constexpr std::string_view kAlwaysSynced =
+    "every record is on stable storage before it is acknowledged, so this would have no effect";
+
+constexpr std::array<BrokerName, 1> kCleanupPolicy{{{"log.cleanup.policy"}}};
+constexpr std::array<BrokerName, 1> kCompressionType{{{"compression.type"}}};
+constexpr std::array<BrokerName, 1> kDeleteDelay{{{"log.segment.delete.delay.ms"}}};
+constexpr std::array<BrokerName, 1> kFlushMessages{{{"log.flush.interval.messages"}}};
+constexpr std::array<BrokerName, 1> kFlushMs{{{"log.flush.interval.ms"}}};
+constexpr std::array<BrokerName, 1> kIndexInterval{{{"log.index.interval.bytes"}}};
+constexpr std::array<BrokerName, 1> kMessageMax{{{"message.max.bytes"}}};
+constexpr std::array<BrokerName, 1> kTimestampAfter{{{"log.message.timestamp.after.max.ms"}}};
+constexpr std::array<BrokerName, 1> kTimestampBefore{{{"log.message.timestamp.before.max.ms"}}};
+constexpr std::array<BrokerName, 1> kTimestampType{{{"log.message.timestamp.type"}}};
+constexpr std::array<BrokerName, 1> kMinInsync{{{"min.insync.replicas"}}};
+constexpr std::array<BrokerName, 1> kRetentionBytes{{{"log.retention.bytes"}}};
+constexpr std::array<BrokerName, 3> kRetentionMs{
+    {{"log.retention.ms"}, {"log.retention.minutes", kMinuteMs}, {"log.retention.hours", kHourMs}}};
+constexpr std::array<BrokerName, 1> kSegmentBytes{{{"log.segment.bytes"}}};
+constexpr std::array<BrokerName, 1> kSegmentIndex{{{"log.index.size.max.bytes"}}};
+constexpr std::array<BrokerName, 2> kSegmentMs{{{"log.roll.ms"}, {"log.roll.hours", kHourMs}}};
+constexpr std::array<BrokerName, 1> kUnclean{{{"unclean.leader.election.enable"}}};
+
+constexpr std::array kTopicConfigs = std::to_array<ConfigDef>({
+    {.name = "cleanup.policy",
+     .type = kList,
+     .default_value = "delete",
+     .documentation = "What becomes of old segments: 'delete' removes them by age and size.",
+     .choices = kDelete,
+     .why_not = kNoCompaction,
+     .broker_names = kCleanupPolicy},
+    {.name = "compression.type",
+     .type = kString,
+     .default_value = "producer",
+     .documentation = "How records are compressed on disk: 'producer' keeps what the producer sent.",
+     .choices = kProducer,
+     .why_not = kNoRecompression,
+     .broker_names = kCompressionType},
+    {.name = "file.delete.delay.ms",
+     .type = kLong,
+     .default_value = "60000",
+     .documentation = "How long the files of a deleted segment or topic are kept, renamed, before they are removed.",
+     .min = 0,
+     .broker_names = kDeleteDelay},
+    {.name = "flush.messages",
+     .type = kLong,
+     .default_value = kLongMaxText,
+     .documentation = "After how many records to sync. Everything is synced before it is acknowledged; only the "
+                      "default is accepted.",
+     .min = kLongMax,
+     .why_not = kAlwaysSynced,
+     .broker_names = kFlushMessages},
+    {.name = "flush.ms",
+     .type = kLong,
+     .default_value = kLongMaxText,
+     .documentation =
+         "After how long to sync. Everything is synced before it is acknowledged; only the default is accepted.",
+     .min = kLongMax,
+     .why_not = kAlwaysSynced,
+     .broker_names = kFlushMs},
+    {.name = "index.interval.bytes",
+     .type = kInt,
+     .default_value = "4096",
+     .documentation = "An entry is added to the offset index for about every so many bytes of records.",
+     .min = 0,
+     .max = kIntMax,
+     .broker_names = kIndexInterval},
+    {.name = "max.message.bytes",
+     .type = kInt,
+     .default_value = "1048588",
+     .documentation = "The largest record batch that is accepted, compressed as it comes.",
+     .min = 0,
+     .max = kIntMax,
+     .broker_names = kMessageMax},
+    {.name = "message.timestamp.after.max.ms",
+     .type = kLong,
+     .default_value = "3600000",
+     .documentation = "How far a record's timestamp may lie in the future of the broker's clock.",
+     .min = 0,
+     .broker_names = kTimestampAfter},
+    {.name = "message.timestamp.before.max.ms",
+     .type = kLong,
+     .default_value = kLongMaxText,
+     .documentation = "How far a record's timestamp may lie in the past of the broker's clock.",
+     .min = 0,
+     .broker_names = kTimestampBefore},
+    {.name = "message.timestamp.type",
+     .type = kString,
+     .default_value = "CreateTime",
+     .documentation = "Whether records keep the producer's timestamp or get the time at which they are appended.",
+     .choices = kTimestampTypes,
+     .broker_names = kTimestampType},
+    {.name = "min.insync.replicas",
+     .type = kInt,
+     .default_value = "1",
+     .documentation = "With acks=all, how many replicas must hold a record durably before it is acknowledged.",
+     .min = 1,
+     .max = kIntMax,
+     .broker_names = kMinInsync},
+    {.name = "retention.bytes",
+     .type = kLong,
+     .default_value = "-1",
+     .documentation = "How large a partition may grow before its oldest segments are removed; -1: no limit.",
+     .min = -1,
+     .broker_names = kRetentionBytes},
+    {.name = "retention.ms",
+     .type = kLong,
+     .default_value = "604800000",
+     .documentation = "How old a segment's newest record may become before the segment is removed; -1: no limit.",
+     .min = -1,
+     .broker_names = kRetentionMs},
+    {.name = "segment.bytes",
+     .type = kInt,
+     .default_value = "1073741824",
+     .documentation = "The size at which a segment file ends and the next begins.",
+     .min = 14,
+     .max = kIntMax,
+     .broker_names = kSegmentBytes},
+    {.name = "segment.index.bytes",
+     .type = kInt,
+     .default_value = "10485760",
+     .documentation = "The size of the offset index at which a segment ends and the next begins.",
+     .min = 4,
+     .max = kIntMax,
+     .broker_names = kSegmentIndex},
+    {.name = "segment.ms",
+     .type = kLong,
+     .default_value = "604800000",
+     .documentation = "The age at which a segment file ends and the next begins.",
+     .min = 1,
+     .broker_names = kSegmentMs},
+    {.name = "unclean.leader.election.enable",
+     .type = kBoolean,
+     .default_value = "false",
+     .documentation = "Whether a replica that is not in sync may lead where no other is left.",
+     .choices = kFalse,
+     .why_not = kNoUnclean,
+     .broker_names = kUnclean},
+});
+
+constexpr std::array kBrokerConfigs = std::to_array<ConfigDef>({
+    {.name = "auto.create.topics.enable",
+     .type = kBoolean,
+     .default_value = "true",
+     .documentation = "Whether a topic is created when a client first asks for it."},
+    {.name = "broker.rack",
+     .type = kString,
+     .default_value = std::nullopt,
+     .documentation = "Where this broker stands; replicas of a partition are spread over racks."},
+    {.name = "compression.type",
+     .type = kString,
+     .default_value = "producer",
+     .documentation = "Default of the topic setting compression.type.",
+     .choices = kProducer,
+     .why_not = kNoRecompression,
+     .dynamic = true},
+    {.name = "connections.max.idle.ms",
+     .type = kLong,
+     .default_value = "600000",
+     .documentation = "After how long without a request a connection is closed.",
+     .min = 1},
+    {.name = "default.replication.factor",
+     .type = kInt,
+     .default_value = "1",
+     .documentation = "Replicas of a partition where whoever creates the topic does not say.",
+     .min = 1,
+     .max = 32767},
+    {.name = "delete.topic.enable",
+     .type = kBoolean,
+     .default_value = "true",
+     .documentation = "Whether topics can be deleted."},
+    {.name = "fetch.max.bytes",
+     .type = kInt,
+     .default_value = "57671680",
+     .documentation = "The most that a fetch returns, whatever it asks for.",
+     .min = 1024,
+     .max = kIntMax},
+    {.name = "log.cleanup.policy",
+     .type = kList,
+     .default_value = "delete",
+     .documentation = "Default of the topic setting cleanup.policy.",
+     .choices = kDelete,
+     .why_not = kNoCompaction,
+     .dynamic = true},
+    {.name = "log.flush.interval.messages",
+     .type = kLong,
+     .default_value = kLongMaxText,
+     .documentation = "Default of the topic setting flush.messages.",
+     .min = kLongMax,
+     .why_not = kAlwaysSynced,
+     .dynamic = true},
+    {.name = "log.flush.interval.ms",
+     .type = kLong,
+     .default_value = std::nullopt,
+     .documentation = "Default of the topic setting flush.ms.",
+     .min = kLongMax,
+     .why_not = kAlwaysSynced,
+     .dynamic = true},
+    {.name = "log.index.interval.bytes",
+     .type = kInt,
+     .default_value = "4096",
+     .documentation = "Default of the topic setting index.interval.bytes.",
+     .min = 0,
+     .max = kIntMax,
+     .dynamic = true},
+    {.name = "log.index.size.max.bytes",
+     .type = kInt,
+     .default_value = "10485760",
+     .documentation = "Default of the topic setting segment.index.bytes.",
+     .min = 4,
+     .max = kIntMax,
+     .dynamic = true},
+    {.name = "log.message.timestamp.after.max.ms",
+     .type = kLong,
+     .default_value = "3600000",
+     .documentation = "Default of the topic setting message.timestamp.after.max.ms.",
+     .min = 0,
+     .dynamic = true},
+    {.name = "log.message.timestamp.before.max.ms",
+     .type = kLong,
+     .default_value = kLongMaxText,
+     .documentation = "Default of the topic setting message.timestamp.before.max.ms.",
+     .min = 0,
+     .dynamic = true},
+    {.name = "log.message.timestamp.type",
+     .type = kString,
+     .default_value = "CreateTime",
+     .documentation = "Default of the topic setting message.timestamp.type.",
+     .choices = kTimestampTypes,
+     .dynamic = true},
+    {.name = "log.retention.bytes",
+     .type = kLong,
+     .default_value = "-1",
+     .documentation = "Default of the topic setting retention.bytes.",
+     .min = -1,
+     .dynamic = true},
+    {.name = "log.retention.check.interval.ms",
+     .type = kLong,
+     .default_value = "300000",
+     .documentation = "How often to look for segments that are old or large enough to go.",
+     .min = 1},
+    {.name = "log.retention.hours",
+     .type = kInt,
+     .default_value = "168",
+     .documentation = "Default of the topic setting retention.ms, in hours.",
+     .min = -1,
+     .max = kIntMax},
+    {.name = "log.retention.minutes",
+     .type = kInt,
+     .default_value = std::nullopt,
+     .documentation = "Default of the topic setting retention.ms, in minutes; goes before hours.",
+     .min = -1,
+     .max = kIntMax},
+    {.name = "log.retention.ms",
+     .type = kLong,
+     .default_value = std::nullopt,
+     .documentation = "Default of the topic setting retention.ms; goes before minutes and hours.",
+     .min = -1,
+     .dynamic = true},
+    {.name = "log.roll.hours",
+     .type = kInt,
+     .default_value = "168",
+     .documentation = "Default of the topic setting segment.ms, in hours.",
+     .min = 1,
+     .max = kIntMax},
+    {.name = "log.roll.ms",
+     .type = kLong,
+     .default_value = std::nullopt,
+     .documentation = "Default of the topic setting segment.ms; goes before hours.",
+     .min = 1,
+     .dynamic = true},
+    {.name = "log.segment.bytes",
+     .type = kInt,
+     .default_value = "1073741824",
+     .documentation = "Default of the topic setting segment.bytes.",
+     .min = 14,
+     .max = kIntMax,
+     .dynamic = true},
+    {.name = "log.segment.delete.delay.ms",
+     .type = kLong,
+     .default_value = "60000",
+     .documentation = "Default of the topic setting file.delete.delay.ms.",
+     .min = 0,
+     .dynamic = true},
+    {.name = "message.max.bytes",
+     .type = kInt,
+     .default_value = "1048588",
+     .documentation = "Default of the topic setting max.message.bytes.",
+     .min = 0,
+     .max = kIntMax,
+     .dynamic = true},
+    {.name = "min.insync.replicas",
+     .type = kInt,
+     .default_value = "1",
+     .documentation = "Default of the topic setting min.insync.replicas.",
+     .min = 1,
+     .max = kIntMax,
+     .dynamic = true},
+    {.name = "num.partitions",
+     .type = kInt,
+     .default_value = "3",
+     .documentation = "Partitions of a topic where whoever creates it does not say.",
+     .min = 1,
+     .max = kPartitionsMax},
+    {.name = "socket.request.max.bytes",
+     .type = kInt,
+     .default_value = "104857600",
+     .documentation = "The largest request that is read; a connection that announces a larger one is closed.",
+     .min = 1,
+     .max = kIntMax},
+    {.name = "unclean.leader.election.enable",
+     .type = kBoolean,
+     .default_value = "false",
+     .documentation = "Default of the topic setting unclean.leader.election.enable.",
+     .choices = kFalse,
+     .why_not = kNoUnclean,
+     .dynamic = true},
+});
+
+const ConfigDef* find(std::span<const ConfigDef> defs, std::string_view name) {
+  const auto found = std::lower_bound(defs.begin(), defs.end(), name,
+                                      [](const ConfigDef& def, std::string_view n) { return def.name < n; });
+  return found != defs.end() && found->name == name ? &*found : nullptr;
+}
+
+Status check(const char* what, const ConfigDef* def, std::string_view name, std::string_view value) {
+  if (def == nullptr) {
+    return absl::InvalidArgumentError(fmt::format("there is no {} setting '{}'", what, name));
+  }
+  return check_config_value(*def, value);
+}
+
+// The values of one layer under the broker's names for a setting.
+void add_layer(const ConfigDef& def, const ConfigMap* values, ConfigSource source, std::vector<ConfigEntry>& entries) {
+  if (values == nullptr) {
+    return;
+  }
+  const auto add = [&](std::string_view name, std::int64_t factor) {
+    if (const auto found = values->find(name); found != values->end()) {
+      entries.push_back({.name = name, .value = scaled_config_value(found->second, factor), .source = source});
+    }
+  };
+  if (source == ConfigSource::kTopic || def.broker_names.empty()) {
+    add(def.name, 1);
+    return;
+  }
+  for (const BrokerName& broker_name : def.broker_names) {
+    add(broker_name.name, broker_name.factor);
+  }
+}
+
+}  // namespace
+
+std::span<const ConfigDef> topic_configs() { return kTopicConfigs; }
+std::span<const ConfigDef> broker_configs() { return kBrokerConfigs; }
+const ConfigDef* find_topic_config(std::string_view name) { return find(kTopicConfigs, name); }
+const ConfigDef* find_broker_config(std::string_view name) { return find(kBrokerConfigs, name); }
+
+Status check_topic_config(std::string_view name, std::string_view value) {
+  return check("topic", find_topic_config(name), name, value);
+}
+
+Status check_broker_config(std::string_view name, std::string_view value) {
+  return check("broker", find_broker_config(name), name, value);
+}
+
+Status check_dynamic_broker_config(std::string_view name, std::string_view value) {
+  RETURN_IF_ERROR(check_broker_config(name, value));
+  if (!find_broker_config(name)->dynamic) {
+    return absl::InvalidArgumentError(
+        fmt::format("'{}' cannot be altered while the broker runs; set it in its configuration file", name));
+  }
+  return ok();
+}
+
+std::vector<ConfigEntry> config_entries(const ConfigDef& def, const ConfigLayers& layers) {
+  std::vector<ConfigEntry> entries;
+  add_layer(def, layers.topic, ConfigSource::kTopic, entries);
+  add_layer(def, layers.broker, ConfigSource::kBroker, entries);
+  add_layer(def, layers.all_brokers, ConfigSource::kAllBrokers, entries);
+  add_layer(def, layers.file, ConfigSource::kFile, entries);
+  if (def.default_value.has_value()) {
+    const std::string_view name = def.broker_names.empty() ? def.name : def.broker_names.back().name;
+    entries.push_back({.name = name, .value = std::string(*def.default_value), .source = ConfigSource::kDefault});
+  }
+  return entries;
+}
+
+std::optional<std::string> config_value(const ConfigDef& def, const ConfigLayers& layers) {
+  std::vector<ConfigEntry> entries = config_entries(def, layers);
+  return entries.empty() ? std::nullopt : std::optional<std::string>(std::move(entries.front().value));
+}
+
+}  // namespace chronik::cluster

@@ -1,0 +1,91 @@
+// The cluster's metadata on one shard: the current image, and the way to change it.
+//
+// propose -> commit -> apply -> publish. A proposer waits for its own index and is woken by the very apply of it; there
+// is no other path that could forget to wake it, nothing polls, and concurrent proposals share the log's commits.
+// Usage: construct, let the consensus open (it calls back to apply the log), attach() it, then propose a RegisterBroker
+// with a fresh incarnation before anything else.
+// Lifetime: outlives its listeners' subscriptions and every fiber that proposes.
+#pragma once
+
+#include <absl/container/btree_map.h>
+
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "core/base/intrusive_list.h"
+#include "core/cluster/command.h"
+#include "core/cluster/delta.h"
+#include "core/cluster/image.h"
+#include "core/cluster/result.h"
+#include "core/fiber/wait.h"
+#include "core/raft/consensus.h"
+
+namespace chronik::cluster {
+
+// Told of every published image, in the order of subscribing. Must not suspend, nor subscribe or unsubscribe others.
+class MetadataListener : public ListHook<struct MetadataListenerTag> {
+ public:
+  virtual ~MetadataListener() = default;
+  virtual void on_metadata(const Delta& delta) = 0;
+};
+
+class Metadata final : public raft::StateMachine {
+ public:
+  // self, incarnation: whose proposals these are.
+  Metadata(const ClusterId& cluster, NodeId self, const IncarnationId& incarnation);
+  ~Metadata() override;
+
+  // Before the first proposal.
+  void attach(raft::Consensus& consensus);
+
+  // The latest image. What is deduced from it is good until the next suspension; a Ref keeps it longer.
+  const ImageRef& image() const { return image_; }
+
+  // Returns when the command has been applied here, with what became of it. Else:
+  //   kFailedPrecondition  the leader is elsewhere, or another leader's entry took the place: not applied, never will
+  //   be kResourceExhausted   too many proposals are under way: not applied kUnknown             the deadline passed,
+  //   or a snapshot came instead of the entry: it may have been applied kCancelled, kAborted the wait was called off,
+  //   the node is dying: outcome unknown too
+  StatusOr<CommandResult> propose(CommandBody body, const Deadline& deadline);
+
+  // Waits until the image holds everything that was committed before the call. Only where the leader is.
+  Status read_barrier(const Deadline& deadline);
+  // Waits until the image has reached `index`.
+  Status wait_applied(LogIndex index, const Deadline& deadline);
+
+  // From the next published image on, until the listener is unlinked or destroyed.
+  void subscribe(MetadataListener& listener) { listeners_.push_back(listener); }
+
+  std::size_t proposals_in_flight() const { return waiting_.size(); }
+  raft::Leadership leadership() const;
+
+  // ---- for the consensus ----
+  Status apply(std::span<const raft::Entry> entries) override;
+  std::string take_snapshot() override;
+  Status install_snapshot(LogIndex last, ByteSpan bytes) override;
+
+ private:
+  // A proposer, on its own stack.
+  struct Waiting {
+    Term term;
+    enum class End : std::uint8_t { kOpen, kApplied, kLost, kUnknown } end = End::kOpen;
+    CommandResult result;
+    fiber::Event done;
+  };
+  class Enlisted;
+
+  void settle(const raft::Entry& entry, const ProposalId& proposal, const CommandResult& result);
+  void publish(const ImageRef& next);
+
+  NodeId self_;
+  IncarnationId incarnation_;
+  ImageRef image_;
+  raft::Consensus* consensus_ = nullptr;
+  std::int64_t next_sequence_ = 0;
+  absl::btree_map<LogIndex, Waiting*> waiting_;
+  fiber::Event published_;
+  IntrusiveList<MetadataListener, MetadataListenerTag> listeners_;
+};
+
+}  // namespace chronik::cluster

@@ -1,0 +1,52 @@
+// The settings in force, as numbers: what the broker works with. Texts and their sources are in config_defs.h.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "core/base/time.h"
+#include "core/cluster/config_defs.h"
+#include "core/cluster/image.h"
+
+namespace chronik::cluster {
+
+struct TopicSettings {
+  std::uint32_t segment_bytes = 0;
+  Duration segment_age;
+  std::int64_t retention_bytes = 0;  // -1: no limit
+  Duration retention_age;            // infinite(): no limit
+  std::uint32_t index_interval_bytes = 0;
+  std::uint32_t segment_index_bytes = 0;
+  Duration file_delete_delay;
+  std::uint32_t max_message_bytes = 0;
+  bool log_append_time = false;
+  std::int64_t timestamp_before_ms_max = 0;
+  std::int64_t timestamp_after_ms_max = 0;
+  std::int32_t min_insync_replicas = 0;
+
+  friend bool operator==(const TopicSettings&, const TopicSettings&) = default;
+};
+
+struct BrokerSettings {
+  bool auto_create_topics = false;
+  bool delete_topics = false;
+  std::int32_t num_partitions = 0;
+  std::int16_t default_replication_factor = 0;
+  std::uint32_t fetch_bytes_max = 0;
+  std::uint32_t request_bytes_max = 0;
+  Duration connection_idle_max;
+  Duration retention_check_interval;
+  std::string rack;  // empty: none
+
+  friend bool operator==(const BrokerSettings&, const BrokerSettings&) = default;
+};
+
+// Where this broker's settings come from. `file` was checked with check_broker_config().
+ConfigLayers broker_layers(const Image& image, NodeId node, const ConfigMap& file);
+ConfigLayers topic_layers(const Image& image, NodeId node, const ConfigMap& file, const Topic& topic);
+
+// Every value in the layers must have been checked when it was set.
+TopicSettings topic_settings(const ConfigLayers& layers);
+BrokerSettings broker_settings(const ConfigLayers& layers);
+
+}  // namespace chronik::cluster

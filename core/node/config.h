@@ -1,0 +1,29 @@
+// What a node must be told. server/ reads it from flags, variables and files; a simulation draws it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "core/base/ids.h"
+#include "core/broker/limits.h"
+#include "core/cluster/command.h"
+#include "core/log/stored_logs.h"
+#include "core/ports/network.h"
+#include "core/raft/single_voter.h"
+
+namespace chronik::node {
+
+struct NodeConfig {
+  NodeId node = NodeId(1);
+  Address bind;                       // where clients connect
+  std::string advertised_host;        // what they are told to connect to
+  std::uint16_t advertised_port = 0;  // 0: the port that was bound
+  broker::Limits limits;
+  log::StoredLogsOptions logs;
+  raft::SingleVoterOptions voter;
+  cluster::ConfigMap broker;                        // Kafka's broker settings, checked
+  Duration start_timeout = Duration::seconds(600);  // recovery included
+  Duration stop_timeout = Duration::seconds(30);
+};
+
+}  // namespace chronik::node

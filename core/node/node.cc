@@ -1,0 +1,120 @@
+#include "core/node/node.h"
+
+#include <utility>
+
+#include "core/base/log_line.h"
+
+namespace chronik::node {
+
+namespace {
+constexpr const char* kListenerName = "PLAINTEXT";
+}  // namespace
+
+Node::Node(const Ports& ports, const NodeConfig& config) : ports_(ports), config_(config) {}
+
+Node::~Node() = default;
+
+Status Node::start() {
+  const Deadline deadline = fiber::within(config_.start_timeout, Expiry::kPeer);
+  ASSIGN_OR_RETURN(identity_, raft::open_identity(ports_.store, ports_.random, deadline));
+  logs_ = std::make_unique<log::StoredLogs>(ports_, config_.logs);
+  ASSIGN_OR_RETURN(recovery_, logs_->open(deadline));
+  logs_->start();
+
+  const cluster::IncarnationId incarnation = Uuid::from_random(ports_.random.next(), ports_.random.next());
+  metadata_ = std::make_unique<cluster::Metadata>(identity_.cluster, config_.node, incarnation);
+  voter_ = std::make_unique<raft::SingleVoter>(ports_.store, ports_.process, *metadata_, config_.node, config_.voter);
+  RETURN_IF_ERROR(voter_->open(deadline));
+  voter_->start(voter_scope_);
+  metadata_->attach(*voter_);
+
+  table_ = std::make_unique<broker::PartitionTable>(*logs_, config_.node, config_.broker);
+  broker_ = std::make_unique<broker::Broker>(ports_, config_.limits, config_.node, config_.broker, *metadata_, *logs_,
+                                             *table_);
+  server_ = std::make_unique<broker::Server>(ports_.network, config_.limits, *broker_);
+  RETURN_IF_ERROR(server_->listen(config_.bind));
+  metadata_->subscribe(*this);
+  RETURN_IF_ERROR(register_broker(deadline));
+  RETURN_IF_ERROR(reconcile());
+  // Everything that was created just now is durable before the first answer relies on it.
+  RETURN_IF_ERROR(logs_->wait_durable(deadline));
+  scope_.spawn({"log-remover", 0}, [this] { remove_logs(); });
+  broker_->metrics().register_in(metrics_);
+  logs_->wal_metrics().add_to(metrics_);
+  server_->start();
+  serving_ = true;
+  return ok();
+}
+
+Status Node::register_broker(const Deadline& deadline) {
+  const std::uint16_t port = config_.advertised_port != 0 ? config_.advertised_port : server_->address().port;
+  const StatusOr<cluster::CommandResult> registered = metadata_->propose(
+      cluster::RegisterBroker{.directory = identity_.directory,
+                              .start_counter = identity_.start_counter,
+                              .endpoints = {{.listener = kListenerName, .host = config_.advertised_host, .port = port}},
+                              .rack = {}},
+      deadline);
+  RETURN_IF_ERROR(registered.status());
+  return registered->whole.ok() ? ok() : absl::FailedPreconditionError(registered->whole.message);
+}
+
+Status Node::reconcile() {
+  // From nothing to the image: the table takes everything as new, and leads under the epochs of this registration (R1).
+  reconciled_ = true;
+  const cluster::ImageRef image = metadata_->image();
+  on_metadata(cluster::difference(cluster::empty_image(image->cluster), image));
+  for (const log::LogKey& key : logs_->keys()) {
+    if (image->find_partition(key.topic, key.partition) == nullptr) {
+      doomed_.push_back(key);  // deleted while this node was away, or just before it ended
+    }
+  }
+  return ok();
+}
+
+void Node::on_metadata(const cluster::Delta& delta) {
+  if (!reconciled_) {
+    return;
+  }
+  const std::vector<log::LogKey> removed = table_->apply(delta);
+  if (!removed.empty()) {
+    doomed_.insert(doomed_.end(), removed.begin(), removed.end());
+    doomed_event_.notify_all();
+  }
+}
+
+void Node::remove_logs() {
+  for (;;) {
+    while (doomed_.empty()) {
+      if (!doomed_event_.wait({WaitKind::kEvent, 2, 0, 0}, fiber::for_ever()).ok()) {
+        return;
+      }
+    }
+    const log::LogKey key = doomed_.back();
+    const Status removed = logs_->remove(key, fiber::within(config_.limits.request, Expiry::kPeer));
+    if (absl::IsCancelled(removed) || absl::IsAborted(removed)) {
+      return;
+    }
+    if (removed.ok() || absl::IsNotFound(removed)) {
+      std::erase(doomed_, key);
+    } else {
+      log_warn("log cannot be removed yet", field("log", key.to_string()), field("why", removed.ToString()));
+    }
+  }
+}
+
+Status Node::stop() {
+  serving_ = false;
+  const Deadline deadline(scope_.scheduler().now() + config_.stop_timeout, Expiry::kPeer,
+                          scope_.scheduler().root_cancel());
+  if (server_ != nullptr) {
+    server_->stop();
+  }
+  scope_.cancel_and_join();
+  if (table_ != nullptr) {
+    table_->close_all();
+  }
+  voter_scope_.cancel_and_join();
+  return logs_ == nullptr ? ok() : logs_->stop(deadline);
+}
+
+}  // namespace chronik::node

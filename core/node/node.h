@@ -1,0 +1,74 @@
+// One node put together out of ports and a configuration. server/ and sim/ call this same constructor, and nothing in
+// here asks which of them did.
+//
+// Life: construct in a fiber, start(), serve until told otherwise, stop(). A node that is killed needs none of the
+// last.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/base/metrics.h"
+#include "core/broker/broker.h"
+#include "core/broker/partition_table.h"
+#include "core/broker/server.h"
+#include "core/cluster/metadata.h"
+#include "core/fiber/channel.h"
+#include "core/fiber/scope.h"
+#include "core/log/stored_logs.h"
+#include "core/node/config.h"
+#include "core/ports/ports.h"
+#include "core/raft/identity.h"
+#include "core/raft/single_voter.h"
+
+namespace chronik::node {
+
+class Node final : private cluster::MetadataListener {
+ public:
+  // Both outlive the node.
+  Node(const Ports& ports, const NodeConfig& config);
+  ~Node() override;
+
+  // Identity, logs, metadata, registration, listener: when it returns ok, clients are served. kFailedPrecondition: the
+  // data directory or an address is not usable; kDataLoss: it is damaged; the message says what.
+  Status start();
+  // Closes clients, drains and ends.
+  Status stop();
+
+  Address address() const { return server_->address(); }
+  const raft::Identity& identity() const { return identity_; }
+  const log::RecoverySummary& recovery() const { return recovery_; }
+  const cluster::Metadata& metadata() const { return *metadata_; }
+  const broker::PartitionTable& table() const { return *table_; }
+  const broker::Server& server() const { return *server_; }
+  const MetricsRegistry& metrics() const { return metrics_; }
+  bool serving() const { return serving_; }
+
+ private:
+  void on_metadata(const cluster::Delta& delta) override;
+  Status register_broker(const Deadline& deadline);
+  Status reconcile();
+  void remove_logs();
+
+  const Ports& ports_;
+  const NodeConfig& config_;
+  raft::Identity identity_;
+  log::RecoverySummary recovery_;
+  MetricsRegistry metrics_;
+  std::unique_ptr<log::StoredLogs> logs_;
+  std::unique_ptr<cluster::Metadata> metadata_;
+  std::unique_ptr<raft::SingleVoter> voter_;
+  std::unique_ptr<broker::PartitionTable> table_;
+  std::unique_ptr<broker::Broker> broker_;
+  std::unique_ptr<broker::Server> server_;
+  std::vector<log::LogKey> doomed_;  // logs of deleted topics, to be removed
+  fiber::Event doomed_event_;
+  bool reconciled_ = false;  // from then on the table follows every image
+  bool serving_ = false;
+  fiber::FiberScope voter_scope_;
+  fiber::FiberScope scope_;
+};
+
+}  // namespace chronik::node
