@@ -1,0 +1,83 @@
+// The loop of one shard: waits for sockets, timers and other threads, makes one turn of all that came (rule S1), then
+// lets the ports submit what the turn queued.
+//
+// Readiness is reported by edges: a socket says once that something changed, and whoever owns it remembers. So a
+// request costs no call to epoll, and one wait serves all sockets that became ready meanwhile. Lifetime: outlives every
+// port that watches through it. One thread: the shard's.
+#pragma once
+
+#include <sys/epoll.h>
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "core/fiber/scheduler.h"
+#include "runtime/completion_inbox.h"
+#include "runtime/descriptor.h"
+#include "runtime/system_clock.h"
+
+namespace chronik::runtime {
+
+// Owns a descriptor that the loop watches.
+class ReadinessTarget {
+ public:
+  virtual ~ReadinessTarget() = default;
+  // The descriptor changed: `events` as epoll gives them. Appends the completions of operations that waited for it.
+  virtual void on_ready(std::uint32_t events, std::vector<fiber::Completion>& batch) = 0;
+};
+
+// Queues during a turn what is to be handed to other threads after it.
+class TurnEnd {
+ public:
+  virtual ~TurnEnd() = default;
+  virtual void submit() = 0;
+};
+
+// Told when a turn begins and ends, on every turn.
+class TurnWitness {
+ public:
+  virtual ~TurnWitness() = default;
+  virtual void turn_began(MonotonicTime now) = 0;
+  virtual void turn_ended() = 0;
+};
+
+class EventLoop {
+ public:
+  explicit EventLoop(SystemClock& clock);
+  EventLoop(const EventLoop&) = delete;
+  EventLoop& operator=(const EventLoop&) = delete;
+
+  // Reports edges of `descriptor` to `target` until the descriptor is closed. Both directions are reported.
+  // False: no room for another watch.
+  [[nodiscard]] bool watch(int descriptor, ReadinessTarget& target);
+  // Completes an operation with the next turn; from the shard's own thread.
+  void post(fiber::Completion completion) { posted_.push_back(completion); }
+  // For the loop's whole life.
+  void at_turn_end(TurnEnd& port) { turn_ends_.push_back(&port); }
+  CompletionInbox& inbox() { return inbox_; }
+
+  // Turns until stop() is called from within one.
+  void run(fiber::Scheduler& scheduler, TurnWitness* witness);
+  void stop() { stopping_ = true; }
+
+  std::uint64_t waits() const { return waits_; }  // times the loop asked the kernel, asleep or not
+  std::uint64_t turns() const { return turns_; }
+
+ private:
+  int timeout_ms(const fiber::Scheduler& scheduler, bool more);
+  void gather(int timeout);
+
+  SystemClock& clock_;
+  CompletionInbox inbox_;
+  Descriptor epoll_;
+  std::array<epoll_event, 512> events_;
+  std::vector<fiber::Completion> posted_;
+  std::vector<fiber::Completion> batch_;
+  std::vector<TurnEnd*> turn_ends_;
+  std::uint64_t waits_ = 0;
+  std::uint64_t turns_ = 0;
+  bool stopping_ = false;
+};
+
+}  // namespace chronik::runtime

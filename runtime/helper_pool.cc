@@ -1,0 +1,146 @@
+#include "runtime/helper_pool.h"
+
+#include <pthread.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "core/base/check.h"
+#include "core/fiber/wait.h"
+#include "runtime/io_wait.h"
+
+namespace chronik::runtime {
+
+// Owns a job from its queueing until its fiber has the result, or, where nobody waits any more, until its real end.
+class HelperOperation final : public fiber::Operation, public ListHook<struct InFlightTag> {
+ public:
+  explicit HelperOperation(std::unique_ptr<HelperJob> job) : job_(std::move(job)) {}
+
+  HelperJob& job() { return *job_; }
+
+  // May delete this.
+  StatusOr<std::int64_t> wait(std::unique_ptr<HelperJob>& job, const WaitKey& key, const Deadline& deadline) {
+    Status status = wait_for_end(key, deadline);
+    if (!done_) {
+      return status;
+    }
+    // The end is known, even where it came in the same turn as the expiry.
+    job = std::move(job_);
+    const std::int64_t result = result_;
+    delete this;
+    return result;
+  }
+
+ private:
+  Status wait_for_end(const WaitKey& key, const Deadline& deadline) {
+    fiber::Waiter waiter;
+    waiter_ = &waiter;
+    struct Leave {
+      HelperOperation& operation;
+      ~Leave() { operation.waiter_ = nullptr; }
+    } const leave{*this};
+    return wake_status(waiter.wait(key, deadline));
+  }
+
+  void on_complete(std::int64_t result) override {
+    done_ = true;
+    result_ = result;
+    if (waiter_ == nullptr) {
+      delete this;
+    } else {
+      waiter_->fire(fiber::Wake::kSignalled);
+    }
+  }
+
+  std::unique_ptr<HelperJob> job_;
+  fiber::Waiter* waiter_ = nullptr;
+  std::int64_t result_ = 0;
+  bool done_ = false;
+};
+
+HelperPool::HelperPool(EventLoop& loop, const char* name, std::size_t threads_max)
+    : inbox_(loop.inbox()), name_(name), threads_max_(threads_max) {
+  CHECK_GT(threads_max, std::size_t{0});
+  loop.at_turn_end(*this);
+}
+
+HelperPool::~HelperPool() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  arrived_.notify_all();
+  for (std::thread& thread : threads_) {
+    thread.join();
+  }
+  in_flight_.for_each([](HelperOperation& operation) { delete &operation; });
+}
+
+StatusOr<std::int64_t> HelperPool::run(std::unique_ptr<HelperJob>& job, WaitKind kind, const Deadline& deadline) {
+  RETURN_IF_ERROR(cannot_begin(deadline));
+  auto* operation = new HelperOperation(std::move(job));
+  in_flight_.push_back(*operation);
+  const OpNumber number = fiber::Scheduler::current().begin_operation(*operation);
+  queued_.push_back(operation);
+  return operation->wait(job, {kind, static_cast<std::uint64_t>(number.value()), 0, 0}, deadline);
+}
+
+void HelperPool::submit() {
+  if (queued_.empty()) {
+    return;
+  }
+  std::size_t idle = 0;
+  std::size_t waiting = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    for (HelperOperation* operation : queued_) {
+      jobs_.push_back({operation->number(), &operation->job()});
+    }
+    idle = idle_;
+    waiting = jobs_.size();
+  }
+  for (std::size_t woken = 0; woken < std::min(idle, queued_.size()); ++woken) {
+    arrived_.notify_one();
+  }
+  queued_.clear();
+  if (idle < waiting) {
+    start_threads(waiting - idle);
+  }
+}
+
+std::size_t HelperPool::in_flight() const { return in_flight_.count(); }
+
+void HelperPool::start_threads(std::size_t wanted) {
+  for (; wanted > 0 && threads_.size() < threads_max_; --wanted) {
+    threads_.emplace_back([this] { serve(); });
+  }
+}
+
+void HelperPool::serve() {
+  // Signals are for the shard's thread.
+  sigset_t all;
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, nullptr);
+  ::pthread_setname_np(::pthread_self(), name_);
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    while (jobs_.empty()) {
+      if (stopping_) {
+        return;
+      }
+      ++idle_;
+      arrived_.wait(lock);
+      --idle_;
+    }
+    const Handed handed = jobs_.front();
+    jobs_.pop_front();
+    lock.unlock();
+    const std::int64_t result = handed.job->run();
+    // From here on the job belongs to its shard.
+    inbox_.post({handed.number, result});
+    lock.lock();
+  }
+}
+
+}  // namespace chronik::runtime

@@ -1,0 +1,60 @@
+// "Please end": from a signal, or from another thread, to the fibers of a shard. It comes in with a turn like
+// everything else (rule S1), cancels what waits for it, and lets the main fiber shut down in order.
+#pragma once
+
+#include <atomic>
+#include <vector>
+
+#include "core/base/cancel.h"
+#include "core/fiber/operation.h"
+#include "core/fiber/wait.h"
+#include "runtime/descriptor.h"
+#include "runtime/event_loop.h"
+
+namespace chronik::runtime {
+
+// What fibers see of it.
+class StopFlag final : private fiber::Operation {
+ public:
+  bool asked() const { return asked_.is_set(); }
+  Status wait(const Deadline& deadline);
+  // Cancelled when the request comes in.
+  CancelSource& source() { return source_; }
+
+  // Before the first turn: by whoever runs the shard.
+  void listen(fiber::Scheduler& scheduler) { scheduler.begin_operation(*this); }
+  using fiber::Operation::number;
+
+ private:
+  void on_complete(std::int64_t result) override;
+
+  CancelSource source_;
+  fiber::Latch asked_;
+};
+
+class StopRequest final : private ReadinessTarget {
+ public:
+  explicit StopRequest(EventLoop& loop);
+
+  // From any thread, and from a signal handler. Asking twice asks once.
+  void ask();
+  StopFlag& flag() { return flag_; }
+
+ private:
+  void on_ready(std::uint32_t events, std::vector<fiber::Completion>& batch) override;
+
+  Descriptor event_;
+  StopFlag flag_;
+};
+
+// While one lives, SIGTERM and SIGINT ask `request`; a second signal ends the process at once, with 128 + its number.
+// One at a time in a process (checked).
+class StopSignals {
+ public:
+  explicit StopSignals(StopRequest& request);
+  ~StopSignals();
+  StopSignals(const StopSignals&) = delete;
+  StopSignals& operator=(const StopSignals&) = delete;
+};
+
+}  // namespace chronik::runtime

@@ -1,0 +1,195 @@
+// chronik-sim: lists scenarios, runs many seeds of them, replays one.
+#include <fmt/core.h>
+#include <unistd.h>
+#include <CLI/CLI.hpp>
+
+#include <charconv>
+#include <cstdio>
+#include <string>
+
+#include "sim/run.h"
+#include "sim/runner.h"
+#include "sim/scenario.h"
+
+namespace chronik::sim {
+
+namespace {
+
+constexpr int kNothingWrong = 0;
+constexpr int kSomethingFound = 1;
+constexpr int kWrongUsage = 2;
+
+int usage(std::string_view what) {
+  fmt::print(stderr, "chronik-sim: {}\n", what);
+  return kWrongUsage;
+}
+
+// "60s", "1500ms", "2m", "250us", "10ns"; a bare number is seconds.
+bool parse_duration(const std::string& text, Duration& into) {
+  std::int64_t n = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), n);
+  if (error != std::errc() || n < 0) {
+    return false;
+  }
+  const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
+  if (unit.empty() || unit == "s") {
+    into = Duration::seconds(n);
+  } else if (unit == "m") {
+    into = Duration::seconds(n) * 60;
+  } else if (unit == "ms") {
+    into = Duration::milliseconds(n);
+  } else if (unit == "us") {
+    into = Duration::microseconds(n);
+  } else if (unit == "ns") {
+    into = Duration::nanoseconds(n);
+  } else {
+    return false;
+  }
+  return true;
+}
+
+struct Arguments {
+  std::string scenario = "all";
+  std::uint64_t seeds = 100;
+  std::uint64_t first_seed = 1;
+  std::uint64_t seed = 0;
+  std::uint32_t jobs = 1;
+  std::string time_limit;
+  std::string json;
+  std::string trace;
+  std::string until;
+  std::string log;
+};
+
+int list() {
+  for (const Scenario* scenario : scenarios()) {
+    fmt::print("{:<16} {}\n", scenario->name(), scenario->description());
+  }
+  return kNothingWrong;
+}
+
+int run(const Arguments& arguments) {
+  RunnerOptions options;
+  if (arguments.scenario == "all") {
+    options.scenarios = scenarios();
+  } else if (const Scenario* scenario = find_scenario(arguments.scenario); scenario != nullptr) {
+    options.scenarios = {scenario};
+  } else {
+    return usage(fmt::format("no scenario is called {}; chronik-sim list names them", arguments.scenario));
+  }
+  Duration limit = Duration::zero();
+  if (!arguments.time_limit.empty() && (!parse_duration(arguments.time_limit, limit) || limit < Duration::seconds(1))) {
+    return usage(fmt::format("--time-limit {}: a time such as 60s or 5m is right", arguments.time_limit));
+  }
+  options.seeds = arguments.seeds;
+  options.first_seed = arguments.first_seed;
+  options.jobs = arguments.jobs;
+  options.time_limit_seconds = static_cast<std::int64_t>(limit.seconds());
+  options.progress = isatty(STDERR_FILENO) == 1;
+  std::FILE* json = nullptr;
+  if (!arguments.json.empty()) {
+    json = std::fopen(arguments.json.c_str(), "w");
+    if (json == nullptr) {
+      return usage(fmt::format("--json {}: cannot be written", arguments.json));
+    }
+  }
+  const RunnerReport report = run_seeds(options);
+  fmt::print("{}", report_text(report));
+  if (json != nullptr) {
+    fmt::print(json, "{}", report_json(report));
+    std::fclose(json);
+  }
+  return report.failed() == 0 ? kNothingWrong : kSomethingFound;
+}
+
+bool parse_level(const std::string& name, LogLevel& into) {
+  static constexpr const char* kNames[] = {"trace", "debug", "info", "warn", "error"};
+  for (std::size_t i = 0; i < std::size(kNames); ++i) {
+    if (name == kNames[i]) {
+      into = static_cast<LogLevel>(i);
+      return true;
+    }
+  }
+  return false;
+}
+
+int replay(const Arguments& arguments) {
+  const Scenario* scenario = find_scenario(arguments.scenario);
+  if (scenario == nullptr) {
+    return usage(fmt::format("no scenario is called {}; chronik-sim list names them", arguments.scenario));
+  }
+  RunSettings settings;
+  Duration until = Duration::infinite();
+  if (!arguments.until.empty() && !parse_duration(arguments.until, until)) {
+    return usage(fmt::format("--until {}: a virtual time such as 12s or 1500ms is right", arguments.until));
+  }
+  settings.until = VirtualTime::zero() + until;
+  settings.show_log = !arguments.log.empty();
+  if (settings.show_log && !parse_level(arguments.log, settings.log_level)) {
+    return usage(fmt::format("--log {}: trace, debug, info, warn or error is right", arguments.log));
+  }
+  const Plan plan = scenario->generate(arguments.seed);
+  if (!arguments.trace.empty()) {
+    settings.trace = std::fopen(arguments.trace.c_str(), "w");
+    if (settings.trace == nullptr) {
+      return usage(fmt::format("--trace {}: cannot be written", arguments.trace));
+    }
+    fmt::print(settings.trace, "{}", plan.to_text());
+  }
+  StackArena stacks;
+  const RunResult result = run_plan(*scenario, plan, stacks, settings);
+  if (settings.trace != nullptr) {
+    std::fclose(settings.trace);
+  }
+  fmt::print("{} seed {}: {} of virtual time, {} events, {} records, hash {:016x}\n", scenario->name(), arguments.seed,
+             result.ended.to_string(), result.events, result.records, result.hash);
+  for (const auto& [kind, count] : result.faults) {
+    fmt::print("  fault {} {}\n", kind, count);
+  }
+  if (settings.until != VirtualTime::never()) {
+    fmt::print("waits at {}:\n{}", result.ended.to_string(), result.waits);
+  }
+  for (const Finding& finding : result.findings) {
+    fmt::print("FAILED {} at {}: {}\n", finding.checker, finding.at.to_string(), finding.message);
+  }
+  return result.findings.empty() ? kNothingWrong : kSomethingFound;
+}
+
+int main_program(int argc, char** argv) {
+  CLI::App app{"Simulates whole clusters, breaks them, and replays what it finds.", "chronik-sim"};
+  app.require_subcommand(1);
+  Arguments arguments;
+  CLI::App* listing = app.add_subcommand("list", "names the scenarios");
+  CLI::App* running = app.add_subcommand("run", "runs many seeds");
+  running->add_option("--scenario", arguments.scenario, "a scenario, or all")->capture_default_str();
+  running->add_option("--seeds", arguments.seeds, "how many seeds of each scenario")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  running->add_option("--first-seed", arguments.first_seed, "the first seed")->capture_default_str();
+  running->add_option("--jobs", arguments.jobs, "worker processes")
+      ->capture_default_str()
+      ->check(CLI::Range(1U, 1024U));
+  running->add_option("--time-limit", arguments.time_limit, "begin no further seed after this time (60s)");
+  running->add_option("--json", arguments.json, "write the report to this file");
+  CLI::App* replaying = app.add_subcommand("replay", "runs one seed, with what one wants to see of it");
+  replaying->add_option("--scenario", arguments.scenario, "the scenario")->required();
+  replaying->add_option("--seed", arguments.seed, "the seed")->required();
+  replaying->add_option("--trace", arguments.trace, "write the plan and every record to this file");
+  replaying->add_option("--until", arguments.until, "stop at this virtual time (12s) and show who waits for what");
+  replaying->add_option("--log", arguments.log, "show the programs' log lines from this level on");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? kNothingWrong : kWrongUsage;
+  }
+  if (listing->parsed()) {
+    return list();
+  }
+  return running->parsed() ? run(arguments) : replay(arguments);
+}
+
+}  // namespace
+
+}  // namespace chronik::sim
+
+int main(int argc, char** argv) { return chronik::sim::main_program(argc, argv); }

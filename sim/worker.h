@@ -1,0 +1,53 @@
+// A forked process that runs seeds one after another, on order from the parent.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <cstdio>
+#include <optional>
+#include <string>
+
+#include "sim/scenario.h"
+
+namespace chronik::sim {
+
+struct Order {
+  std::size_t scenario = 0;  // place in the options' list
+  std::uint64_t seed = 0;
+  bool twin = false;
+};
+
+class Worker {
+ public:
+  explicit Worker(const std::vector<const Scenario*>& scenarios);
+  ~Worker();  // ends it
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+
+  void send(const Order& order);
+  const std::optional<Order>& order() const { return order_; }
+  int result_fd() const { return results_; }
+  // Reads what has come. A whole line, one JSON object, is a result; ends() where the worker is gone.
+  std::optional<std::string> take_result();
+  bool ended() const { return ended_; }
+  void kill_now();
+  // How it ended, and the last that it wrote to standard error. Once, after ended().
+  std::string obituary();
+  double began() const { return began_; }
+
+ private:
+  pid_t pid_ = -1;
+  int orders_ = -1;
+  int results_ = -1;
+  std::FILE* errors_ = nullptr;
+  std::string unread_;
+  bool ended_ = false;
+  std::optional<Order> order_;
+  double began_ = 0;
+};
+
+// Seconds of the real clock since some beginning.
+double real_seconds();
+
+}  // namespace chronik::sim

@@ -1,0 +1,173 @@
+#include "sim/world.h"
+
+#include <fmt/core.h>
+
+#include <utility>
+
+#include "core/base/mix.h"
+#include "core/fiber/wait_graph.h"
+#include "sim/checkers.h"
+#include "sim/machine.h"
+#include "sim/network.h"
+#include "sim/obligations.h"
+#include "sim/points.h"
+#include "sim/shard.h"
+#include "sim/strategy.h"
+
+namespace chronik::sim {
+
+World::World(const WorldOptions& options, StackSource& stacks)
+    : options_(options), stacks_(stacks), decisions_(options.seed) {
+  context_.log = options_.log;
+  context_.replay_line = options_.replay_line;
+  ambient_.context = &context_;
+  ambient_.name = "world";
+  network_ = std::make_unique<NetworkFabric>(*this);
+  checkers_ = std::make_unique<Checkers>(*this);
+  points_ = std::make_unique<Points>(*this);
+  obligations_ = std::make_unique<Obligations>(*this);
+}
+
+World::~World() { end_all(); }
+
+void World::end_all() {
+  const AmbientGuard guard(ambient_);
+  stopped_ = true;
+  for (const std::unique_ptr<Machine>& machine : machines_) {
+    machine->on_exit(nullptr);
+    machine->kill(Death::kPowerLoss);
+  }
+}
+
+Machine& World::add_machine(const MachineOptions& options) {
+  for (const std::unique_ptr<Machine>& machine : machines_) {
+    CHECK_NE(machine->name(), options.name);
+  }
+  const AmbientGuard guard(ambient_);
+  machines_.push_back(std::make_unique<Machine>(*this, options, machines_.size()));
+  return *machines_.back();
+}
+
+Machine& World::machine(std::string_view name) {
+  for (const std::unique_ptr<Machine>& machine : machines_) {
+    if (machine->name() == name) {
+      return *machine;
+    }
+  }
+  UNREACHABLE(fmt::format("no machine is called {}", name));
+}
+
+// ---- events ----
+
+EventId World::at(VirtualTime when, EventQueue::Callback callback) {
+  CHECK_GE(when.nanoseconds(), now_.nanoseconds());
+  return when == VirtualTime::never() ? EventId{} : events_.add(when, std::move(callback));
+}
+
+bool World::step() {
+  const AmbientGuard guard(ambient_);
+  if (events_.next() == VirtualTime::never()) {
+    return false;
+  }
+  now_ = events_.next();
+  watch_progress();
+  ++events_run_;
+  trace_.record(Record::kEvent, static_cast<std::uint64_t>(now_.nanoseconds()));
+  events_.take()();
+  return true;
+}
+
+void World::run_until(VirtualTime until) {
+  while (!stopped_ && events_.next() <= until && step()) {
+  }
+  if (!stopped_ && until != VirtualTime::never() && now_ < until) {
+    now_ = until;
+  }
+}
+
+void World::watch_progress() {
+  const std::int64_t millisecond = now_.nanoseconds() / 1'000'000;
+  if (millisecond != progress_millisecond_) {
+    progress_millisecond_ = millisecond;
+    events_in_millisecond_ = 0;
+  } else if (++events_in_millisecond_ > options_.events_per_millisecond_max) {
+    fail("NO-SPIN",
+         fmt::format("{} events within one millisecond of virtual time\n{}", events_in_millisecond_, describe_waits()));
+  }
+}
+
+// ---- shards ----
+
+void World::enlist(Shard& shard) { CHECK(shards_.emplace(shard.id().value(), &shard).second); }
+
+void World::dismiss(Shard& shard) { CHECK_EQ(shards_.erase(shard.id().value()), std::size_t{1}); }
+
+Shard* World::shard(ShardId id) {
+  const auto found = shards_.find(id.value());
+  return found == shards_.end() ? nullptr : found->second;
+}
+
+void World::complete(ShardId id, OpNumber number, std::int64_t result) {
+  if (Shard* target = shard(id); target != nullptr) {
+    target->complete(number, result);
+  }
+}
+
+// ---- what came out ----
+
+void World::fail(std::string_view checker, std::string_view message) {
+  if (findings_.empty()) {  // what follows a finding is often its consequence
+    findings_.push_back({std::string(checker), std::string(message), now_});
+    trace_.note(fmt::format("{}: {}", checker, message));
+  }
+  stop();
+}
+
+void World::fault_fired(std::string_view kind, std::uint64_t target) {
+  ++faults_[std::string(kind)];
+  trace_.record(Record::kFault, mix_text(kind), target);
+  if (trace_.wants_text()) {
+    trace_.note(fmt::format("fault: {}", kind));
+  }
+}
+
+namespace {
+
+std::vector<fiber::FiberWait> all_waits(const std::vector<std::unique_ptr<Machine>>& machines) {
+  std::vector<fiber::FiberWait> waits;
+  for (const std::unique_ptr<Machine>& machine : machines) {
+    for (const std::unique_ptr<Shard>& shard : machine->shards()) {
+      fiber::collect_waits(shard->scheduler(), shard->name(), waits);
+    }
+  }
+  return waits;
+}
+
+}  // namespace
+
+std::string World::describe_waits() const {
+  const std::vector<fiber::FiberWait> waits = all_waits(machines_);
+  return fiber::describe_waits(waits, fiber::find_deadlock(waits));
+}
+
+void World::judge_expiry(Shard& shard, const fiber::Fiber& fiber, const WaitKey& key, Expiry meaning) {
+  if (meaning == Expiry::kNormal) {
+    return;
+  }
+  const std::vector<fiber::FiberWait> waits = all_waits(machines_);
+  const std::vector<std::size_t> deadlocked = fiber::find_deadlock(waits);
+  const char* verdict = nullptr;
+  if (!deadlocked.empty()) {
+    verdict = "fibers wait for each other";
+  } else if (meaning == Expiry::kNever) {
+    verdict = "a wait expired that only a bug lets expire";
+  } else if (calm()) {
+    verdict = "a wait for a peer expired though all faults had ended";
+  } else {
+    return;
+  }
+  fail("NO-STUCK", fmt::format("{}: {} {} waits for {}\n{}", verdict, shard.name(), fiber.path(),
+                               fiber::describe_key(key), fiber::describe_waits(waits, deadlocked)));
+}
+
+}  // namespace chronik::sim
