@@ -1,0 +1,282 @@
+#include "core/log/stored_logs.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "core/protocol/record_batch_records.h"
+#include "core/protocol/record_batch_walk.h"
+#include "tests/core/log/log_harness.h"
+
+namespace chronik::log {
+namespace {
+
+using testing::LogNode;
+
+constexpr std::uint64_t kDiskBytes = 64 << 20;
+
+// What a reader sees from `from` on: offset → value. Checks that offsets are dense and that every checksum is right.
+std::map<std::int64_t, std::string> read_all(LogNode& node, int partition, Offset from, Status* status = nullptr) {
+  std::map<std::int64_t, std::string> seen;
+  PartitionLog& log = node.log(partition);
+  for (Offset at = from; at < log.durable_end();) {
+    const StatusOr<ReadResult> read = log.read(at, {.max_bytes = 600, .below = log.durable_end()}, node.soon());
+    if (!read.ok()) {
+      if (status != nullptr) {
+        *status = read.status();
+      } else {
+        ADD_FAILURE() << read.status().ToString() << " at offset " << at.value();
+      }
+      return seen;
+    }
+    EXPECT_GT(read->end, at);
+    if (read->end <= at) {
+      return seen;
+    }
+    for (const Slice& part : read->parts) {
+      protocol::BatchWalk walk(part.bytes(), protocol::BatchWalk::Checksums::kCheck);
+      protocol::RecordBatchView batch;
+      while (walk.next(batch)) {
+        protocol::RecordIterator records(batch);
+        protocol::RecordView record;
+        while (records.next(record)) {
+          seen[record.offset(batch).value()] = std::string(as_text(*record.value()));
+        }
+      }
+      EXPECT_EQ(walk.stop(), protocol::BatchDefect::kNone);
+    }
+    at = read->end;
+  }
+  return seen;
+}
+
+TEST(StoredLogs, WhatWasAppendedIsReadBackFromEveryOffset) {
+  sim::DiskModel model(kDiskBytes);
+  LogNode node(model, 1);
+  node.run([](LogNode& n) {
+    ASSERT_TRUE(n.open().ok());
+    for (int i = 0; i < 100; ++i) {
+      const Appended appended = n.append(0, "b" + std::to_string(i) + "-", 3);
+      EXPECT_EQ(appended.base_offset.value(), 3 * i);
+    }
+    ASSERT_TRUE(n.logs->wait_durable(n.soon()).ok());
+    EXPECT_EQ(n.log(0).durable_end().value(), 300);
+    for (std::int64_t from = 0; from < 300; from += 7) {
+      const auto seen = read_all(n, 0, Offset(from));
+      ASSERT_TRUE(seen.contains(from));
+      EXPECT_EQ(seen.at(from), "b" + std::to_string(from / 3) + "-" + std::to_string(from % 3));
+      EXPECT_EQ(seen.rbegin()->first, 299);
+    }
+    // The tail is bounded: most of it has gone to segments by now.
+    EXPECT_LE(n.logs->tail_bytes(), n.options.tail_bytes_max + 4'096);
+  });
+}
+
+TEST(StoredLogs, AnOffsetOutsideTheLogIsOutOfRange) {
+  sim::DiskModel model(kDiskBytes);
+  LogNode node(model, 1);
+  node.run([](LogNode& n) {
+    ASSERT_TRUE(n.open().ok());
+    n.append(0, "a", 10);
+    ASSERT_TRUE(n.log(0).advance_log_start(Offset(4), n.soon()).ok());
+    const ReadLimits limits{.max_bytes = 1'000, .below = Offset(10)};
+    EXPECT_TRUE(absl::IsOutOfRange(n.log(0).read(Offset(3), limits, n.soon()).status()));
+    EXPECT_TRUE(absl::IsOutOfRange(n.log(0).read(Offset(11), limits, n.soon()).status()));
+    EXPECT_TRUE(n.log(0).read(Offset(10), limits, n.soon()).ok());
+  });
+}
+
+TEST(StoredLogs, TheFirstBatchIsGivenWholeHoweverSmallTheLimit) {
+  sim::DiskModel model(kDiskBytes);
+  LogNode node(model, 1);
+  node.run([](LogNode& n) {
+    ASSERT_TRUE(n.open().ok());
+    n.append(0, "large", 20);
+    ASSERT_TRUE(n.logs->wait_durable(n.soon()).ok());
+    const auto one = n.log(0).read(Offset(0), {.max_bytes = 1, .below = Offset(20)}, n.soon());
+    ASSERT_TRUE(one.ok());
+    EXPECT_EQ(one->end.value(), 20);
+    const auto none = n.log(0).read(Offset(0), {.max_bytes = 1, .below = Offset(20), .min_one_batch = false}, n.soon());
+    ASSERT_TRUE(none.ok());
+    EXPECT_EQ(none->bytes, 0u);
+  });
+}
+
+TEST(StoredLogs, ATimestampIsFoundInSegmentsAndInTheTail) {
+  sim::DiskModel model(kDiskBytes);
+  LogNode node(model, 1);
+  node.run([](LogNode& n) {
+    ASSERT_TRUE(n.open().ok());
+    for (int i = 0; i < 200; ++i) {
+      n.append(0, "t", 2, 10'000 + 10 * i);
+    }
+    ASSERT_TRUE(n.logs->wait_durable(n.soon()).ok());
+    for (const int i : {0, 1, 50, 150, 199}) {
+      const auto found = n.log(0).find_timestamp(WallTime::from_milliseconds(10'000 + 10 * i), Offset(400), n.soon());
+      ASSERT_TRUE(found.ok());
+      ASSERT_TRUE(found->has_value());
+      EXPECT_EQ((*found)->offset.value(), 2 * i);
+    }
+    const auto late = n.log(0).find_timestamp(WallTime::from_milliseconds(99'999), Offset(400), n.soon());
+    ASSERT_TRUE(late.ok());
+    EXPECT_FALSE(late->has_value());
+    const auto largest = n.log(0).max_timestamp(n.soon());
+    ASSERT_TRUE(largest.ok());
+    ASSERT_TRUE(largest->has_value());
+    EXPECT_EQ((*largest)->offset.value(), 399);
+  });
+}
+
+TEST(StoredLogs, TruncationTakesTailAndSegmentsBackAndTheNextEpochGoesOnThere) {
+  sim::DiskModel model(kDiskBytes);
+  {
+    LogNode node(model, 1);
+    node.run([](LogNode& n) {
+      ASSERT_TRUE(n.open().ok());
+      for (int i = 0; i < 100; ++i) {
+        n.append(0, "old", 3);
+      }
+      ASSERT_TRUE(n.logs->wait_durable(n.soon()).ok());
+      ASSERT_TRUE(n.log(0).truncate(Offset(60), n.soon()).ok());
+      EXPECT_EQ(n.log(0).log_end().value(), 60);
+      n.epoch = 2;
+      for (int i = 0; i < 100; ++i) {
+        n.append(0, "new", 3);
+      }
+      ASSERT_TRUE(n.logs->wait_durable(n.soon()).ok());
+      EXPECT_EQ(n.log(0).end_of_epoch(LeaderEpoch(1)).end.value(), 60);
+    });
+  }
+  model.process_kill();
+  LogNode again(model, 2);
+  again.run([](LogNode& n) {
+    ASSERT_TRUE(n.open().ok());
+    const auto seen = read_all(n, 0, Offset(0));
+    ASSERT_EQ(seen.size(), 360u);
+    EXPECT_EQ(seen.at(59), "old2");
+    EXPECT_EQ(seen.at(60), "new0");
+    EXPECT_EQ(n.log(0).end_of_epoch(LeaderEpoch(1)).end.value(), 60);
+  });
+}
+
+TEST(StoredLogs, ARemovedLogIsGoneWithItsFilesAlsoAfterACrash) {
+  sim::DiskModel model(kDiskBytes);
+  {
+    LogNode node(model, 1);
+    node.run([](LogNode& n) {
+      ASSERT_TRUE(n.open().ok());
+      for (int i = 0; i < 100; ++i) {
+        n.append(0, "x", 3);
+        n.append(1, "y", 3);
+      }
+      ASSERT_TRUE(n.logs->wait_durable(n.soon()).ok());
+      ASSERT_TRUE(n.logs->remove(testing::key_of(0), n.soon()).ok());
+      EXPECT_FALSE(n.logs->find(testing::key_of(0)));
+    });
+  }
+  model.power_loss(sim::Draws(1, "power", 0), sim::kNothingSurvives);
+  LogNode again(model, 2);
+  again.run([](LogNode& n) {
+    ASSERT_TRUE(n.open().ok());
+    EXPECT_EQ(n.logs->keys().size(), 1u);
+    EXPECT_EQ(read_all(n, 1, Offset(0)).size(), 300u);
+    const auto left = n.disk.list_directory("logs", n.soon());
+    ASSERT_TRUE(left.ok());
+    EXPECT_EQ(left->size(), 1u);
+  });
+}
+
+TEST(StoredLogs, ASegmentsRottenBatchIsNeverServed) {
+  sim::DiskModel model(kDiskBytes);
+  LogNode node(model, 1);
+  node.run([](LogNode& n) {
+    ASSERT_TRUE(n.open().ok());
+    for (int i = 0; i < 200; ++i) {
+      n.append(0, "value", 3);
+    }
+    ASSERT_TRUE(n.logs->wait_durable(n.soon()).ok());
+    const std::string path = "logs/" + testing::key_of(0).to_string() + "/00000000000000000000.log";
+    auto file = n.disk.open(path, OpenMode::kReadWrite, DiskLane::kBulk, n.soon());
+    ASSERT_TRUE(file.ok());
+    FileBatch rot;
+    rot.writes.push_back({.offset = 700, .parts = {Slice::copy_of("rot")}});
+    ASSERT_TRUE((*file)->run(std::move(rot), n.soon()).ok());
+    Status status;
+    const auto seen = read_all(n, 0, Offset(0), &status);
+    EXPECT_TRUE(absl::IsDataLoss(status)) << status.ToString();
+    for (const auto& [offset, value] : seen) {
+      EXPECT_EQ(value, "value" + std::to_string(offset % 3));
+    }
+  });
+}
+
+// Appends, waits, log starts and drains, stopped at a drawn point; then the next incarnation must have everything that
+// was acknowledged, at its offset, and nothing else in its place.
+void live_and_die(std::uint64_t seed) {
+  sim::DiskModel model(kDiskBytes);
+  const sim::Draws root(seed, "logs", 0);
+  std::map<int, std::map<std::int64_t, std::string>> acknowledged;
+  std::map<int, std::int64_t> starts;
+  for (std::uint64_t life = 0; life < 5; ++life) {
+    sim::Draws draws = root.child("life", life);
+    {
+      LogNode node(model, seed * 10 + life);
+      node.disk.crash_at(life == 4 ? 0 : 20 + draws.below(600));
+      node.disk.set_crash_draws(draws.child("crash", 0));
+      node.epoch = static_cast<std::int32_t>(life + 1);
+      node.run([&](LogNode& n) {
+        ASSERT_TRUE(n.open().ok());
+        for (const auto& [partition, values] : acknowledged) {
+          const Offset start = n.log(partition).log_start();
+          EXPECT_GE(start.value(), starts[partition]) << "log start went back";
+          const auto seen = read_all(n, partition, start);
+          for (const auto& [offset, value] : values) {
+            if (offset >= start.value()) {
+              ASSERT_TRUE(seen.contains(offset)) << "seed " << seed << " life " << life << ": lost " << offset;
+              EXPECT_EQ(seen.at(offset), value) << "seed " << seed << " life " << life << " offset " << offset;
+            }
+          }
+          if (!seen.empty()) {
+            EXPECT_EQ(seen.rbegin()->first + 1, n.log(partition).log_end().value());
+            EXPECT_EQ(seen.size(), static_cast<std::size_t>(n.log(partition).log_end() - Offset(seen.begin()->first)));
+          }
+        }
+        for (int step = 0; step < 150; ++step) {
+          const int partition = static_cast<int>(draws.below(3));
+          const int count = static_cast<int>(1 + draws.below(4));
+          const std::string prefix = std::to_string(life) + "." + std::to_string(step) + "/";
+          const Appended appended = n.append(partition, prefix, count);
+          if (draws.below(4) == 0) {
+            ASSERT_TRUE(n.logs->wait_durable(n.soon()).ok());
+            for (int i = 0; i < count; ++i) {
+              acknowledged[partition][appended.base_offset.value() + i] = prefix + std::to_string(i);
+            }
+          }
+          if (draws.below(40) == 0) {
+            const Offset to(n.log(partition).durable_end().value() / 2);
+            if (n.log(partition).advance_log_start(to, n.soon()).ok()) {
+              starts[partition] = std::max(starts[partition], to.value());
+            }
+          }
+        }
+      });
+      EXPECT_FALSE(node.process.ended) << node.process.exit_reason;
+    }
+    if (draws.below(2) == 0) {
+      model.process_kill();
+    } else {
+      model.power_loss(draws.child("power", 0), {.kept = 1, .dropped = 1, .torn = 1});
+    }
+  }
+}
+
+TEST(StoredLogs, EverythingAcknowledgedSurvivesWhateverTheMomentOfDeath) {
+  for (std::uint64_t seed = 1; seed <= 60 && !::testing::Test::HasFailure(); ++seed) {
+    live_and_die(seed);
+  }
+}
+
+}  // namespace
+}  // namespace chronik::log

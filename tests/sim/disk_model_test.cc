@@ -1,0 +1,514 @@
+#include "sim/disk_model.h"
+#include "tests/sim/disk_draws.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+#include <string>
+#include <vector>
+
+namespace chronik::sim {
+namespace {
+
+class ModelTest : public ::testing::Test {
+ protected:
+  InodeId create(std::string_view path) { return disk.open(path, OpenMode::kCreate).value(); }
+  // A file that is there after any loss of power, with these bytes.
+  InodeId durable_file(std::string_view path, std::string_view bytes) {
+    const InodeId file = create(path);
+    write(file, 0, bytes);
+    sync(file);
+    sync_directory("");
+    return file;
+  }
+  void write(InodeId file, std::uint64_t offset, std::string_view bytes) {
+    ASSERT_TRUE(disk.write(file, offset, bytes).ok());
+  }
+  void sync(InodeId file, SyncOutcome outcome = SyncOutcome::kDone, std::uint64_t seed = 1) {
+    disk.end_sync(disk.begin_sync(file), outcome, draws_of(seed));
+  }
+  void sync_directory(std::string_view path, SyncOutcome outcome = SyncOutcome::kDone, std::uint64_t seed = 1) {
+    disk.end_sync(disk.begin_sync_directory(path).value(), outcome, draws_of(seed));
+  }
+  static std::string read(const DiskModel& model, InodeId file, std::uint64_t offset, std::size_t size) {
+    std::vector<std::uint8_t> bytes(size);
+    const StatusOr<std::size_t> got = model.read(file, offset, bytes);
+    return got.ok() ? std::string(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(*got)) : "error";
+  }
+  std::string read(InodeId file, std::uint64_t offset, std::size_t size) { return read(disk, file, offset, size); }
+  // What is in the file after the next loss of power of a clone; "none" without the file.
+  std::string after_power_loss(std::string_view path, std::uint64_t seed, const Survival& survival = kAnything) {
+    DiskModel copy = disk.clone();
+    copy.process_kill();
+    copy.power_loss(draws_of(seed), survival);
+    const StatusOr<InodeId> file = copy.open(path, OpenMode::kRead);
+    return file.ok() ? read(copy, *file, 0, kMiB) : "none";
+  }
+  std::set<std::string> outcomes(std::string_view path, int seeds = 200) {
+    std::set<std::string> found;
+    for (int seed = 0; seed < seeds; ++seed) {
+      found.insert(after_power_loss(path, static_cast<std::uint64_t>(seed)));
+    }
+    return found;
+  }
+
+  DiskModel disk{64 * kMiB};
+};
+using Outcomes = std::set<std::string>;
+
+// ---- bytes and power ----
+
+TEST_F(ModelTest, SyncedBytesSurviveEveryLossOfPower) {
+  durable_file("a", std::string(10'000, 'x'));
+  EXPECT_EQ(outcomes("a"), Outcomes{std::string(10'000, 'x')});
+  EXPECT_TRUE(disk.would_survive("a", 0, 10'000));
+}
+
+TEST_F(ModelTest, AnUnsyncedOverwriteIsFoundWholeOldOrTorn) {
+  const InodeId file = durable_file("a", std::string(4096, 'o'));
+  write(file, 0, std::string(4096, 'n'));
+  EXPECT_FALSE(disk.would_survive("a", 0, 4096));
+  EXPECT_EQ(read(file, 0, 4096), std::string(4096, 'n'));
+  bool torn = false;
+  const Outcomes found = outcomes("a");
+  for (const std::string& bytes : found) {
+    ASSERT_EQ(bytes.size(), 4096u);
+    EXPECT_EQ(bytes.find_first_not_of("on"), std::string::npos);
+    torn |= bytes.find('o') != std::string::npos && bytes.find('n') != std::string::npos;
+  }
+  EXPECT_TRUE(found.contains(std::string(4096, 'o')));
+  EXPECT_TRUE(found.contains(std::string(4096, 'n')));
+  EXPECT_TRUE(torn);
+}
+
+TEST_F(ModelTest, BlocksOfOneUnsyncedWriteSurviveEachForItself) {
+  const InodeId file = durable_file("a", std::string(3 * 4096, 'o'));
+  write(file, 0, std::string(3 * 4096, 'n'));
+  std::set<std::string> patterns;
+  for (const std::string& bytes : outcomes("a")) {
+    patterns.insert({bytes[0], bytes[4096], bytes[2 * 4096]});
+  }
+  EXPECT_GE(patterns.size(), 6u);
+}
+
+TEST_F(ModelTest, ASmallRecordIsTornInItsMiddle) {
+  const InodeId file = durable_file("a", "");
+  write(file, 0, "0123456789");
+  sync(file);
+  write(file, 10, "abcdefghij");
+  bool torn = false;
+  for (const std::string& bytes : outcomes("a", 500)) {
+    EXPECT_EQ(bytes.substr(0, 10), "0123456789");
+    torn |= bytes.size() == 20 && bytes[10] == 'a' && bytes[19] == '\0';
+  }
+  EXPECT_TRUE(torn);
+}
+
+TEST_F(ModelTest, AnUnsyncedAppendMayLeaveTheLengthWithoutTheBytes) {
+  const InodeId file = durable_file("a", "old");
+  write(file, 3, "new");
+  const Outcomes found = outcomes("a");
+  EXPECT_TRUE(found.contains("old"));
+  EXPECT_TRUE(found.contains("oldnew"));
+  EXPECT_TRUE(found.contains(std::string("old\0\0\0", 6)));
+}
+
+TEST_F(ModelTest, AnOlderUnsyncedVersionMayBeTheOneThatSurvives) {
+  const InodeId file = durable_file("a", std::string(4096, '0'));
+  write(file, 0, std::string(4096, '1'));
+  write(file, 0, std::string(4096, '2'));
+  const Outcomes found = outcomes("a", 500);
+  EXPECT_TRUE(found.contains(std::string(4096, '0')));
+  EXPECT_TRUE(found.contains(std::string(4096, '1')));
+  EXPECT_TRUE(found.contains(std::string(4096, '2')));
+}
+
+TEST_F(ModelTest, ASyncCoversWhatWasWrittenBeforeItWasSubmittedAndItsOwn) {
+  const InodeId file = durable_file("a", std::string(3 * 4096, '0'));
+  write(file, 0, std::string(4096, 'b'));
+  SyncTicket ticket = disk.begin_sync(file);
+  write(file, 4096, std::string(4096, 'l'));  // by somebody else, while the sync waits for its turn
+  disk.begin_own_writes(ticket);
+  write(file, 2 * 4096, std::string(4096, 'm'));
+  disk.end_own_writes(ticket);
+  disk.end_sync(ticket, SyncOutcome::kDone, draws_of(1));
+  EXPECT_TRUE(disk.would_survive("a", 0, 4096));
+  EXPECT_FALSE(disk.would_survive("a", 4096, 1));
+  EXPECT_TRUE(disk.would_survive("a", 2 * 4096, 4096));
+  EXPECT_EQ(after_power_loss("a", 1, kNothingSurvives),
+            std::string(4096, 'b') + std::string(4096, '0') + std::string(4096, 'm'));
+}
+
+TEST_F(ModelTest, ASyncFindsItsVersionBehindAnyNumberOfLaterOnes) {
+  const InodeId file = durable_file("a", std::string(4096, '0'));
+  write(file, 0, std::string(4096, 'b'));
+  const SyncTicket ticket = disk.begin_sync(file);
+  const std::uint64_t memory = disk.memory_bytes();
+  for (int i = 0; i < 100; ++i) {
+    write(file, 0, std::string(4095, 'l') + std::string(1, static_cast<char>('a' + i % 20)));
+  }
+  EXPECT_LT(disk.memory_bytes(), memory + 6 * 4096);  // versions in the middle are not kept for ever
+  disk.end_sync(ticket, SyncOutcome::kDone, draws_of(1));
+  EXPECT_EQ(after_power_loss("a", 1, kNothingSurvives), std::string(4096, 'b'));
+}
+
+TEST_F(ModelTest, TruncationIsDurableWithTheNextSyncOnly) {
+  const InodeId file = durable_file("a", std::string(9000, 'x'));
+  ASSERT_TRUE(disk.truncate(file, 5000).ok());
+  EXPECT_EQ(disk.size(file), 5000u);
+  EXPECT_EQ(after_power_loss("a", 1, kNothingSurvives), std::string(9000, 'x'));
+  EXPECT_EQ(after_power_loss("a", 1, kEverythingSurvives), std::string(5000, 'x'));
+  sync(file);
+  EXPECT_EQ(outcomes("a"), Outcomes{std::string(5000, 'x')});
+  ASSERT_TRUE(disk.truncate(file, 6000).ok());
+  EXPECT_EQ(read(file, 4999, 2000), "x" + std::string(1000, '\0'));
+}
+
+// ---- failed and lying syncs, damage ----
+
+TEST_F(ModelTest, AfterAFailedSyncALaterOneSucceedsAndSavesNothing) {
+  const InodeId file = durable_file("a", std::string(4096, 'o'));
+  bool lost = false;
+  bool saved = false;
+  for (std::uint64_t seed = 0; seed < 20; ++seed) {
+    DiskModel copy = disk.clone();
+    ASSERT_TRUE(copy.write(file, 0, std::string(4096, 'n')).ok());
+    copy.end_sync(copy.begin_sync(file), SyncOutcome::kFailed, draws_of(seed));
+    copy.end_sync(copy.begin_sync(file), SyncOutcome::kDone, draws_of(seed));
+    EXPECT_EQ(read(copy, file, 0, 4096), std::string(4096, 'n'));
+    copy.process_kill();
+    const InodeId next = copy.open("a", OpenMode::kRead).value();  // the next process reads it, too
+    EXPECT_EQ(read(copy, next, 0, 4096), std::string(4096, 'n'));
+    EXPECT_EQ(copy.damage().front().kind, DamageKind::kFailedSync);
+    EXPECT_EQ(copy.damage().front().path, "a");
+    const bool survives = copy.would_survive("a", 0, 4096);
+    copy.power_loss(draws_of(seed), kEverythingSurvives);
+    EXPECT_EQ(copy.durable_bytes("a", 0, 1).value(), survives ? "n" : "o");
+    (survives ? saved : lost) = true;
+  }
+  EXPECT_TRUE(lost);
+  EXPECT_TRUE(saved);
+}
+
+TEST_F(ModelTest, WritingTheBlockAgainAfterAFailedSyncSavesIt) {
+  const InodeId file = durable_file("a", std::string(4096, 'o'));
+  write(file, 0, std::string(4096, 'n'));
+  sync(file, SyncOutcome::kFailed, 1);
+  write(file, 5, "N");
+  sync(file);
+  EXPECT_EQ(outcomes("a", 20), Outcomes{"nnnnnN" + std::string(4090, 'n')});
+}
+
+TEST_F(ModelTest, EvictedPagesOfAFailedSyncReadAsThePlatterHoldsThem) {
+  const InodeId file = durable_file("a", std::string(4096, 'o'));
+  for (std::uint64_t seed = 0;; ++seed) {
+    ASSERT_LT(seed, 20u);
+    write(file, 0, std::string(4096, 'n'));
+    sync(file, SyncOutcome::kFailed, seed);
+    if (disk.would_survive("a", 0, 4096)) {
+      write(file, 0, std::string(4096, 'o'));
+      sync(file);
+      continue;
+    }
+    disk.evict_clean_pages();
+    EXPECT_EQ(read(file, 0, 4096), std::string(4096, 'o'));
+    return;
+  }
+}
+
+TEST_F(ModelTest, ALyingSyncLeavesEverythingToChanceAndIsOnRecord) {
+  const InodeId file = durable_file("a", "old");
+  write(file, 0, "new");
+  sync(file, SyncOutcome::kLied);
+  EXPECT_FALSE(disk.would_survive("a", 0, 3));
+  EXPECT_TRUE(outcomes("a").contains("old"));
+  EXPECT_EQ(disk.damage().back().kind, DamageKind::kLyingSync);
+  sync(file);  // an honest one writes it all the same
+  EXPECT_TRUE(disk.would_survive("a", 0, 3));
+}
+
+TEST_F(ModelTest, RotIsReadAgainAndAgainUntilTheBytesAreWrittenAnew) {
+  const InodeId file = durable_file("a", "0123456789");
+  disk.rot({file, 0}, 2, 3, 0x40);
+  const std::string rotten = read(file, 0, 10);
+  EXPECT_NE(rotten, "0123456789");
+  EXPECT_EQ(read(file, 0, 10), rotten);
+  EXPECT_TRUE(disk.damaged("a", 4, 1));
+  EXPECT_FALSE(disk.damaged("a", 5, 5));
+  EXPECT_EQ(disk.durable_bytes("a", 0, 10).value(), "0123456789");  // below the damage
+  EXPECT_EQ(after_power_loss("a", 1), rotten);
+  write(file, 2, "ab");
+  EXPECT_EQ(read(file, 0, 10), "01ab" + rotten.substr(4));
+  EXPECT_EQ(after_power_loss("a", 1, kNothingSurvives), rotten);  // the write was not synced
+  sync(file);
+  write(file, 4, "c");
+  EXPECT_EQ(read(file, 0, 10), "01abc56789");
+}
+
+TEST_F(ModelTest, AnUnreadableBlockHealsWhenItIsWrittenWhole) {
+  const InodeId file = durable_file("a", std::string(8192, 'x'));
+  disk.make_unreadable({file, 1});
+  std::vector<std::uint8_t> bytes(8192);
+  EXPECT_TRUE(absl::IsInternal(disk.read(file, 0, bytes).status()));
+  EXPECT_EQ(read(file, 0, 4096), std::string(4096, 'x'));
+  EXPECT_TRUE(absl::IsInternal(disk.write(file, 4100, "y")));
+  write(file, 4096, std::string(4096, 'y'));
+  EXPECT_EQ(read(file, 4096, 4096), std::string(4096, 'y'));
+}
+
+TEST_F(ModelTest, AMisplacedWriteSpoilsTwoBlocks) {
+  const InodeId file = durable_file("a", std::string(4096, 'a') + std::string(4096, 'b'));
+  Content before;
+  before.fill(0, kBlockBytes, 'a');
+  write(file, 0, std::string(4096, 'n'));
+  sync(file);
+  disk.misplace({file, 0}, before, {file, 1});
+  EXPECT_EQ(read(file, 0, 8192), std::string(4096, 'a') + std::string(4096, 'n'));
+  EXPECT_EQ(disk.written_bytes("a", 0, 8192).value(), std::string(4096, 'n') + std::string(4096, 'b'));
+  EXPECT_EQ(disk.damage().size(), 2u);
+}
+
+TEST_F(ModelTest, ADurableBlockToDamageIsPickedByTheDraw) {
+  EXPECT_FALSE(disk.pick_durable_block(draws_of(1)).has_value());
+  const InodeId a = durable_file("a", std::string(8192, 'a'));
+  const InodeId b = durable_file("b", std::string(4096, 'b'));
+  write(a, 8192, "not durable");
+  std::set<std::pair<InodeId, std::uint64_t>> picked;
+  for (std::uint64_t seed = 0; seed < 100; ++seed) {
+    const BlockPlace place = disk.pick_durable_block(draws_of(seed)).value();
+    picked.emplace(place.file, place.block);
+  }
+  EXPECT_EQ(picked, (std::set<std::pair<InodeId, std::uint64_t>>{{a, 0}, {a, 1}, {b, 0}}));
+}
+
+// ---- names ----
+
+TEST_F(ModelTest, AFileWhoseDirectoryWasNotSyncedMayBeGoneWithAllThatWasSynced) {
+  const InodeId file = create("a");
+  write(file, 0, "bytes");
+  sync(file);
+  EXPECT_FALSE(disk.would_survive("a", 0, 5));
+  EXPECT_EQ(outcomes("a"), (Outcomes{"none", "bytes"}));
+  sync_directory("");
+  EXPECT_EQ(outcomes("a"), Outcomes{"bytes"});
+}
+
+TEST_F(ModelTest, ARenameWithoutDirectorySyncLeavesEitherNameAndNeverBothOrNone) {
+  durable_file("a", "new");
+  durable_file("b", "old");
+  ASSERT_TRUE(disk.rename("a", "b").ok());
+  std::set<std::string> found;
+  for (std::uint64_t seed = 0; seed < 50; ++seed) {
+    found.insert(after_power_loss("a", seed) + "," + after_power_loss("b", seed));
+  }
+  EXPECT_EQ(found, (Outcomes{"new,old", "none,new"}));
+  sync_directory("");
+  EXPECT_EQ(outcomes("b"), Outcomes{"new"});
+  EXPECT_EQ(outcomes("a"), Outcomes{"none"});
+}
+
+TEST_F(ModelTest, AnUnlinkedFileMayComeBackUntilItsDirectoryIsSynced) {
+  const InodeId file = durable_file("a", "bytes");
+  disk.close(file);
+  ASSERT_TRUE(disk.unlink("a").ok());
+  EXPECT_FALSE(disk.open("a", OpenMode::kRead).ok());
+  EXPECT_EQ(outcomes("a"), (Outcomes{"none", "bytes"}));
+  sync_directory("");
+  EXPECT_EQ(outcomes("a"), Outcomes{"none"});
+}
+
+TEST_F(ModelTest, AFileThatTookAnUnlinkedOnesNameIsNotMixedUpWithIt) {
+  disk.close(durable_file("a", "first"));
+  ASSERT_TRUE(disk.unlink("a").ok());
+  const InodeId second = create("a");
+  write(second, 0, "second");
+  sync(second);
+  EXPECT_EQ(outcomes("a"), (Outcomes{"none", "first", "second"}));
+}
+
+TEST_F(ModelTest, ARenameAcrossDirectoriesIsDurableWithTheTargets) {
+  ASSERT_TRUE(disk.create_directory("x").ok());
+  ASSERT_TRUE(disk.create_directory("y").ok());
+  const InodeId file = durable_file("x/f", "bytes");
+  sync(file);
+  sync_directory("x");
+  ASSERT_TRUE(disk.rename("x/f", "y/g").ok());
+  sync_directory("x");
+  EXPECT_EQ(outcomes("x/f"), (Outcomes{"bytes", "none"}));
+  sync_directory("y");
+  EXPECT_EQ(outcomes("x/f"), Outcomes{"none"});
+  EXPECT_EQ(outcomes("y/g"), Outcomes{"bytes"});
+}
+
+TEST_F(ModelTest, ANewDirectoryThatItsParentDoesNotKnowDurablyIsGoneWithItsFiles) {
+  ASSERT_TRUE(disk.create_directory("d").ok());
+  const InodeId file = create("d/f");
+  write(file, 0, "bytes");
+  sync(file);
+  sync_directory("d");
+  EXPECT_FALSE(disk.would_survive("d/f", 0, 5));
+  EXPECT_EQ(outcomes("d/f"), (Outcomes{"none", "bytes"}));
+  sync_directory("");
+  EXPECT_TRUE(disk.would_survive("d/f", 0, 5));
+  EXPECT_EQ(outcomes("d/f"), Outcomes{"bytes"});
+}
+
+TEST_F(ModelTest, ADirectoryRemovedDurablyTakesItsPendingChangesAlong) {
+  ASSERT_TRUE(disk.create_directory("d").ok());
+  disk.close(create("d/f"));
+  ASSERT_TRUE(absl::IsFailedPrecondition(disk.remove_directory("d")));
+  ASSERT_TRUE(disk.rename("d/f", "g").ok());
+  disk.close(create("d/h"));
+  ASSERT_TRUE(disk.unlink("d/h").ok());
+  ASSERT_TRUE(disk.remove_directory("d").ok());
+  sync_directory("");
+  EXPECT_EQ(disk.pending_name_changes(), 0u);
+  EXPECT_EQ(disk.list_directory("").value(), std::vector<std::string>{"g"});
+  EXPECT_EQ(outcomes("g"), Outcomes{""});
+}
+
+TEST_F(ModelTest, AFailedDirectorySyncMayLoseNamesThatALaterOneDoesNotSave) {
+  std::set<std::string> found;
+  for (std::uint64_t seed = 0; seed < 20; ++seed) {
+    DiskModel copy = disk.clone();
+    ASSERT_TRUE(copy.open("a", OpenMode::kCreate).ok());
+    copy.end_sync(copy.begin_sync_directory("").value(), SyncOutcome::kFailed, draws_of(seed));
+    copy.end_sync(copy.begin_sync_directory("").value(), SyncOutcome::kDone, draws_of(seed));
+    EXPECT_TRUE(copy.list_directory("")->size() == 1);
+    copy.process_kill();
+    copy.power_loss(draws_of(seed), kEverythingSurvives);
+    found.insert(copy.list_directory("")->empty() ? "lost" : "kept");
+  }
+  EXPECT_EQ(found, (Outcomes{"kept", "lost"}));
+}
+
+TEST_F(ModelTest, SyncingAllMakesFilesAndNamesDurable) {
+  ASSERT_TRUE(disk.create_directory("d").ok());
+  const InodeId a = create("d/a");
+  const InodeId b = create("b");
+  write(a, 0, "in a");
+  write(b, 0, "in b");
+  const SyncTicket ticket = disk.begin_sync_all();
+  write(b, 0, "late");
+  disk.end_sync(ticket, SyncOutcome::kDone, draws_of(1));
+  EXPECT_EQ(after_power_loss("d/a", 1, kNothingSurvives), "in a");
+  EXPECT_EQ(after_power_loss("b", 1, kNothingSurvives), "in b");
+}
+
+TEST_F(ModelTest, PathsThatLeaveTheDataDirectoryAreRefused) {
+  for (const char* path : {"..", "../a", "a/../b", "/a", "a//b", ".", "./a", "a/", ".lock"}) {
+    EXPECT_TRUE(absl::IsInvalidArgument(disk.open(path, OpenMode::kCreate).status())) << path;
+    EXPECT_TRUE(absl::IsInvalidArgument(disk.create_directory(path))) << path;
+    EXPECT_TRUE(absl::IsInvalidArgument(disk.list_directory(path).status())) << path;
+  }
+  EXPECT_TRUE(absl::IsNotFound(disk.open("no/such", OpenMode::kCreate).status()));
+}
+
+TEST_F(ModelTest, ADirectoryDoesNotGoIntoItself) {
+  ASSERT_TRUE(disk.create_directory("d").ok());
+  EXPECT_FALSE(disk.rename("d", "d/e").ok());
+  EXPECT_TRUE(disk.rename("d", "e").ok());
+  EXPECT_EQ(disk.list_directory("").value(), std::vector<std::string>{"e/"});
+}
+
+TEST_F(ModelTest, ADirectoryReplacesAnEmptyOneOnly) {
+  ASSERT_TRUE(disk.create_directory("d").ok());
+  ASSERT_TRUE(disk.create_directory("e").ok());
+  disk.close(create("e/f"));
+  EXPECT_TRUE(absl::IsFailedPrecondition(disk.rename("d", "e")));
+  EXPECT_TRUE(absl::IsFailedPrecondition(disk.rename("e/f", "d")));
+  EXPECT_TRUE(disk.rename("e", "d").ok());
+  EXPECT_EQ(disk.list_directory("d").value(), std::vector<std::string>{"f"});
+  sync_directory("");
+  sync_directory("d");
+  EXPECT_EQ(outcomes("d/f"), Outcomes{""});
+}
+
+TEST_F(ModelTest, AnOpenFileOutlivesItsName) {
+  const InodeId file = durable_file("a", "bytes");
+  ASSERT_TRUE(disk.unlink("a").ok());
+  sync_directory("");
+  EXPECT_EQ(read(file, 0, 10), "bytes");
+  const std::uint64_t before = disk.free_bytes();
+  disk.close(file);
+  EXPECT_EQ(disk.free_bytes(), before + 4096);
+}
+
+// ---- space and memory ----
+
+TEST_F(ModelTest, AFullDiskTakesTheBeginningOfAWriteAndRefusesTheRest) {
+  const InodeId file = durable_file("a", std::string(4096, 'x'));
+  disk.set_free(4096);
+  EXPECT_TRUE(absl::IsResourceExhausted(disk.write(file, 4096, std::string(3 * 4096, 'y'))));
+  EXPECT_EQ(disk.size(file), 8192u);
+  EXPECT_EQ(disk.free_bytes(), 0u);
+  EXPECT_TRUE(disk.write(file, 0, std::string(8192, 'z')).ok());  // overwriting takes no space
+  ASSERT_TRUE(disk.truncate(file, 0).ok());
+  EXPECT_EQ(disk.free_bytes(), 8192u);
+}
+
+TEST_F(ModelTest, FillingTakesSpaceButNoMemory) {
+  const InodeId file = create("a");
+  const std::uint64_t memory = disk.memory_bytes();
+  ASSERT_TRUE(disk.fill(file, 0, 32 * kMiB + 100, SyncOutcome::kDone).ok());
+  sync_directory("");
+  EXPECT_LT(disk.memory_bytes(), memory + 16 * 1024);
+  EXPECT_EQ(disk.free_bytes(), 32 * kMiB - 4096);
+  EXPECT_EQ(disk.size(file), 32 * kMiB + 100);
+  EXPECT_TRUE(disk.would_survive("a", 0, 32 * kMiB + 100));
+  EXPECT_TRUE(absl::IsResourceExhausted(disk.fill(file, 32 * kMiB, 64 * kMiB, SyncOutcome::kDone)));
+  write(file, 12'345, "x");
+  EXPECT_EQ(read(file, 12'344, 3), std::string("\0x\0", 3));
+  EXPECT_EQ(read(file, 12'345 + 64 * 4096, 1), std::string("\0", 1));
+}
+
+TEST_F(ModelTest, AHoleTakesNoSpaceAndReadsAsZeros) {
+  const InodeId file = create("a");
+  write(file, 10 * kMiB, "x");
+  EXPECT_EQ(disk.free_bytes(), 64 * kMiB - 4096);
+  EXPECT_EQ(read(file, 5 * kMiB, 2), std::string("\0\0", 2));
+}
+
+TEST_F(ModelTest, ACloneGoesItsOwnWay) {
+  const InodeId file = durable_file("a", "one");
+  DiskModel copy = disk.clone();
+  EXPECT_EQ(copy.fingerprint(), disk.fingerprint());
+  write(file, 0, "two");
+  ASSERT_TRUE(copy.write(file, 0, "six").ok());
+  ASSERT_TRUE(copy.unlink("a").ok());
+  EXPECT_EQ(read(file, 0, 3), "two");
+  EXPECT_EQ(read(copy, file, 0, 3), "six");
+  EXPECT_TRUE(disk.open("a", OpenMode::kRead).ok());
+  EXPECT_NE(copy.fingerprint(), disk.fingerprint());
+}
+
+// ---- a killed process ----
+
+TEST_F(ModelTest, AKilledProcessKeepsItsCompletedWritesAndAnySubsetOfTheOneUnderWay) {
+  const InodeId file = durable_file("a", std::string(4 * 4096, 'o'));
+  FileWrite torn{.offset = 100,
+                 .parts = {Slice::copy_of(std::string(5000, 'n')), Slice::copy_of(std::string(8000, 'n'))}};
+  std::set<std::string> patterns;
+  for (std::uint64_t seed = 0; seed < 200; ++seed) {
+    DiskModel copy = disk.clone();
+    ASSERT_TRUE(copy.write(file, 0, "done").ok());
+    copy.write_some(file, torn, draws_of(seed));
+    copy.process_kill();
+    const std::string bytes = read(copy, copy.open("a", OpenMode::kRead).value(), 0, 4 * 4096);
+    EXPECT_EQ(bytes.substr(0, 4), "done");
+    EXPECT_EQ(bytes.substr(4, 96), std::string(96, 'o'));
+    EXPECT_EQ(bytes.substr(13'100), std::string(4 * 4096 - 13'100, 'o'));
+    std::string pattern;
+    for (const std::size_t at : {100u, 4096u, 8192u, 12288u}) {
+      pattern += bytes[at];
+    }
+    EXPECT_EQ(bytes[5099], bytes[5100]);  // one block, though of two parts
+    patterns.insert(pattern);
+  }
+  EXPECT_TRUE(patterns.contains("oooo"));
+  EXPECT_TRUE(patterns.contains("nnnn"));
+  EXPECT_GE(patterns.size(), 12u);
+}
+
+}  // namespace
+}  // namespace chronik::sim

@@ -1,0 +1,103 @@
+// Many seeds in workers (rule S11), and what the report says of them.
+#include "sim/runner.h"
+
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+
+#include "tests/sim/sim_support.h"
+
+namespace chronik::sim {
+namespace {
+
+// Seeds that end as their number says: 3 crashes, 5 fails a checker, 7 never ends; the others are well.
+class Troubled final : public Scenario {
+ public:
+  const char* name() const override { return "troubled"; }
+  const char* description() const override { return "some of its seeds go wrong"; }
+  std::vector<std::string> announced_faults() const override { return {"sunshine", "rain"}; }
+  Plan generate(std::uint64_t seed) const override {
+    Plan plan;
+    plan.scenario = name();
+    plan.seed = seed;
+    plan.machines.push_back({"node", "node", {}});
+    return plan;
+  }
+  std::unique_ptr<ScenarioState> build(World& world, const Plan& plan, Nemesis&) const override {
+    Machine& machine = add_planned_machine(world, plan.machines.front());
+    world.fault_fired("rain");
+    machine.install([&world, seed = plan.seed](ProcessContext&) {
+      CHECK_NE(seed, std::uint64_t{3});
+      if (seed == 5) {
+        world.fail("ODD", "five is odd");
+      }
+      for (volatile bool forever = seed == 7; forever;) {
+      }
+    });
+    machine.start();
+    return std::make_unique<ScenarioState>();
+  }
+};
+
+const Failure* failure_of(const RunnerReport& report, std::uint64_t seed) {
+  for (const Failure& failure : report.scenarios.front().failures) {
+    if (failure.seed == seed) {
+      return &failure;
+    }
+  }
+  return nullptr;
+}
+
+TEST(Runner, ASeedThatDiesIsAFindingAndTheOthersRunOn) {
+  const Troubled scenario;
+  const RunnerReport report =
+      run_seeds({.scenarios = {&scenario}, .seeds = 10, .jobs = 2, .seed_limit_seconds = 2, .twin_every = 4});
+  const ScenarioReport& seeds = report.scenarios.front();
+  EXPECT_EQ(seeds.seeds, 10u);
+  EXPECT_EQ(report.failed(), 3u);
+  ASSERT_NE(failure_of(report, 3), nullptr);
+  EXPECT_EQ(failure_of(report, 3)->checker, "CRASH");
+  EXPECT_NE(failure_of(report, 3)->message.find("CHECK(seed != std::uint64_t{3})"), std::string::npos)
+      << failure_of(report, 3)->message;
+  EXPECT_NE(failure_of(report, 3)->message.find("replay: chronik-sim replay --scenario troubled --seed 3"),
+            std::string::npos);
+  ASSERT_NE(failure_of(report, 5), nullptr);
+  EXPECT_EQ(failure_of(report, 5)->checker, "ODD");
+  ASSERT_NE(failure_of(report, 7), nullptr);
+  EXPECT_EQ(failure_of(report, 7)->checker, "HANG");
+  EXPECT_GT(seeds.twins, 0u);
+  EXPECT_EQ(seeds.faults.at("rain"), 9u - 1u) << "seeds that died or hung cannot tell";
+}
+
+TEST(Runner, AnAnnouncedFaultThatNeverFiresFailsALongRun) {
+  const Troubled scenario;
+  const RunnerReport few = run_seeds({.scenarios = {&scenario}, .seeds = 10, .first_seed = 100});
+  EXPECT_EQ(few.failed(), 0u);
+  const RunnerReport many = run_seeds({.scenarios = {&scenario}, .seeds = kSeedsThatFireEverything, .first_seed = 100});
+  ASSERT_EQ(many.failed(), 1u);
+  EXPECT_EQ(many.scenarios.front().failures.front().checker, "FAULT-NOT-FIRED");
+  EXPECT_NE(many.scenarios.front().failures.front().message.find("sunshine"), std::string::npos);
+}
+
+TEST(Runner, TheReportIsJsonOfTheFormThatScriptsExpect) {
+  const Troubled scenario;
+  const RunnerReport report = run_seeds({.scenarios = {&scenario}, .seeds = 2, .first_seed = 5});
+  const nlohmann::json json = nlohmann::json::parse(report_json(report));
+  EXPECT_EQ(json.at("failed"), 1);
+  const nlohmann::json& entry = json.at("scenarios").at(0);
+  EXPECT_EQ(entry.at("name"), "troubled");
+  EXPECT_EQ(entry.at("seeds"), 2);
+  EXPECT_GT(entry.at("virtual_seconds"), 0);
+  EXPECT_GT(entry.at("wall_seconds"), 0);
+  EXPECT_GT(entry.at("events"), 0);
+  EXPECT_EQ(entry.at("faults").at("rain"), 2);
+  const nlohmann::json& failure = entry.at("failures").at(0);
+  EXPECT_EQ(failure.at("seed"), 5);
+  EXPECT_EQ(failure.at("checker"), "ODD");
+  EXPECT_NE(failure.at("message").get<std::string>().find("five is odd"), std::string::npos);
+  EXPECT_EQ(failure.at("replay"), "chronik-sim replay --scenario troubled --seed 5");
+  EXPECT_EQ(json.size(), 2u);
+  EXPECT_EQ(entry.size(), 7u);
+}
+
+}  // namespace
+}  // namespace chronik::sim
