@@ -332,11 +332,11 @@ TEST_F(WalTest, ControlRecordsAreRefusedOnlyWhenTheirReserveIsUsedUpToo) {
 }
 
 TEST_F(WalTest, TheNextFileIsFilledAheadAndPreferred) {
+  int fills = 0;
   Node node(model, 1);
-  node.run([](Node& n) {
+  node.run([&fills](Node& n) {
     ASSERT_TRUE(n.open().ok());
-    int fills = 0;
-    n.disk.on_fill = [&](std::string_view) {
+    n.disk.on_fill = [&fills](std::string_view) {
       ++fills;
       return ok();
     };
