@@ -1,7 +1,7 @@
 // Which slot holds what while the log runs: the files that a replay needs, the free slots, and the one filled ahead.
 //
 // Invariant 4 of wal.h lives here: may_begin_file() never lets the last free slot go, unless the checkpoint that goes
-// into it frees another.
+// into it frees another; and where recoveries took that one too, it lets one more be made for it.
 #pragma once
 
 #include <cstdint>

@@ -165,14 +165,14 @@ class ModelDisk : public Disk {
     std::string path_;
   };
 
-  Status run(sim::InodeId id, const std::string& path, FileBatch batch, const Deadline& deadline) {
+  Status run(sim::InodeId id, const std::string& path, const FileBatch& batch, const Deadline& deadline) {
     if (next_point_stops() && crash_draws_.has_value()) {
       for (const FileWrite& write : batch.writes) {
         model_.write_some(id, write, crash_draws_->child("write", points_));
       }
     }
     point();
-    const Status wanted = on_run ? on_run(path, batch) : ok();
+    Status wanted = on_run ? on_run(path, batch) : ok();
     if (!wanted.ok() && !batch.sync) {
       return wanted;
     }

@@ -53,7 +53,7 @@ inline StoredLogsOptions small_options() {
   StoredLogsOptions options;
   options.wal.directory = "wal/0";
   options.wal.rotation_bytes = 128 * 1024;
-  options.wal.files_max = 16;
+  options.wal.files_max = 4;
   options.wal.batch_bytes_max = 32 * 1024;
   options.wal.queue_bytes_max = 256 * 1024;
   options.wal.record_bytes_max = 32 * 1024;

@@ -9,7 +9,6 @@
 namespace chronik::wal {
 namespace {
 
-using testing::kKey;
 using testing::Node;
 using testing::small_options;
 

@@ -148,11 +148,17 @@ class Node {
     wal.reset();
   }
 
-  // Runs body(*this) in a fiber, until nothing moves any more.
+  // Runs body(*this) in a fiber, until nothing moves any more. A body that waits for ever is a failure, unless its node
+  // has died.
   template <typename Body>
   void run(Body body) {
-    world.spawn("test", [this, body] { body(*this); });
+    bool ended = false;
+    world.spawn("test", [this, body, &ended] {
+      body(*this);
+      ended = true;
+    });
     world.run();
+    EXPECT_TRUE(ended || disk.stopped() || process.ended) << "the test hangs";
   }
   // Opens the log, in a fiber.
   Status open() {
