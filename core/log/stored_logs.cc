@@ -23,7 +23,10 @@ LogKey log_key(const wal::LogKey& key) { return {key.topic, key.partition}; }
 }  // namespace
 
 StoredLogs::StoredLogs(const Ports& ports, const StoredLogsOptions& options)
-    : ports_(ports), options_(options), files_(ports.disk, options.open_files_max) {}
+    : ports_(ports),
+      options_(options),
+      files_(ports.disk, options.open_files_max),
+      parent_(fiber::Fiber::current().scope().source()) {}
 
 StoredLogs::~StoredLogs() = default;
 
@@ -32,8 +35,8 @@ StoredLogs::~StoredLogs() = default;
 StatusOr<RecoverySummary> StoredLogs::open(const Deadline& deadline) {
   const MonotonicTime began = ports_.clock.monotonic();
   RETURN_IF_ERROR(ports_.disk.create_directory("logs", deadline));
-  ASSIGN_OR_RETURN(wal_, wal::Wal::open({ports_.disk, ports_.random, ports_.process}, options_.wal, *this,
-                                        scope_.source(), deadline));
+  ASSIGN_OR_RETURN(
+      wal_, wal::Wal::open({ports_.disk, ports_.random, ports_.process}, options_.wal, *this, parent_, deadline));
   for (auto& [key, log] : logs_) {
     log->finish_replay();
   }
@@ -86,15 +89,22 @@ void StoredLogs::start() {
 Status StoredLogs::stop(const Deadline& deadline) {
   stopping_ = true;
   scope_.cancel_and_join();
+  if (wal_ == nullptr) {
+    return ok();
+  }
+  const Status put_away = put_away_everything(deadline);
+  const Status closed = wal_->close(deadline);
+  return put_away.ok() ? closed : put_away;
+}
+
+// So that the next start has nothing to replay.
+Status StoredLogs::put_away_everything(const Deadline& deadline) {
   RETURN_IF_ERROR(wait_durable(deadline));
   RETURN_IF_ERROR(drain_round(true));
   RETURN_IF_ERROR(sync_round());
   // A full log cannot take the checkpoint that would spare the next start its replay; that start replays, then.
   const Status rotated = wal_->rotate(deadline);
-  if (!rotated.ok() && !absl::IsResourceExhausted(rotated)) {
-    return rotated;
-  }
-  return wal_->close(deadline);
+  return absl::IsResourceExhausted(rotated) ? ok() : rotated;
 }
 
 // ---- logs ----

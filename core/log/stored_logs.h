@@ -77,6 +77,7 @@ class StoredLogs final : public LogManager, private LogHost, private wal::WalCli
   Lsn first_needed() const;
   void keep_for_ever();
   Status delete_removed();
+  Status put_away_everything(const Deadline& deadline);
   void count_tail(StoredLog& log);
   void check_disk(const Status& status, const char* what);
   Deadline file_deadline();
@@ -109,6 +110,7 @@ class StoredLogs final : public LogManager, private LogHost, private wal::WalCli
   fiber::Event drain_wanted_;
   fiber::Event keep_wanted_;
   bool stopping_ = false;
+  CancelSource& parent_;  // the WAL's too, which outlives our own fibers: it takes the last checkpoint
   fiber::FiberScope scope_;
 };
 

@@ -189,7 +189,11 @@ Status Engine::close(const Deadline& deadline) {
   work_.notify_all();
   fill_wanted_.notify_all();
   space_.wake();
-  return scope_.join(deadline);
+  const Status joined = scope_.join(deadline);
+  if (!joined.ok()) {
+    scope_.cancel_and_join();
+  }
+  return joined;
 }
 
 // ---- filling ahead (rule R5) ----

@@ -119,7 +119,8 @@ class LogNode {
       body(*this);
       ended = true;
     });
-    while (!ended && !disk.stopped() && !process.ended) {
+    for (int second = 0; !ended && !disk.stopped() && !process.ended; ++second) {
+      ASSERT_LT(second, 10'000) << "the test hangs";
       world.run_for(Duration::seconds(1));
     }
   }

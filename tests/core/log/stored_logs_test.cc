@@ -74,6 +74,29 @@ TEST(StoredLogs, WhatWasAppendedIsReadBackFromEveryOffset) {
   });
 }
 
+TEST(StoredLogs, AStopIsQuickAndLeavesNothingToReplay) {
+  sim::DiskModel model(kDiskBytes);
+  {
+    LogNode node(model, 1);
+    node.run([](LogNode& n) {
+      ASSERT_TRUE(n.open().ok());
+      n.append(0, "a", 10);
+      ASSERT_TRUE(n.logs->wait_durable(n.soon()).ok());
+      ASSERT_TRUE(fiber::sleep(Duration::seconds(1)).ok());  // the log is idle when it is stopped
+      const MonotonicTime before = n.world.now;
+      EXPECT_TRUE(n.logs->stop(fiber::within(Duration::seconds(30), Expiry::kPeer)).ok());
+      EXPECT_LT(n.world.now - before, Duration::seconds(1));
+    });
+  }
+  model.process_kill();
+  LogNode node(model, 2);
+  node.run([](LogNode& n) {
+    ASSERT_TRUE(n.open().ok());
+    EXPECT_EQ(n.recovery.bytes_replayed, 0u);
+    EXPECT_EQ(read_all(n, 0, Offset(0)).size(), 10u);
+  });
+}
+
 TEST(StoredLogs, AnOffsetOutsideTheLogIsOutOfRange) {
   sim::DiskModel model(kDiskBytes);
   LogNode node(model, 1);
