@@ -23,10 +23,7 @@ LogKey log_key(const wal::LogKey& key) { return {key.topic, key.partition}; }
 }  // namespace
 
 StoredLogs::StoredLogs(const Ports& ports, const StoredLogsOptions& options)
-    : ports_(ports),
-      options_(options),
-      files_(ports.disk, options.open_files_max),
-      parent_(fiber::Fiber::current().scope().source()) {}
+    : ports_(ports), options_(options), files_(ports.disk, options.open_files_max) {}
 
 StoredLogs::~StoredLogs() = default;
 
@@ -35,8 +32,8 @@ StoredLogs::~StoredLogs() = default;
 StatusOr<RecoverySummary> StoredLogs::open(const Deadline& deadline) {
   const MonotonicTime began = ports_.clock.monotonic();
   RETURN_IF_ERROR(ports_.disk.create_directory("logs", deadline));
-  ASSIGN_OR_RETURN(
-      wal_, wal::Wal::open({ports_.disk, ports_.random, ports_.process}, options_.wal, *this, parent_, deadline));
+  ASSIGN_OR_RETURN(wal_, wal::Wal::open({ports_.disk, ports_.random, ports_.process}, options_.wal, *this,
+                                        wal_scope_.source(), deadline));
   for (auto& [key, log] : logs_) {
     log->finish_replay();
   }
@@ -90,15 +87,16 @@ Status StoredLogs::stop(const Deadline& deadline) {
   stopping_ = true;
   scope_.cancel_and_join();
   if (wal_ == nullptr) {
-    return ok();
+    return ok();  // it could not be opened
   }
-  const Status put_away = put_away_everything(deadline);
+  const Status finished = finish(deadline);
+  // However that went, the log's fibers end before the log does.
   const Status closed = wal_->close(deadline);
-  return put_away.ok() ? closed : put_away;
+  wal_scope_.cancel();
+  return finished.ok() ? closed : finished;
 }
 
-// So that the next start has nothing to replay.
-Status StoredLogs::put_away_everything(const Deadline& deadline) {
+Status StoredLogs::finish(const Deadline& deadline) {
   RETURN_IF_ERROR(wait_durable(deadline));
   RETURN_IF_ERROR(drain_round(true));
   RETURN_IF_ERROR(sync_round());

@@ -66,6 +66,8 @@ class StoredLogs final : public LogManager, private LogHost, private wal::WalCli
   Status replay(const wal::ReplayedRecord& record) override;
   void replay_damage(const wal::DamagedRange& range) override;
 
+  // The last drain and checkpoint.
+  Status finish(const Deadline& deadline);
   StoredLog* find_log(const LogKey& key) const;
   StoredLog& adopt(const LogState& state, const LogConfig& config);
   void forget(const LogKey& key);
@@ -77,7 +79,6 @@ class StoredLogs final : public LogManager, private LogHost, private wal::WalCli
   Lsn first_needed() const;
   void keep_for_ever();
   Status delete_removed();
-  Status put_away_everything(const Deadline& deadline);
   void count_tail(StoredLog& log);
   void check_disk(const Status& status, const char* what);
   Deadline file_deadline();
@@ -93,6 +94,7 @@ class StoredLogs final : public LogManager, private LogHost, private wal::WalCli
   StoredLogsOptions options_;
   FileCache files_;
   protocol::Codecs codecs_;
+  fiber::FiberScope wal_scope_;  // of its fibers, which outlast the drainer and the keeper
   std::unique_ptr<wal::Wal> wal_;
   absl::btree_map<LogKey, Ref<StoredLog>> logs_;
   std::deque<Queued> queued_;             // in the order of LSNs
@@ -110,7 +112,6 @@ class StoredLogs final : public LogManager, private LogHost, private wal::WalCli
   fiber::Event drain_wanted_;
   fiber::Event keep_wanted_;
   bool stopping_ = false;
-  CancelSource& parent_;  // the WAL's too, which outlives our own fibers: it takes the last checkpoint
   fiber::FiberScope scope_;
 };
 
