@@ -3,6 +3,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <string>
 
 #include "core/node/node.h"
@@ -48,6 +49,7 @@ int serve(const Flags& flags) {
   node::NodeConfig config;
   config.bind = *bind;
   config.advertised_host = bind->host();
+  config.log_directory = (std::filesystem::absolute(flags.data_dir) / "logs").lexically_normal().string();
   ExitStatus status = ExitStatus::kOk;
   (*shard)->run(
       [&](Ports& ports, fiber::FiberScope&) {

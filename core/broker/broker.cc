@@ -21,19 +21,35 @@ Handler handler_of(ApiKey key) {
     case ApiKey::kMetadata: return &handle_metadata;
     case ApiKey::kCreateTopics: return &handle_create_topics;
     case ApiKey::kDeleteTopics: return &handle_delete_topics;
+    case ApiKey::kDeleteRecords: return &handle_delete_records;
+    case ApiKey::kInitProducerId: return &handle_init_producer_id;
+    case ApiKey::kOffsetForLeaderEpoch: return &handle_offset_for_leader_epoch;
+    case ApiKey::kDescribeConfigs: return &handle_describe_configs;
+    case ApiKey::kAlterConfigs: return &handle_alter_configs;
+    case ApiKey::kDescribeLogDirs: return &handle_describe_log_dirs;
     case ApiKey::kCreatePartitions: return &handle_create_partitions;
+    case ApiKey::kIncrementalAlterConfigs: return &handle_incremental_alter_configs;
+    case ApiKey::kDescribeCluster: return &handle_describe_cluster;
+    case ApiKey::kDescribeTopicPartitions: return &handle_describe_topic_partitions;
     default: return nullptr;
   }
 }
 
 }  // namespace
 
-Broker::Broker(const Ports& ports, const Limits& limits, NodeId self, const cluster::ConfigMap& file,
+Broker::Broker(const Ports& ports, const BrokerIdentity& identity, const Limits& limits, const cluster::ConfigMap& file,
                cluster::Metadata& metadata, log::LogManager& logs, PartitionTable& table)
-    : ports_(ports), limits_(limits), self_(self), file_(file), metadata_(metadata), logs_(logs), table_(table) {}
+    : ports_(ports),
+      identity_(identity),
+      limits_(limits),
+      file_(file),
+      metadata_(metadata),
+      logs_(logs),
+      table_(table),
+      producer_ids_(metadata) {}
 
 cluster::BrokerSettings Broker::settings() const {
-  return cluster::broker_settings(cluster::broker_layers(*metadata_.image(), self_, file_));
+  return cluster::broker_settings(cluster::broker_layers(*metadata_.image(), self(), file_));
 }
 
 void Broker::handle(Request request) {

@@ -1,12 +1,14 @@
 // The broker of one shard: what its handlers share. It dispatches requests, follows the image and serves clients.
 #pragma once
 
+#include <string>
 #include <string_view>
 #include <vector>
 
 #include "core/broker/limits.h"
 #include "core/broker/metrics.h"
 #include "core/broker/partition_table.h"
+#include "core/broker/producer_ids.h"
 #include "core/broker/request.h"
 #include "core/cluster/metadata.h"
 #include "core/cluster/settings.h"
@@ -16,10 +18,16 @@
 
 namespace chronik::broker {
 
+// Who a broker is, and where it keeps its logs, as clients are told.
+struct BrokerIdentity {
+  NodeId node;
+  std::string log_directory;
+};
+
 class Broker final : public RequestHandler {
  public:
   // All references outlive the broker.
-  Broker(const Ports& ports, const Limits& limits, NodeId self, const cluster::ConfigMap& file,
+  Broker(const Ports& ports, const BrokerIdentity& identity, const Limits& limits, const cluster::ConfigMap& file,
          cluster::Metadata& metadata, log::LogManager& logs, PartitionTable& table);
 
   // Dispatches by API and version. What this broker does not speak closes the connection, as Kafka does.
@@ -33,24 +41,27 @@ class Broker final : public RequestHandler {
   // What is in force now, of the settings of this broker.
   cluster::BrokerSettings settings() const;
 
-  NodeId self() const { return self_; }
+  NodeId self() const { return identity_.node; }
+  const std::string& log_directory() const { return identity_.log_directory; }
   const cluster::ConfigMap& file() const { return file_; }
   cluster::Metadata& metadata() { return metadata_; }
   const Ports& ports() const { return ports_; }
   const Limits& limits() const { return limits_; }
   log::LogManager& logs() { return logs_; }
   PartitionTable& table() { return table_; }
+  ProducerIds& producer_ids() { return producer_ids_; }
   BrokerMetrics& metrics() { return metrics_; }
   protocol::Codecs& codecs() { return codecs_; }
 
  private:
   Ports ports_;
+  BrokerIdentity identity_;
   const Limits& limits_;
-  NodeId self_;
   const cluster::ConfigMap& file_;
   cluster::Metadata& metadata_;
   log::LogManager& logs_;
   PartitionTable& table_;
+  ProducerIds producer_ids_;
   BrokerMetrics metrics_;
   protocol::Codecs codecs_;
 };

@@ -19,9 +19,6 @@ using protocol::FetchResponse;
 
 namespace {
 
-// An answer is cut at so many bytes whatever the client allows: it asks again, and others get their turn.
-constexpr std::int32_t kResponseBytesMax = 4 << 20;
-
 // One partition of the request: what it is here, and where its answer stands.
 struct Asked {
   const FetchPartition* wanted = nullptr;
@@ -188,11 +185,22 @@ Status wait_for_progress(FetchWork& work, const Deadline& deadline) {
   return moves.wait_any(deadline);
 }
 
+// An answer is cut at fetch.max.bytes whatever the client allows; and no more than its partitions may give is set aside
+// for it, so that small fetches do not wait for each other.
+std::size_t bytes_allowed(Broker& broker, const FetchWork& work) {
+  const std::int64_t allowed = std::clamp(work.asked.max_bytes, 0, broker.limits().fetch_bytes_max);
+  std::int64_t possible = 0;
+  for (const Asked& asked : work.partitions) {
+    possible += std::max(asked.wanted->partition_max_bytes, 0);
+  }
+  return static_cast<std::size_t>(std::min(allowed, possible));
+}
+
 void serve(Broker& broker, FetchWork& work) {
   const Duration wait = std::min(Duration::milliseconds(std::max(work.asked.max_wait_ms, 0)), broker.limits().request);
   const Deadline parked = fiber::within(wait, Expiry::kNormal);
   const Deadline reading = fiber::within(wait + broker.limits().request, Expiry::kPeer);
-  const auto max_bytes = static_cast<std::size_t>(std::clamp(work.asked.max_bytes, 0, kResponseBytesMax));
+  const std::size_t max_bytes = bytes_allowed(broker, work);
   const auto min_bytes = static_cast<std::size_t>(std::max(work.asked.min_bytes, 0));
   Collected collected;
   fiber::Budget::Hold hold;

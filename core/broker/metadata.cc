@@ -4,6 +4,7 @@
 #include "core/broker/broker.h"
 #include "core/broker/connection.h"
 #include "core/broker/handlers.h"
+#include "core/broker/operations.h"
 #include "core/broker/proposing.h"
 #include "core/cluster/topic_names.h"
 #include "core/protocol/messages/metadata.h"
@@ -110,6 +111,14 @@ void answer_metadata(Broker& broker, Request& request, const MetadataRequest& as
   } else {
     for (const MetadataRequestTopic& topic : *asked.topics) {
       response.topics.push_back(describe_asked(*image, topic, version));
+    }
+  }
+  if (asked.include_cluster_authorized_operations) {
+    response.cluster_authorized_operations = kClusterOperations;
+  }
+  for (MetadataTopic& topic : response.topics) {
+    if (asked.include_topic_authorized_operations && topic.error_code == ErrorCode::kNone) {
+      topic.topic_authorized_operations = kTopicOperations;
     }
   }
   request.reply(response);

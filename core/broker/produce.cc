@@ -107,6 +107,9 @@ void append(Broker& broker, const ProduceWork& work, HostedTopic* topic, const P
     protocol::set_max_timestamp(records.mutable_bytes(), protocol::TimestampType::kCreateTime, summary.max_timestamp);
   }
   const Status room = broker.logs().make_room(records.size(), fiber::within(work.timeout, Expiry::kPeer));
+  if (absl::IsInvalidArgument(room)) {
+    return refuse(answer, ErrorCode::kMessageTooLarge, std::string(room.message()));
+  }
   if (!room.ok()) {
     return refuse(answer, absl::IsDeadlineExceeded(room) ? ErrorCode::kRequestTimedOut : ErrorCode::kKafkaStorageError,
                   std::string(room.message()));

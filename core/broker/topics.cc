@@ -1,10 +1,7 @@
 // CreateTopics, DeleteTopics, CreatePartitions: one command for all that is well in a request.
-#include <algorithm>
 #include <utility>
 
-#include "core/broker/broker.h"
-#include "core/broker/connection.h"
-#include "core/broker/handlers.h"
+#include "core/broker/answering.h"
 #include "core/broker/proposing.h"
 #include "core/protocol/messages/create_partitions.h"
 #include "core/protocol/messages/create_topics.h"
@@ -15,11 +12,6 @@ namespace chronik::broker {
 using protocol::ErrorCode;
 
 namespace {
-
-Deadline deadline_of(Broker& broker, std::int32_t timeout_ms) {
-  const Duration asked = Duration::milliseconds(std::max(timeout_ms, 0));
-  return fiber::within(std::min(asked, broker.limits().request), Expiry::kPeer);
-}
 
 cluster::TopicRequest request_of(const protocol::CreateTopicsTopic& asked) {
   cluster::TopicRequest topic{.name = asked.name,
@@ -120,19 +112,6 @@ void create_partitions(Broker& broker, Request& request, const protocol::CreateP
     answer.error_message = message_of(plan.items[i]);
   }
   request.reply(response);
-}
-
-// Decodes, then goes on in a fiber of the connection: all of these wait for a commit.
-template <typename M, void (*answer)(Broker&, Request&, const M&)>
-void decode_and_answer(const char* name, Broker& broker, Request request) {
-  StatusOr<M> asked = protocol::decode<M>(request.body, request.header.version);
-  if (!asked.ok()) {
-    return broker.refuse_malformed(request, asked.status());
-  }
-  ClientConnection& connection = request.connection;
-  connection.spawn(name, [&broker, request = std::move(request), asked = *std::move(asked)]() mutable {
-    answer(broker, request, asked);
-  });
 }
 
 }  // namespace

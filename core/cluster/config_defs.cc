@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "core/cluster/config_values.h"
 
@@ -28,7 +29,6 @@ constexpr std::string_view kAlwaysSynced =
 
 constexpr std::array<BrokerName, 1> kCleanupPolicy{{{"log.cleanup.policy"}}};
 constexpr std::array<BrokerName, 1> kCompressionType{{{"compression.type"}}};
-constexpr std::array<BrokerName, 1> kDeleteDelay{{{"log.segment.delete.delay.ms"}}};
 constexpr std::array<BrokerName, 1> kFlushMessages{{{"log.flush.interval.messages"}}};
 constexpr std::array<BrokerName, 1> kFlushMs{{{"log.flush.interval.ms"}}};
 constexpr std::array<BrokerName, 1> kIndexInterval{{{"log.index.interval.bytes"}}};
@@ -60,12 +60,6 @@ constexpr std::array kTopicConfigs = std::to_array<ConfigDef>({
      .choices = kProducer,
      .why_not = kNoRecompression,
      .broker_names = kCompressionType},
-    {.name = "file.delete.delay.ms",
-     .type = kLong,
-     .default_value = "60000",
-     .documentation = "How long the files of a deleted segment or topic are kept, renamed, before they are removed.",
-     .min = 0,
-     .broker_names = kDeleteDelay},
     {.name = "flush.messages",
      .type = kLong,
      .default_value = kLongMaxText,
@@ -300,12 +294,6 @@ constexpr std::array kBrokerConfigs = std::to_array<ConfigDef>({
      .min = 14,
      .max = kIntMax,
      .dynamic = true},
-    {.name = "log.segment.delete.delay.ms",
-     .type = kLong,
-     .default_value = "60000",
-     .documentation = "Default of the topic setting file.delete.delay.ms.",
-     .min = 0,
-     .dynamic = true},
     {.name = "message.max.bytes",
      .type = kInt,
      .default_value = "1048588",
@@ -361,7 +349,7 @@ void add_layer(const ConfigDef& def, const ConfigMap* values, ConfigSource sourc
   }
   const auto add = [&](std::string_view name, std::int64_t factor) {
     if (const auto found = values->find(name); found != values->end()) {
-      entries.push_back({.name = name, .value = scaled_config_value(found->second, factor), .source = source});
+      entries.push_back({.name = name, .value = found->second, .source = source, .factor = factor});
     }
   };
   if (source == ConfigSource::kTopic || def.broker_names.empty()) {
@@ -404,15 +392,23 @@ std::vector<ConfigEntry> config_entries(const ConfigDef& def, const ConfigLayers
   add_layer(def, layers.all_brokers, ConfigSource::kAllBrokers, entries);
   add_layer(def, layers.file, ConfigSource::kFile, entries);
   if (def.default_value.has_value()) {
-    const std::string_view name = def.broker_names.empty() ? def.name : def.broker_names.back().name;
-    entries.push_back({.name = name, .value = std::string(*def.default_value), .source = ConfigSource::kDefault});
+    const BrokerName name = def.broker_names.empty() ? BrokerName{def.name} : def.broker_names.back();
+    std::string value(*def.default_value);
+    if (name.factor != 1) {
+      value = fmt::format("{}", parse_number(value).value_or(0) / name.factor);
+    }
+    entries.push_back(
+        {.name = name.name, .value = std::move(value), .source = ConfigSource::kDefault, .factor = name.factor});
   }
   return entries;
 }
 
 std::optional<std::string> config_value(const ConfigDef& def, const ConfigLayers& layers) {
-  std::vector<ConfigEntry> entries = config_entries(def, layers);
-  return entries.empty() ? std::nullopt : std::optional<std::string>(std::move(entries.front().value));
+  const std::vector<ConfigEntry> entries = config_entries(def, layers);
+  if (entries.empty()) {
+    return std::nullopt;
+  }
+  return scaled_config_value(entries.front().value, entries.front().factor);
 }
 
 }  // namespace chronik::cluster

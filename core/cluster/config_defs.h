@@ -75,8 +75,9 @@ struct ConfigLayers {
 // One place where a value of the setting is set.
 struct ConfigEntry {
   std::string_view name;  // under which it is set there
-  std::string value;
+  std::string value;      // as it is set there
   ConfigSource source = ConfigSource::kDefault;
+  std::int64_t factor = 1;  // what the value is multiplied by to mean the same of the setting that was asked about
 
   friend bool operator==(const ConfigEntry&, const ConfigEntry&) = default;
 };

@@ -55,7 +55,6 @@ TopicSettings topic_settings(const ConfigLayers& layers) {
           .retention_age = topic_duration("retention.ms", layers),
           .index_interval_bytes = topic_number<std::uint32_t>("index.interval.bytes", layers),
           .segment_index_bytes = topic_number<std::uint32_t>("segment.index.bytes", layers),
-          .file_delete_delay = topic_duration("file.delete.delay.ms", layers),
           .max_message_bytes = topic_number<std::uint32_t>("max.message.bytes", layers),
           .log_append_time = text_of(find_topic_config("message.timestamp.type"), layers) == "LogAppendTime",
           .timestamp_before_ms_max = topic_number<std::int64_t>("message.timestamp.before.max.ms", layers),

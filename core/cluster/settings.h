@@ -17,7 +17,6 @@ struct TopicSettings {
   Duration retention_age;            // infinite(): no limit
   std::uint32_t index_interval_bytes = 0;
   std::uint32_t segment_index_bytes = 0;
-  Duration file_delete_delay;
   std::uint32_t max_message_bytes = 0;
   bool log_append_time = false;
   std::int64_t timestamp_before_ms_max = 0;

@@ -47,8 +47,9 @@ class LogManager {
   virtual Status stop(const Deadline& deadline) = 0;
 
   // Makes sure, before an offset is given, that a batch of so many bytes can be kept (R14). Good for one append, until
-  // the caller suspends. Waits only where the disk is behind; kResourceExhausted where there is no room at all (answer
-  // KAFKA_STORAGE_ERROR); kDeadlineExceeded, kCancelled, kAborted.
+  // the caller suspends. Waits only where the disk is behind; kInvalidArgument where no batch of that size ever fits
+  // (answer MESSAGE_TOO_LARGE); kResourceExhausted where there is no room at all (answer KAFKA_STORAGE_ERROR);
+  // kDeadlineExceeded, kCancelled, kAborted.
   virtual Status make_room(std::uint64_t batch_bytes, const Deadline& deadline) = 0;
 
   // Creates the log; kAlreadyExists, kResourceExhausted. Does not suspend: what is appended to it stands behind its
@@ -65,7 +66,6 @@ class LogManager {
 
   // Waits until everything queued to the WAL so far is durable.
   virtual Status wait_durable(const Deadline& deadline) = 0;
-  virtual std::uint64_t bytes_on_disk() const = 0;
 };
 
 }  // namespace chronik::log

@@ -86,7 +86,8 @@ class PartitionLog : public Counted {
   virtual Offset durable_end() const = 0;         // below it this incarnation has everything on stable storage
   virtual LeaderEpoch last_epoch() const = 0;     // of the last batch, or of the last begin_epoch(); none: empty
   virtual std::uint64_t truncations() const = 0;  // how often the end went back
-  virtual std::uint64_t size_bytes() const = 0;   // of tail and segments
+  // Of tail and segments. Opens the segments where nothing has needed them yet.
+  virtual StatusOr<std::uint64_t> stored_bytes(const Deadline& deadline) = 0;
   virtual const std::vector<DamagedRange>& damaged() const = 0;
 
   // What the producer window says to a batch: see producer_window.h. Nothing may suspend between this and append()

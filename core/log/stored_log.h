@@ -61,7 +61,7 @@ class StoredLog final : public PartitionLog {
   Offset durable_end() const override { return durable_end_; }
   LeaderEpoch last_epoch() const override { return epochs_.last(); }
   std::uint64_t truncations() const override { return truncations_; }
-  std::uint64_t size_bytes() const override { return segment_bytes_ + tail_.bytes(); }
+  StatusOr<std::uint64_t> stored_bytes(const Deadline& deadline) override;
   const std::vector<DamagedRange>& damaged() const override { return damaged_; }
   ProducerVerdict check_producer(const ProducerBatch& batch) const override { return producers_.check(batch); }
   Appended append(Slice batch, const BatchSummary& summary, LeaderEpoch epoch) override;
@@ -133,6 +133,8 @@ class StoredLog final : public PartitionLog {
 
  private:
   friend struct LogInvariants;
+  // Once the segments are open.
+  std::uint64_t size_bytes() const { return segment_bytes_ + tail_.bytes(); }
   std::string directory() const { return "logs/" + key_.to_string(); }
   Appended keep(Slice batch, const BatchSummary& summary, Offset base, LeaderEpoch epoch);
   Status open(const Deadline& deadline);

@@ -73,6 +73,18 @@ Status StoredLog::open_listed(const std::vector<std::string>& names, const Deadl
   return ok();
 }
 
+StatusOr<std::uint64_t> StoredLog::stored_bytes(const Deadline& deadline) {
+  if (!opened_ && segment_bytes() > 0) {
+    std::optional<fiber::Turnstile::Pass> pass;
+    RETURN_IF_ERROR(files_turnstile_.enter(pass, deadline));
+    RETURN_IF_ERROR(open(deadline));
+  }
+  if (closed_) {
+    return absl::AbortedError("the log is closed");
+  }
+  return size_bytes();
+}
+
 bool StoredLog::must_roll(std::uint64_t batch_bytes) const {
   if (segments_.empty()) {
     return true;

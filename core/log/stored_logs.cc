@@ -1,5 +1,7 @@
 #include "core/log/stored_logs.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -193,17 +195,13 @@ std::vector<LogKey> StoredLogs::keys() const {
   return keys;
 }
 
-std::uint64_t StoredLogs::bytes_on_disk() const {
-  std::uint64_t bytes = 0;
-  for (const auto& [key, log] : logs_) {
-    bytes += log->size_bytes();
-  }
-  return bytes;
-}
-
 // ---- room and durability ----
 
 Status StoredLogs::make_room(std::uint64_t batch_bytes, const Deadline& deadline) {
+  if (batch_bytes > options_.wal.record_bytes_max) {
+    return absl::InvalidArgumentError(fmt::format("a batch of {} bytes: the write-ahead log takes at most {}",
+                                                  batch_bytes, options_.wal.record_bytes_max));
+  }
   for (;;) {
     switch (wal_->try_reserve(batch_bytes, wal::Urgency::kData)) {
       case wal::Room::kGranted: return ok();

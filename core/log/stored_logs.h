@@ -44,7 +44,6 @@ class StoredLogs final : public LogManager, private LogHost, private wal::WalCli
   Status remove(const LogKey& key, const Deadline& deadline) override;
   std::vector<LogKey> keys() const override;
   Status wait_durable(const Deadline& deadline) override;
-  std::uint64_t bytes_on_disk() const override;
 
   const wal::WalMetrics& wal_metrics() const { return wal_->metrics(); }
   std::uint64_t tail_bytes() const { return tail_bytes_; }

@@ -15,11 +15,12 @@ namespace chronik::node {
 
 struct NodeConfig {
   NodeId node = NodeId(1);
-  Address bind;                       // where clients connect
-  std::string advertised_host;        // what they are told to connect to
-  std::uint16_t advertised_port = 0;  // 0: the port that was bound
-  broker::Limits limits;
-  log::StoredLogsOptions logs;
+  Address bind;                        // where clients connect
+  std::string advertised_host;         // what they are told to connect to
+  std::uint16_t advertised_port = 0;   // 0: the port that was bound
+  std::string log_directory = "logs";  // where the logs are, as DescribeLogDirs says it
+  broker::Limits limits;               // but for those that `broker` sets
+  log::StoredLogsOptions logs;         // but for the interval of retention, which `broker` sets
   raft::SingleVoterOptions voter;
   cluster::ConfigMap broker;                        // Kafka's broker settings, checked
   Duration start_timeout = Duration::seconds(600);  // recovery included

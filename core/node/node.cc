@@ -7,17 +7,39 @@
 namespace chronik::node {
 
 namespace {
+
 constexpr const char* kListenerName = "PLAINTEXT";
+
+// None of the settings that are needed here can be altered while the broker runs: the file says all of them.
+cluster::BrokerSettings settings_of(const NodeConfig& config) {
+  return cluster::broker_settings({.file = &config.broker});
+}
+
+broker::Limits limits_of(const NodeConfig& config) {
+  const cluster::BrokerSettings settings = settings_of(config);
+  broker::Limits limits = config.limits;
+  limits.frame_bytes_max = static_cast<std::int32_t>(settings.request_bytes_max);
+  limits.fetch_bytes_max = static_cast<std::int32_t>(settings.fetch_bytes_max);
+  limits.idle = settings.connection_idle_max;
+  return limits;
+}
+
+log::StoredLogsOptions log_options_of(const NodeConfig& config) {
+  log::StoredLogsOptions options = config.logs;
+  options.retention_interval = settings_of(config).retention_check_interval;
+  return options;
+}
+
 }  // namespace
 
-Node::Node(const Ports& ports, const NodeConfig& config) : ports_(ports), config_(config) {}
+Node::Node(const Ports& ports, const NodeConfig& config) : ports_(ports), config_(config), limits_(limits_of(config)) {}
 
 Node::~Node() = default;
 
 Status Node::start() {
   const Deadline deadline = fiber::within(config_.start_timeout, Expiry::kPeer);
   ASSIGN_OR_RETURN(identity_, raft::open_identity(ports_.store, ports_.random, deadline));
-  logs_ = std::make_unique<log::StoredLogs>(ports_, config_.logs);
+  logs_ = std::make_unique<log::StoredLogs>(ports_, log_options_of(config_));
   ASSIGN_OR_RETURN(recovery_, logs_->open(deadline));
   logs_->start();
 
@@ -29,9 +51,10 @@ Status Node::start() {
   metadata_->attach(*voter_);
 
   table_ = std::make_unique<broker::PartitionTable>(*logs_, config_.node, config_.broker);
-  broker_ = std::make_unique<broker::Broker>(ports_, config_.limits, config_.node, config_.broker, *metadata_, *logs_,
-                                             *table_);
-  server_ = std::make_unique<broker::Server>(ports_.network, config_.limits, *broker_);
+  broker_ = std::make_unique<broker::Broker>(
+      ports_, broker::BrokerIdentity{.node = config_.node, .log_directory = config_.log_directory}, limits_,
+      config_.broker, *metadata_, *logs_, *table_);
+  server_ = std::make_unique<broker::Server>(ports_.network, limits_, *broker_);
   RETURN_IF_ERROR(server_->listen(config_.bind));
   metadata_->subscribe(*this);
   RETURN_IF_ERROR(register_broker(deadline));
@@ -52,7 +75,7 @@ Status Node::register_broker(const Deadline& deadline) {
       cluster::RegisterBroker{.directory = identity_.directory,
                               .start_counter = identity_.start_counter,
                               .endpoints = {{.listener = kListenerName, .host = config_.advertised_host, .port = port}},
-                              .rack = {}},
+                              .rack = settings_of(config_).rack},
       deadline);
   RETURN_IF_ERROR(registered.status());
   return registered->whole.ok() ? ok() : absl::FailedPreconditionError(registered->whole.message);
@@ -90,7 +113,7 @@ void Node::remove_logs() {
       }
     }
     const log::LogKey key = doomed_.back();
-    const Status removed = logs_->remove(key, fiber::within(config_.limits.request, Expiry::kPeer));
+    const Status removed = logs_->remove(key, fiber::within(limits_.request, Expiry::kPeer));
     if (absl::IsCancelled(removed) || absl::IsAborted(removed)) {
       return;
     }

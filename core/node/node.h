@@ -54,6 +54,7 @@ class Node final : private cluster::MetadataListener {
 
   const Ports& ports_;
   const NodeConfig& config_;
+  broker::Limits limits_;
   raft::Identity identity_;
   log::RecoverySummary recovery_;
   MetricsRegistry metrics_;

@@ -68,7 +68,6 @@ node::NodeConfig config_of(const Plan& plan) {
   config.limits.request = Duration::seconds(20);
   config.limits.frame = Duration::seconds(10);
   config.limits.write = Duration::seconds(10);
-  config.limits.idle = Duration::seconds(60);
   wal::WalOptions& wal = config.logs.wal;
   wal.rotation_bytes = static_cast<std::uint64_t>(plan.knob("wal.rotation_bytes", 65'536));
   wal.files_max = static_cast<std::size_t>(plan.knob("wal.files_max", 3));
@@ -82,6 +81,7 @@ node::NodeConfig config_of(const Plan& plan) {
   wal.read_chunk_bytes = 16'384;
   config.logs.tail_bytes_max = static_cast<std::uint64_t>(plan.knob("log.tail_bytes_max", 65'536));
   config.voter.entries_per_snapshot = static_cast<std::uint64_t>(plan.knob("voter.entries_per_snapshot", 1000));
+  config.broker["connections.max.idle.ms"] = "60000";
   config.broker["num.partitions"] = fmt::format("{}", plan.knob("partitions", 1));
   config.broker["log.segment.bytes"] = fmt::format("{}", plan.knob("log.segment_bytes", 1 << 20));
   return config;
