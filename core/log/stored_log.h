@@ -110,6 +110,9 @@ class StoredLog final : public PartitionLog {
 
   // Deletes segments that retention or the log start no longer want, oldest first (R16). Drainer only.
   Status enforce_retention(const Deadline& deadline);
+  // Whether the tail holds what retention or the log start no longer want: only segments are ever deleted, and the tail
+  // of an idle log may stay undrained for long.
+  bool retention_waits_for_drain() const;
   // Unlinks all files and the directory.
   Status delete_files(const Deadline& deadline);
 

@@ -283,6 +283,20 @@ Status StoredLog::enforce_retention(const Deadline& deadline) {
   return ok();
 }
 
+bool StoredLog::retention_waits_for_drain() const {
+  if (tail_.empty()) {
+    return false;
+  }
+  const TailBatch& oldest = tail_.front();
+  const Duration age =
+      Duration::milliseconds(host_.clock().wall().milliseconds() - oldest.max_timestamp.milliseconds());
+  const bool below_start = oldest.last < log_start_;
+  const bool too_large =
+      config_.retention_bytes >= 0 && tail_.bytes() > static_cast<std::uint64_t>(config_.retention_bytes);
+  const bool too_old = config_.retention_age != Duration::infinite() && age > config_.retention_age;
+  return below_start || too_large || too_old;
+}
+
 Status StoredLog::delete_files(const Deadline& deadline) {
   std::optional<fiber::Turnstile::Pass> pass;
   RETURN_IF_ERROR(files_turnstile_.enter(pass, deadline));

@@ -81,7 +81,7 @@ class StoredLogs final : public LogManager, private LogHost, private wal::WalCli
   void count_tail(StoredLog& log);
   void check_disk(const Status& status, const char* what);
   Deadline file_deadline();
-  bool must_drain() const { return tail_bytes_ > options_.tail_bytes_max || pressed_; }
+  bool must_drain() const { return tail_bytes_ > options_.tail_bytes_max || pressed_ || drain_all_; }
 
   struct Queued {
     Lsn lsn;
@@ -102,9 +102,10 @@ class StoredLogs final : public LogManager, private LogHost, private wal::WalCli
   std::vector<Ref<StoredLog>> removed_;   // whose files are to go
   std::uint64_t tail_bytes_ = 0;
   std::uint64_t log_numbers_ = 0;
-  Lsn drain_to_{0};       // wanted by the WAL
-  bool pressed_ = false;  // since the last round: also where there is nothing to drain, the WAL must be told so again
-  Lsn drained_to_{0};     // everything up to it is in synced segments
+  Lsn drain_to_{0};         // wanted by the WAL
+  bool pressed_ = false;    // since the last round: also where there is nothing to drain, the WAL must be told so again
+  bool drain_all_ = false;  // retention wants what is still in tails
+  Lsn drained_to_{0};       // everything up to it is in synced segments
   Lsn checkpoint_lsn_{0};
   RecoverySummary recovery_;
   bool recovered_anything_ = false;

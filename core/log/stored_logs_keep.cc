@@ -40,7 +40,7 @@ void StoredLogs::drain_for_ever() {
       }
     }
     pressed_ = false;
-    const Status drained = drain_round(false);
+    const Status drained = drain_round(std::exchange(drain_all_, false));
     check_disk(drained, "writing segments");
     const Status synced = drained.ok() ? sync_round() : drained;
     check_disk(synced, "syncing segments");
@@ -127,9 +127,13 @@ void StoredLogs::keep_for_ever() {
       logs.push_back(log);
     }
     for (const Ref<StoredLog>& log : logs) {
+      drain_all_ |= log->retention_waits_for_drain();
       if (log->segment_bytes() > 0) {
         check_disk(log->enforce_retention(file_deadline()), "deleting a segment");
       }
+    }
+    if (drain_all_) {
+      drain_wanted_.notify_all();  // the next round finds it in segments
     }
   }
 }
