@@ -16,10 +16,13 @@ void Epochs::note(LeaderEpoch epoch, Offset offset) {
 }
 
 Epochs::Start Epochs::end_of(LeaderEpoch epoch, Offset log_end) const {
+  if (epoch == LeaderEpoch::none() || starts_.empty()) {
+    return {LeaderEpoch::none(), Offset::none()};
+  }
   const auto behind = std::upper_bound(starts_.begin(), starts_.end(), epoch,
                                        [](LeaderEpoch asked, const Start& start) { return asked < start.epoch; });
   if (behind == starts_.begin()) {
-    return {LeaderEpoch::none(), Offset::none()};
+    return {epoch, behind->offset};
   }
   return {(behind - 1)->epoch, behind == starts_.end() ? log_end : behind->offset};
 }

@@ -64,8 +64,10 @@ struct TimestampOffset {
 };
 
 struct EpochEnd {
-  LeaderEpoch epoch;  // the largest epoch of the log that is <= the asked one; none: there is none
-  Offset end;         // where that epoch ends: the start of the next one, or the log end
+  // The largest epoch of the log that is <= the asked one. The asked one itself, where all of the log's are larger: what
+  // it had is deleted, and a reader at the log start has lost nothing. None: nothing is known of any epoch.
+  LeaderEpoch epoch;
+  Offset end;  // where that epoch ends: the start of the next one, or the log end
 };
 
 // Offsets whose bytes are known to be lost or wrong on this replica (R3, R18): they answer an error for ever.

@@ -199,6 +199,30 @@ TEST(OffsetForLeaderEpoch, SaysWhereEachEpochEnded) {
   EXPECT_LT(ends[0].first, ends[1].first);
 }
 
+TEST(OffsetForLeaderEpoch, OfWhichEverythingIsDeletedEndsWhereTheLogBegins) {
+  BrokerWorld world;
+  LeaderEpoch first;
+  world.run([&](Visit& visit) {
+    const auto client = visit.connect();
+    make_topic(*client, "t", 1);
+    const auto metadata = client->metadata("t", patience());
+    ASSERT_TRUE(metadata.ok());
+    first = metadata->partitions.at(0).leader_epoch;
+    produce(*client, "t", 0, batch_of({"a", "b", "c"}));
+  });
+  world.kill(sim::Death::kProcessKill);
+  world.run([&](Visit& visit) {
+    const auto client = visit.connect();
+    produce(*client, "t", 0, batch_of({"d"}));
+    EXPECT_EQ(delete_records(*client, "t", 0, 3).error_code, ErrorCode::kNone);
+    // A consumer that stands at 3 and has read up to there in the first epoch need not begin anew.
+    const auto end = end_of_epoch(*client, first.value());
+    EXPECT_EQ(end.leader_epoch, first);
+    EXPECT_EQ(end.end_offset, Offset(3));
+    EXPECT_EQ(end_of_epoch(*client, -1).leader_epoch, LeaderEpoch::none());
+  });
+}
+
 TEST(OffsetForLeaderEpoch, OfAPartitionThatIsNotThereIsAnError) {
   BrokerWorld world;
   world.run([&](Visit& visit) {
