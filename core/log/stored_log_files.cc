@@ -41,7 +41,7 @@ Status StoredLog::open_listed(const std::vector<std::string>& names, const Deadl
     if (synced_segment_ == Offset::none() || base > synced_segment_) {
       // Made before a crash and never relied on: what it holds is in the WAL.
       for (const char* ending : {".log", ".index", ".timeindex"}) {
-        const Status gone = host_.disk().unlink(directory() + "/" + segment_file_name(base, ending), deadline);
+        Status gone = host_.disk().unlink(directory() + "/" + segment_file_name(base, ending), deadline);
         if (!gone.ok() && !absl::IsNotFound(gone)) {
           return gone;
         }

@@ -5,6 +5,7 @@
 #include "core/protocol/messages/describe_log_dirs.h"
 #include "core/protocol/messages/describe_topic_partitions.h"
 #include "core/protocol/messages/list_offsets.h"
+#include "core/protocol/messages/metadata.h"
 #include "core/protocol/messages/offset_for_leader_epoch.h"
 #include "tests/core/broker/broker_world.h"
 
@@ -51,6 +52,24 @@ TEST(DescribeCluster, IsNoControllersEndpoint) {
     request.endpoint_type = 3;
     answer = ask<protocol::DescribeClusterResponse>(*client, request, 2);
     EXPECT_EQ(answer.error_code, ErrorCode::kUnsupportedEndpointType);
+  });
+}
+
+TEST(Metadata, SaysWhatMayBeDoneWhereThatIsAsked) {
+  BrokerWorld world;
+  world.run([&](Visit& visit) {
+    const auto client = visit.connect();
+    make_topic(*client, "t", 1);
+    for (const bool asked : {false, true}) {
+      protocol::MetadataRequest request;
+      request.topics.emplace();
+      request.topics->push_back({.name = "t"});
+      request.include_cluster_authorized_operations = asked;
+      request.include_topic_authorized_operations = asked;
+      const auto answer = ask<protocol::MetadataResponse>(*client, request, 8);
+      EXPECT_EQ(answer.cluster_authorized_operations, asked ? 8096 : protocol::kOperationsNotAsked);
+      EXPECT_EQ(answer.topics.at(0).topic_authorized_operations, asked ? 3576 : protocol::kOperationsNotAsked);
+    }
   });
 }
 

@@ -145,7 +145,9 @@ TEST(IdempotentProduce, SequencesGoOnAtZeroBehindTheLargest) {
 }
 
 // The window comes back from the records of the write-ahead log, and from its checkpoints.
-void expect_window_survives(const std::function<void(BrokerWorld&)>& end, int filler_batches) {
+void expect_window_survives(
+    const std::function<void(BrokerWorld&)>& end, int filler_batches,
+    const std::function<void(BrokerWorld&)>& look = [](BrokerWorld&) {}) {
   BrokerWorld world;
   ProducerId id;
   world.run([&](Visit& visit) {
@@ -161,6 +163,7 @@ void expect_window_survives(const std::function<void(BrokerWorld&)>& end, int fi
   });
   end(world);
   world.run([&](Visit& visit) {
+    look(world);
     const auto client = visit.connect();
     for (std::int32_t i = 1; i < 6; ++i) {
       EXPECT_EQ(produce(*client, kTopic, 0, batch_of({std::to_string(i)}, by(id, 3, i))).base_offset, Offset(i)) << i;
@@ -174,14 +177,16 @@ void expect_window_survives(const std::function<void(BrokerWorld&)>& end, int fi
 }
 
 TEST(IdempotentProduce, TheWindowSurvivesAKillByReplay) {
-  expect_window_survives([](BrokerWorld& world) { world.kill(sim::Death::kProcessKill); }, 0);
+  expect_window_survives([](BrokerWorld& world) { world.kill(sim::Death::kProcessKill); }, 0,
+                         [](BrokerWorld& world) { EXPECT_GT(world.node().recovery().bytes_replayed, 0u); });
 }
 TEST(IdempotentProduce, TheWindowSurvivesALossOfPowerByACheckpoint) {
   // Enough to fill several files of the write-ahead log: the producer's records are in none of them any more.
   expect_window_survives([](BrokerWorld& world) { world.kill(sim::Death::kPowerLoss); }, 150);
 }
 TEST(IdempotentProduce, TheWindowSurvivesACleanStop) {
-  expect_window_survives([](BrokerWorld& world) { world.stop(); }, 0);
+  expect_window_survives([](BrokerWorld& world) { world.stop(); }, 0,
+                         [](BrokerWorld& world) { EXPECT_EQ(world.node().recovery().bytes_replayed, 0u); });
 }
 
 }  // namespace
