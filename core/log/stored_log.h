@@ -152,6 +152,8 @@ class StoredLog final : public PartitionLog {
   void note_damage(Offset from, Offset to);
   StatusOr<std::optional<TimestampOffset>> search_segment(Segment& segment, WallTime at, Offset below,
                                                           const Deadline& deadline);
+  // Of what the segment holds from the log start on; -1: nothing.
+  StatusOr<WallTime> max_timestamp_of(Segment& segment, const Deadline& deadline);
   std::optional<TimestampOffset> search_batch(ByteSpan batch, WallTime at, Offset below) const;
   Status delete_oldest_segment(const Deadline& deadline);
   Status cut_segments(Offset to, const Deadline& deadline);

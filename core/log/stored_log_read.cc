@@ -39,6 +39,9 @@ StatusOr<ReadResult> StoredLog::read(Offset from, const ReadLimits& limits, cons
   if (closed_ || truncations != truncations_) {
     return absl::AbortedError("the log changed while it was read");
   }
+  if (from < log_start_) {
+    return absl::OutOfRangeError("the log start has moved past the offset while it was read");
+  }
   return result;
 }
 
@@ -178,18 +181,43 @@ StatusOr<std::optional<TimestampOffset>> StoredLog::find_timestamp(WallTime at, 
   return std::optional<TimestampOffset>();
 }
 
+StatusOr<WallTime> StoredLog::max_timestamp_of(Segment& segment, const Deadline& deadline) {
+  RETURN_IF_ERROR(segment.load(deadline));
+  if (segment.base() >= log_start_ || segment.offset_of_max() >= log_start_) {
+    return segment.max_timestamp();
+  }
+  // What the index knows as the largest is deleted: among the batches that are left there is no other way than to look.
+  WallTime largest = WallTime::from_milliseconds(-1);
+  ASSIGN_OR_RETURN(const std::uint64_t position, segment.position_of(log_start_, deadline));
+  RETURN_IF_ERROR(segment.visit(
+      position,
+      [&](const RecordBatchView& batch, std::uint64_t) {
+        if (batch.last_offset() >= log_start_) {
+          largest = std::max(largest, batch.max_timestamp());
+        }
+        return true;
+      },
+      deadline));
+  return largest;
+}
+
 StatusOr<std::optional<TimestampOffset>> StoredLog::max_timestamp(const Deadline& deadline) {
   WallTime largest = WallTime::from_milliseconds(-1);
   if (written_end_ > log_start_) {
     RETURN_IF_ERROR(open(deadline));
     const std::vector<Ref<Segment>> segments = segments_;
-    for (const Ref<Segment>& segment : segments) {
-      RETURN_IF_ERROR(segment->load(deadline));
-      largest = std::max(largest, segment->max_timestamp());
+    for (std::size_t i = 0; i < segments.size(); ++i) {
+      if (i + 1 < segments.size() && segments[i + 1]->base() <= log_start_) {
+        continue;  // deleted, and its files go with the next round of retention
+      }
+      ASSIGN_OR_RETURN(const WallTime of_segment, max_timestamp_of(*segments[i], deadline));
+      largest = std::max(largest, of_segment);
     }
   }
   for (std::size_t i = 0; i < tail_.size(); ++i) {
-    largest = std::max(largest, tail_[i].max_timestamp);
+    if (tail_[i].last >= log_start_) {
+      largest = std::max(largest, tail_[i].max_timestamp);
+    }
   }
   if (largest.milliseconds() < 0) {
     return std::optional<TimestampOffset>();

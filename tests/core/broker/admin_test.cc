@@ -126,6 +126,34 @@ TEST(DeleteRecords, MovesTheLogStartForGood) {
   });
 }
 
+TEST(DeleteRecords, HidesWhatItDeletesFromSearchesByTime) {
+  for (const int filler : {0, 12}) {  // in the tail, and in segments
+    BrokerWorld world;
+    world.run([&](Visit& visit) {
+      const auto client = visit.connect();
+      make_topic(*client, "t", 1);
+      for (const std::int64_t at : {5'000, 9'000, 6'000, 7'000}) {
+        produce(*client, "t", 0, batch_of({"x"}, {}, WallTime::from_milliseconds(at)));
+      }
+      for (int i = 0; i < filler; ++i) {
+        produce(*client, "t", 0, batch_of({std::string(5'000, 'x')}, {}, WallTime::from_milliseconds(100)));
+      }
+      const auto offset_at = [&](std::int64_t timestamp) {
+        protocol::ListOffsetsRequest request;
+        request.topics.push_back(
+            {.name = "t", .partitions = {{.partition_index = PartitionId(0), .timestamp = timestamp}}});
+        return ask<protocol::ListOffsetsResponse>(*client, request, 7).topics.at(0).partitions.at(0).offset;
+      };
+      EXPECT_EQ(offset_at(protocol::kMaxTimestamp), Offset(1));
+      EXPECT_EQ(offset_at(5'500), Offset(1));
+      EXPECT_EQ(delete_records(*client, "t", 0, 2).error_code, ErrorCode::kNone);
+      EXPECT_EQ(offset_at(protocol::kMaxTimestamp), Offset(3));
+      EXPECT_EQ(offset_at(5'500), Offset(2));
+      EXPECT_EQ(offset_at(8'000), Offset::none());
+    });
+  }
+}
+
 TEST(DeleteRecords, RefusesWhatIsNotThere) {
   BrokerWorld world;
   world.run([&](Visit& visit) {
