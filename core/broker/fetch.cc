@@ -253,7 +253,8 @@ void handle_fetch(Broker& broker, Request request) {
   auto work = std::make_unique<FetchWork>(
       FetchWork{.request = std::move(request), .asked = *std::move(asked), .response = {}, .partitions = {}});
   prepare(broker, *work);
-  work->request.connection.spawn("fetch", [&broker, work = std::move(work)] { serve(broker, *work); });
+  ClientConnection& connection = work->request.connection;
+  connection.spawn("fetch", [&broker, work = std::move(work)] { serve(broker, *work); });
 }
 
 }  // namespace chronik::broker

@@ -90,6 +90,7 @@ Status StoredLogs::sync_round() {
     for (const Ref<StoredLog>& log : dirty) {
       RETURN_IF_ERROR(log->prepare_sync_all(file_deadline()));
     }
+    before.reserve(dirty.size());
     for (const Ref<StoredLog>& log : dirty) {
       before.push_back(log->written());
     }
