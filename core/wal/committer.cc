@@ -19,8 +19,7 @@ void Engine::commit_loop() {
       }
       continue;
     }
-    const bool full = queue_.size() >= options_.batch_records_max || queued_bytes_ >= options_.batch_bytes_max;
-    if (options_.linger > Duration::zero() && !full && !closing_ && !fiber::sleep(options_.linger).ok()) {
+    if (!linger(idle).ok()) {
       return;
     }
     // What the rest of this turn has to say goes with this flush.
@@ -29,6 +28,21 @@ void Engine::commit_loop() {
       return;
     }
   }
+}
+
+// Waits for more where that was asked for, until there is enough.
+Status Engine::linger(const WaitKey& key) {
+  const std::size_t enough = std::min(options_.linger_records, options_.batch_records_max);
+  const Deadline end = fiber::within(options_.linger, Expiry::kNormal);
+  while (options_.linger > Duration::zero() && queue_.size() < enough && queued_bytes_ < options_.batch_bytes_max &&
+         !closing_) {
+    const Status waited = work_.wait(key, end);
+    if (absl::IsDeadlineExceeded(waited)) {
+      return ok();
+    }
+    RETURN_IF_ERROR(waited);
+  }
+  return ok();
 }
 
 // ---- rotation ----

@@ -61,6 +61,7 @@ class Engine final : public Wal {
   void press();
 
   void commit_loop();
+  Status linger(const WaitKey& key);
   bool work_to_do() const { return !queue_.empty() || rotation_wanted() || next_file_.has_value(); }
   bool rotation_wanted() const { return rotation_asked_ > newest_generation(); }
   Generation newest_generation() const {

@@ -36,6 +36,9 @@ Status validate(const WalOptions& options) {
   if (options.batch_bytes_max == 0 || options.batch_bytes_max > options.rotation_bytes) {
     return refuse("batch_bytes_max", options.batch_bytes_max, "at most rotation_bytes, and not 0");
   }
+  if (options.linger_records == 0) {
+    return refuse("linger_records", options.linger_records, "at least 1");
+  }
   if (options.queue_records_max == 0) {
     return refuse("queue_records_max", options.queue_records_max, "at least 1");
   }

@@ -150,6 +150,24 @@ TEST_F(WalTest, LingerWaitsForMoreBeforeAFlush) {
   });
 }
 
+TEST_F(WalTest, LingerEndsWhenEnoughRecordsWait) {
+  WalOptions options = small_options();
+  options.linger = Duration::seconds(20);
+  options.linger_records = 3;
+  Node node(model, 1, options);
+  node.run([](Node& n) {
+    ASSERT_TRUE(n.open().ok());
+    n.append("1");
+    n.append("2");
+    EXPECT_TRUE(fiber::sleep(Duration::seconds(1)).ok());
+    EXPECT_EQ(n.wal->durable(), Lsn(0));
+    n.append("3");
+    EXPECT_TRUE(fiber::sleep(Duration::seconds(1)).ok());
+    EXPECT_EQ(n.wal->durable(), Lsn(3));
+    EXPECT_EQ(n.wal->metrics().fsyncs.value(), 1u);
+  });
+}
+
 TEST_F(WalTest, AWaiterIsWokenOnceItsRecordIsDurableAndNotBefore) {
   Node node(model, 1);
   std::vector<int> woken;
