@@ -24,7 +24,8 @@ struct StoredLogsOptions {
   std::size_t open_files_max = 512;
   std::uint64_t tail_bytes_max = 64 << 20;               // of all tails: beyond it the oldest are drained, down to half
   Duration retention_interval = Duration::seconds(300);  // log.retention.check.interval.ms
-  Duration file_timeout = Duration::seconds(60);         // of one file operation of the drainer; then the node exits
+  Duration write_timeout = Duration::seconds(60);        // of one round of writes to a segment; then the node exits
+  Duration file_timeout = Duration::seconds(60);         // of any other file operation of the drainer, syncs above all
   std::size_t sync_each_max = 16;                        // more dirty logs than this are synced by one sync_all
 };
 
@@ -81,6 +82,7 @@ class StoredLogs final : public LogManager, private LogHost, private wal::WalCli
   void count_tail(StoredLog& log);
   void check_disk(const Status& status, const char* what);
   Deadline file_deadline();
+  Deadline write_deadline();
   bool must_drain() const { return tail_bytes_ > options_.tail_bytes_max || pressed_ || drain_all_; }
 
   struct Queued {

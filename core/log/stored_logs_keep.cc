@@ -7,9 +7,12 @@
 
 namespace chronik::log {
 
+// Not by the scope's source: an operation that was begun is waited for, also while the node stops.
 Deadline StoredLogs::file_deadline() {
-  // Not by the scope's source: an operation that was begun is waited for, also while the node stops.
   return Deadline(scope_.scheduler().now() + options_.file_timeout, Expiry::kPeer, scope_.scheduler().root_cancel());
+}
+Deadline StoredLogs::write_deadline() {
+  return Deadline(scope_.scheduler().now() + options_.write_timeout, Expiry::kPeer, scope_.scheduler().root_cancel());
 }
 
 void StoredLogs::check_disk(const Status& status, const char* what) {
@@ -62,7 +65,7 @@ Status StoredLogs::drain_round(bool everything) {
       RETURN_IF_ERROR(wal_->wait_durable(first, file_deadline()));
     }
     const Ref<StoredLog> log = undrained_.front();
-    StatusOr<bool> more = log->drain(wal_->durable(), file_deadline());
+    StatusOr<bool> more = log->drain(wal_->durable(), write_deadline());
     RETURN_IF_ERROR(more.status());
     if (log->closed()) {
       continue;  // forget() took it out of the queue
