@@ -1,0 +1,161 @@
+#include "server/command_line.h"
+
+#include <fmt/core.h>
+#include <CLI/CLI.hpp>
+
+#include <cstdio>
+#include <optional>
+#include <string>
+
+#include "core/ports/process.h"
+#include "server/setting_names.h"
+#include "server/version.h"
+
+namespace chronik::server {
+
+namespace {
+
+constexpr int kUsage = static_cast<int>(ExitStatus::kUsage);
+
+// The flags of the predecessor's old form, all of them optional.
+struct OldForm {
+  std::optional<std::string> port;
+  std::optional<std::string> host;
+  std::optional<std::string> advertised_host;
+  std::optional<std::string> advertised_port;
+};
+
+std::string help_of(const Setting& setting) {
+  std::string text(setting.help);
+  if (!setting.default_text.empty()) {
+    text += fmt::format(" [{}]", setting.default_text);
+  }
+  return text + fmt::format(" (${})", setting.variable);
+}
+
+class Parser {
+ public:
+  Parser();
+  Command parse(int argc, const char* const* argv);
+
+ private:
+  // The old form's flags as those of start.
+  Status translate_old_form();
+  Command answer(const CLI::ParseError& error) const;
+
+  CLI::App app_{"Chronik: a replicated log that speaks the Kafka protocol", "chronik-server"};
+  CLI::App* start_ = app_.add_subcommand("start", "Start a broker");
+  CLI::App* standalone_ = app_.add_subcommand("standalone", "Start a broker, with the flags of the old form");
+  CLI::App* version_ = app_.add_subcommand("version", "Print version and build");
+  CLI::App* cluster_ = app_.add_subcommand("cluster", "Not in this version");
+  Flags flags_;
+  OldForm old_;
+};
+
+Parser::Parser() {
+  app_.set_version_flag("--version", version_text());
+  app_.require_subcommand(1);
+  for (CLI::App* command : {start_, standalone_, version_}) {
+    command->fallthrough();  // flags of the program may stand behind the command
+  }
+  for (const Setting& setting : settings_table()) {
+    if (setting.flags.empty()) {
+      continue;
+    }
+    const auto keep = [this, flag = long_flag(setting)](const std::string& value) { flags_[flag] = value; };
+    const std::string help = help_of(setting);
+    const std::string names(setting.flags);
+    if (setting.before_command) {
+      app_.add_option_function<std::string>(names, keep, help);
+    } else {
+      start_->add_option_function<std::string>(names, keep, help);
+    }
+  }
+  const char* const old = "Old form, with standalone";
+  app_.add_option("-p,--kafka-port", old_.port, "Port of --bind")->group(old);
+  app_.add_option("-b,--bind-addr", old_.host, "Host of --bind")->group(old);
+  app_.add_option("--advertised-addr", old_.advertised_host, "Host of --advertise")->group(old);
+  app_.add_option("--advertised-port", old_.advertised_port, "Port of --advertise")->group(old);
+  cluster_->group("");  // not shown
+  cluster_->allow_extras();
+  app_.footer(
+      "A flag goes before a variable, a variable before the configuration file. docs/OPERATIONS.md lists what else "
+      "there is.");
+}
+
+Status Parser::translate_old_form() {
+  const bool used = old_.port.has_value() || old_.host.has_value() || old_.advertised_host.has_value() ||
+                    old_.advertised_port.has_value();
+  if (!standalone_->parsed()) {
+    return used ? absl::InvalidArgumentError(
+                      "--kafka-port, --bind-addr, --advertised-addr and --advertised-port belong to standalone; start "
+                      "takes --bind HOST:PORT and --advertise HOST:PORT")
+                : ok();
+  }
+  const auto port_of = [](const char* flag, const std::string& text) -> StatusOr<std::uint16_t> {
+    const StatusOr<std::int64_t> port = parse_whole_number(text, 0, 65535);
+    return port.ok() ? StatusOr<std::uint16_t>(static_cast<std::uint16_t>(*port))
+                     : absl::InvalidArgumentError(fmt::format("{}: '{}': {}", flag, text, message_of(port.status())));
+  };
+  if (old_.port.has_value() || old_.host.has_value()) {
+    StatusOr<HostPort> bind = parse_host_port(old_.host.value_or("127.0.0.1"));
+    if (!bind.ok()) {
+      return absl::InvalidArgumentError(fmt::format("--bind-addr: '{}': {}", *old_.host, message_of(bind.status())));
+    }
+    if (old_.port.has_value()) {
+      ASSIGN_OR_RETURN(bind->port, port_of("--kafka-port", *old_.port));
+    }
+    flags_["--bind"] = bind->to_string();
+  }
+  if (old_.advertised_port.has_value() && !old_.advertised_host.has_value()) {
+    return absl::InvalidArgumentError(
+        fmt::format("--advertised-port: '{}': must stand with --advertised-addr", *old_.advertised_port));
+  }
+  if (old_.advertised_host.has_value()) {
+    StatusOr<HostPort> advertise = parse_host_port(*old_.advertised_host);
+    if (!advertise.ok()) {
+      return absl::InvalidArgumentError(
+          fmt::format("--advertised-addr: '{}': {}", *old_.advertised_host, message_of(advertise.status())));
+    }
+    if (old_.advertised_port.has_value()) {
+      ASSIGN_OR_RETURN(advertise->port, port_of("--advertised-port", *old_.advertised_port));
+    }
+    flags_["--advertise"] = advertise->to_string();
+  }
+  return ok();
+}
+
+Command Parser::answer(const CLI::ParseError& error) const {
+  if (error.get_exit_code() == 0) {
+    return NoCommand{app_.exit(error)};
+  }
+  fmt::print(stderr, "chronik-server: {}\nTry: chronik-server --help\n", error.what());
+  return NoCommand{kUsage};
+}
+
+Command Parser::parse(int argc, const char* const* argv) {
+  try {
+    app_.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return answer(error);
+  }
+  if (version_->parsed()) {
+    return VersionCommand{};
+  }
+  if (cluster_->parsed()) {
+    fmt::print(stderr, "chronik-server: cluster: clusters come with a later version; this one runs a single node\n");
+    return NoCommand{kUsage};
+  }
+  const Status translated = translate_old_form();
+  if (!translated.ok()) {
+    fmt::print(stderr, "chronik-server: {}\n", message_of(translated));
+    return NoCommand{kUsage};
+  }
+  return StartCommand{std::move(flags_)};
+}
+
+}  // namespace
+
+Command parse_command_line(int argc, const char* const* argv) { return Parser().parse(argc, argv); }
+
+}  // namespace chronik::server

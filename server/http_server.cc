@@ -1,0 +1,106 @@
+#include "server/http_server.h"
+
+#include <fmt/core.h>
+#include <httplib.h>
+#include <signal.h>
+#include <sys/socket.h>
+
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
+namespace chronik::server {
+
+namespace {
+
+constexpr std::size_t kThreads = 2;
+constexpr time_t kSeconds = 5;  // for a client to send its request, and to take its answer
+constexpr std::size_t kRequestBytesMax = 64 * 1024;
+
+class LibraryServer final : public HttpServer {
+ public:
+  explicit LibraryServer(const Pages& pages) {
+    server_.new_task_queue = [] { return new httplib::ThreadPool(kThreads); };  // the library deletes it
+    server_.set_keep_alive_max_count(1);  // the library polls a connection that it keeps
+    server_.set_keep_alive_timeout(kSeconds);
+    server_.set_read_timeout(kSeconds);
+    server_.set_write_timeout(kSeconds);
+    server_.set_payload_max_length(kRequestBytesMax);
+    // By default the library shares ports: a second server would take every other request.
+    server_.set_socket_options([](socket_t socket) {
+      const int one = 1;
+      ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+    });
+    for (const auto& [path, make] : pages) {
+      server_.Get(path, [make = make](const httplib::Request&, httplib::Response& response) {
+        HttpPage page = make();
+        response.status = page.status;
+        response.set_content(std::move(page.body), page.content_type.c_str());
+      });
+    }
+  }
+  ~LibraryServer() override;
+
+  Status listen(const HostPort& at);
+  HostPort address() const override { return address_; }
+
+ private:
+  void serve();
+
+  httplib::Server server_;
+  HostPort address_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool ended_ = false;  // guarded by mutex_
+  std::thread thread_;
+};
+
+Status LibraryServer::listen(const HostPort& at) {
+  address_ = at;
+  const int wanted = at.port.value_or(0);
+  const int bound = wanted == 0                             ? server_.bind_to_any_port(at.host)
+                    : server_.bind_to_port(at.host, wanted) ? wanted
+                                                            : -1;
+  if (bound <= 0) {
+    return absl::FailedPreconditionError(fmt::format("cannot listen on {}", at.to_string()));
+  }
+  address_.port = static_cast<std::uint16_t>(bound);
+  thread_ = std::thread([this] { serve(); });
+  return ok();
+}
+
+void LibraryServer::serve() {
+  // Signals are the shard's.
+  sigset_t all;
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, nullptr);
+  server_.listen_after_bind();
+  const std::lock_guard lock(mutex_);
+  ended_ = true;
+  changed_.notify_all();
+}
+
+LibraryServer::~LibraryServer() {
+  if (!thread_.joinable()) {
+    return;
+  }
+  std::unique_lock lock(mutex_);
+  while (!ended_) {
+    // Stopping a server whose thread has not begun to listen does nothing, so it is told again.
+    server_.stop();
+    changed_.wait_for(lock, std::chrono::milliseconds(10), [this] { return ended_; });
+  }
+  lock.unlock();
+  thread_.join();
+}
+
+}  // namespace
+
+StatusOr<std::unique_ptr<HttpServer>> HttpServer::start(const HostPort& at, const Pages& pages) {
+  auto server = std::make_unique<LibraryServer>(pages);
+  RETURN_IF_ERROR(server->listen(at));
+  return server;
+}
+
+}  // namespace chronik::server

@@ -1,0 +1,240 @@
+#include "server/serve.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "core/node/node.h"
+#include "runtime/shard_runtime.h"
+#include "runtime/stderr_log.h"
+#include "server/banner.h"
+#include "server/http_server.h"
+#include "server/snapshot.h"
+#include "server/version.h"
+
+namespace chronik::server {
+
+namespace {
+
+constexpr ShardId kShard{0};
+constexpr std::size_t kMailboxCapacity = 1024;
+constexpr Duration kResolveTimeout = Duration::seconds(10);
+constexpr Duration kAskTimeout = Duration::seconds(2);  // a shard that does not answer by then is stuck
+
+bool is_every_address(const Address& address) {
+  Address four = Address::ipv4(0, 0, 0, 0, 0);
+  return address.ip == four.ip || address.ip == Address{}.ip;
+}
+
+class Server {
+ public:
+  explicit Server(const Settings& settings)
+      : settings_(settings), config_(settings.node), mailboxes_(kMailboxCapacity) {
+    log_.set_level(settings.log_level);
+  }
+
+  ExitStatus run();
+
+ private:
+  ExitStatus fail(ExitStatus status, std::string_view why) {
+    log_.write(LogLevel::kError, fmt::format("cannot start why={}", why));
+    return status;
+  }
+  Status start_http();
+  HttpPage metrics_page();
+  HttpPage health_page();
+  HttpPage ready_page();
+
+  // ---- in the main fiber ----
+  ExitStatus be_broker(Ports& ports, runtime::StopFlag& stop);
+  StatusOr<Address> find_address(Network& network);
+  void advertise(const Address& bound);
+  ShardSnapshot take_snapshot(const node::Node& node) const;
+  void add_samples(const node::Node& node, std::vector<MetricSample>& samples) const;
+  void announce(const node::Node& node, Duration took) const;
+
+  const Settings& settings_;
+  node::NodeConfig config_;
+  runtime::StderrLog log_;
+  runtime::Mailboxes mailboxes_;
+  std::unique_ptr<runtime::ShardRuntime> shard_;
+  std::unique_ptr<HttpServer> http_;
+  const char* state_ = "starting";  // of the shard's thread
+};
+
+ExitStatus Server::run() {
+  const runtime::ShardOptions options{
+      .data_directory = settings_.data_directory, .shard = kShard, .node = config_.node, .log = &log_};
+  StatusOr<std::unique_ptr<runtime::ShardRuntime>> shard = runtime::ShardRuntime::open(options, mailboxes_);
+  if (!shard.ok()) {
+    return fail(ExitStatus::kDataDirectory, message_of(shard.status()));
+  }
+  shard_ = *std::move(shard);
+  const runtime::StopSignals signals(shard_->stop());
+  if (settings_.metrics.has_value()) {
+    const Status started = start_http();
+    if (!started.ok() && settings_.metrics_are_asked_for) {
+      return fail(ExitStatus::kListen, fmt::format("--metrics-bind: {}", message_of(started)));
+    }
+    if (!started.ok()) {
+      log_.write(LogLevel::kWarn, fmt::format("metrics are not served: {}; --metrics-bind chooses another address",
+                                              message_of(started)));
+    }
+  }
+  ExitStatus status = ExitStatus::kOk;
+  shard_->run([&](Ports& ports, fiber::FiberScope&) { status = be_broker(ports, shard_->stop().flag()); },
+              runtime::ShardRuntime::Ending::kJoin);
+  return status;
+}
+
+// ---- HTTP ----
+
+Status Server::start_http() {
+  const HttpServer::Pages pages{{"/metrics", [this] { return metrics_page(); }},
+                                {"/health", [this] { return health_page(); }},
+                                {"/ready", [this] { return ready_page(); }}};
+  ASSIGN_OR_RETURN(http_, HttpServer::start(*settings_.metrics, pages));
+  return ok();
+}
+
+HttpPage Server::metrics_page() {
+  const std::optional<ShardSnapshot> snapshot = ask_shard(mailboxes_, kShard, kAskTimeout);
+  if (!snapshot.has_value()) {
+    return {.status = 503, .body = "the shard does not answer\n"};
+  }
+  return {.content_type = "text/plain; version=0.0.4; charset=utf-8", .body = prometheus_text(snapshot->metrics)};
+}
+
+HttpPage Server::health_page() {
+  const std::optional<ShardSnapshot> snapshot = ask_shard(mailboxes_, kShard, kAskTimeout);
+  return {.status = snapshot.has_value() ? 200 : 503,
+          .content_type = "application/json",
+          .body = fmt::format("{{\"status\":\"{}\",\"state\":\"{}\",\"version\":\"{}\"}}\n",
+                              snapshot.has_value() ? "ok" : "stuck", snapshot.has_value() ? snapshot->state : "unknown",
+                              version())};
+}
+
+HttpPage Server::ready_page() {
+  const std::optional<ShardSnapshot> snapshot = ask_shard(mailboxes_, kShard, kAskTimeout);
+  const bool ready = snapshot.has_value() && snapshot->serving;
+  return {.status = ready ? 200 : 503,
+          .content_type = "application/json",
+          .body = fmt::format("{{\"ready\":{},\"state\":\"{}\"}}\n", ready,
+                              snapshot.has_value() ? snapshot->state : "unknown")};
+}
+
+// ---- the main fiber ----
+
+StatusOr<Address> Server::find_address(Network& network) {
+  ASSIGN_OR_RETURN(const std::vector<Address> found, network.resolve(settings_.bind.host, *settings_.bind.port,
+                                                                     fiber::within(kResolveTimeout, Expiry::kPeer)));
+  if (found.empty()) {
+    return absl::NotFoundError(fmt::format("{} has no address", settings_.bind.host));
+  }
+  // A recovery may take minutes: that the address is taken is said before. The node binds it for itself.
+  RETURN_IF_ERROR(network.listen(found.front()).status());
+  return found.front();
+}
+
+void Server::advertise(const Address& bound) {
+  if (settings_.advertise.has_value()) {
+    config_.advertised_host = settings_.advertise->host;
+    config_.advertised_port = settings_.advertise->port.value_or(0);
+  } else if (!is_every_address(bound)) {
+    config_.advertised_host = settings_.bind.host;
+  } else {
+    config_.advertised_host = settings_.host_name.empty() ? "127.0.0.1" : settings_.host_name;
+    log_warn("bound to every address without --advertise", field("clients_are_told", config_.advertised_host));
+  }
+}
+
+ExitStatus Server::be_broker(Ports& ports, runtime::StopFlag& stop) {
+  const MonotonicTime began = ports.clock.monotonic();
+  const StatusOr<Address> address = find_address(ports.network);
+  if (!address.ok()) {
+    return fail(ExitStatus::kListen, fmt::format("--bind: {}", message_of(address.status())));
+  }
+  config_.bind = *address;
+  advertise(*address);
+  node::Node node(ports, config_);
+  const SnapshotService snapshots(ports.mailbox, [this, &node] { return take_snapshot(node); });
+  ExitStatus status = ExitStatus::kOk;
+  const Status started = node.start();
+  if (!started.ok()) {
+    status = fail(ExitStatus::kDataDirectory, message_of(started));
+  } else {
+    state_ = "serving";
+    announce(node, ports.clock.monotonic() - began);
+    static_cast<void>(stop.wait(fiber::for_ever()));  // whatever ends the wait ends the broker
+  }
+  state_ = "stopping";
+  log_info("stopping");
+  const Status ended = node.stop();
+  if (!ended.ok()) {
+    // What did not end in time still uses what would be destroyed now.
+    ports.process.fatal(status == ExitStatus::kOk ? ExitStatus::kDiskFailed : status,
+                        "the stop was not clean; the next start recovers: " + message_of(ended));
+  }
+  return status;
+}
+
+ShardSnapshot Server::take_snapshot(const node::Node& node) const {
+  ShardSnapshot snapshot{.serving = node.serving(), .state = state_};
+  add_samples(node, snapshot.metrics);
+  if (node.serving()) {
+    std::vector<MetricSample> registered = sample_metrics(node.metrics());
+    std::move(registered.begin(), registered.end(), std::back_inserter(snapshot.metrics));
+  }
+  return snapshot;
+}
+
+void Server::add_samples(const node::Node& node, std::vector<MetricSample>& samples) const {
+  using Kind = MetricSample::Kind;
+  const auto add = [&](std::string name, std::string help, Kind kind, double value, std::string label = {}) {
+    samples.push_back(
+        {.name = std::move(name), .help = std::move(help), .label = std::move(label), .kind = kind, .value = value});
+  };
+  add("build_info", "Which version this is", Kind::kGauge, 1, fmt::format("version={}", version()));
+  add("produce_profile_active", "Which produce profile is in force", Kind::kGauge, 1,
+      fmt::format("profile={}", settings_.produce_profile == nullptr ? "none" : settings_.produce_profile->name));
+  add("shard_turns_total", "Turns of the shard's loop", Kind::kCounter, static_cast<double>(shard_->loop().turns()));
+  add("shard_turns_overdue_total", "Turns that took longer than 100 ms", Kind::kCounter,
+      static_cast<double>(shard_->watchdog().overdue_turns()));
+  if (!node.serving()) {
+    return;
+  }
+  const log::RecoverySummary& recovery = node.recovery();
+  add("recovery_replayed_bytes", "Bytes of the write-ahead log that the last start replayed", Kind::kGauge,
+      static_cast<double>(recovery.bytes_replayed));
+  add("recovery_duration_seconds", "How long the last start's recovery took", Kind::kGauge, recovery.took.seconds());
+  add("connections", "Clients that are connected", Kind::kGauge, static_cast<double>(node.server().connections()));
+  add("connections_accepted_total", "Clients that have connected", Kind::kCounter,
+      static_cast<double>(node.server().accepted()));
+  add("raft_last_applied", "Index of the last metadata command in force", Kind::kGauge,
+      static_cast<double>(node.metadata().image()->applied.value()));
+}
+
+void Server::announce(const node::Node& node, Duration took) const {
+  log_info("serving", field("address", node.address().to_string()));
+  const Address bound = node.address();
+  const HostPort advertised{.host = config_.advertised_host,
+                            .port = config_.advertised_port == 0 ? bound.port : config_.advertised_port};
+  const std::string text = banner({.settings = settings_,
+                                   .listening = bound.to_string(),
+                                   .advertised = advertised.to_string(),
+                                   .http = http_ == nullptr ? "" : http_->address().to_string(),
+                                   .recovery = node.recovery(),
+                                   .took = took});
+  std::fputs(text.c_str(), stdout);
+  std::fflush(stdout);
+}
+
+}  // namespace
+
+ExitStatus serve(const Settings& settings) { return Server(settings).run(); }
+
+}  // namespace chronik::server

@@ -1,0 +1,142 @@
+#include "server/setting_names.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+
+#include "core/base/check.h"
+
+namespace chronik::server {
+
+namespace {
+
+constexpr std::array<Setting, 15> kSettings{{
+    {"-d,--data-dir", "CHRONIK_DATA_DIR", "data_dir", "./data", "Directory that holds everything", true},
+    {"-l,--log-level", "CHRONIK_LOG_LEVEL", "log_level", "info", "trace, debug, info, warn or error", true},
+    {"-c,--config", "CHRONIK_CONFIG", "", "", "Configuration file (TOML)"},
+    {"--bind", "CHRONIK_BIND", "bind.kafka", "127.0.0.1:9092", "HOST[:PORT] to listen on; port 0: any that is free"},
+    {"--advertise", "CHRONIK_ADVERTISE", "advertise.kafka", "",
+     "HOST[:PORT] that clients are told to connect to; without it, what is bound"},
+    {"--node-id", "CHRONIK_NODE_ID", "node_id", "1", "Number of this node"},
+    {"--metrics-bind", "CHRONIK_METRICS_BIND", "bind.metrics", "",
+     "HOST[:PORT] of /metrics, /health and /ready, or off; without it, 127.0.0.1 and the Kafka port plus 4000"},
+    {"", "CHRONIK_WAL_PROFILE", "wal.profile", "", "low, medium, high or ultra: bounds of the write-ahead log"},
+    {"", "CHRONIK_WAL_ROTATION_SIZE", "wal.rotation_size", "250MB", "Size of a file of the write-ahead log"},
+    {"", "CHRONIK_PRODUCE_PROFILE", "produce.profile", "",
+     "low-latency, balanced, high-throughput or extreme: waits for more before a sync"},
+    {"", "CHRONIK_NETWORK_WRITE_TIMEOUT_SECS", "timeouts.network_write_secs", "30",
+     "For a client to take one answer; then its connection is closed"},
+    {"", "CHRONIK_NETWORK_FRAME_TIMEOUT_SECS", "timeouts.network_frame_secs", "30",
+     "From a request's first byte to its last; then its connection is closed"},
+    {"", "CHRONIK_DISK_WRITE_TIMEOUT_SECS", "timeouts.disk_write_secs", "30",
+     "For one round of writes to a segment; then the node exits"},
+    {"", "CHRONIK_DISK_SYNC_TIMEOUT_SECS", "timeouts.disk_sync_secs", "60",
+     "For one write and sync of the write-ahead log, or one sync of segments; then the node exits"},
+    {"", "CHRONIK_CLIENT_REQUEST_TIMEOUT_SECS", "timeouts.client_request_secs", "60", "For one request to be answered"},
+}};
+
+struct RefusedName {
+  std::string_view variable;
+  std::string_view key;
+  std::string_view why;
+};
+
+constexpr std::string_view kOneNode = "clusters come with a later version; this one runs a single node. Remove it";
+constexpr std::string_view kNoPeers =
+    "it bounds what nodes say to each other, and this version runs a single node. "
+    "Remove it";
+constexpr std::array<RefusedName, 15> kRefused{{
+    {"CHRONIK_CLUSTER_ENABLED", "enabled", kOneNode},
+    {"CHRONIK_CLUSTER_PEERS", "peers", kOneNode},
+    {"CHRONIK_REPLICATION_FACTOR", "replication_factor", kOneNode},
+    {"CHRONIK_MIN_INSYNC_REPLICAS", "min_insync_replicas", kOneNode},
+    {"CHRONIK_FORWARD", "forward", kOneNode},
+    {"CHRONIK_ADMIN_API_KEY", "admin_api_key", "there is no admin port in this version. Remove it"},
+    {"", "auto_recover", kOneNode},
+    {"", "bind.wal", kOneNode},
+    {"", "bind.raft", kOneNode},
+    {"", "advertise.wal", kOneNode},
+    {"", "advertise.raft", kOneNode},
+    {"CHRONIK_NETWORK_CONNECT_TIMEOUT_SECS", "timeouts.network_connect_secs", kNoPeers},
+    {"CHRONIK_NETWORK_READ_TIMEOUT_SECS", "timeouts.network_read_secs", kNoPeers},
+    {"CHRONIK_RAFT_PROPOSAL_TIMEOUT_SECS", "timeouts.raft_proposal_secs", kNoPeers},
+    {"CHRONIK_RAFT_APPLY_TIMEOUT_SECS", "timeouts.raft_apply_secs", kNoPeers},
+}};
+
+// Kubernetes gives every container such variables for each service, also for one that is called chronik.
+bool is_of_a_kubernetes_service(std::string_view name) {
+  return name.find("_SERVICE_HOST") != std::string_view::npos || name.find("_SERVICE_PORT") != std::string_view::npos ||
+         name.find("_PORT_") != std::string_view::npos || name.ends_with("_PORT");
+}
+
+}  // namespace
+
+std::span<const Setting> settings_table() { return kSettings; }
+
+std::string long_flag(const Setting& setting) {
+  const std::size_t at = setting.flags.find("--");
+  return at == std::string_view::npos ? "" : std::string(setting.flags.substr(at));
+}
+
+const Setting& setting_named(std::string_view name) {
+  const auto found = std::find_if(kSettings.begin(), kSettings.end(), [&](const Setting& setting) {
+    return name == setting.key || name == setting.variable || name == long_flag(setting);
+  });
+  CHECK(found != kSettings.end());
+  return *found;
+}
+
+bool is_known_variable(std::string_view name) {
+  return name == "RUST_LOG" || name == "HOSTNAME" || is_of_a_kubernetes_service(name) ||
+         std::any_of(kSettings.begin(), kSettings.end(),
+                     [&](const Setting& setting) { return setting.variable == name; });
+}
+
+bool is_known_key(std::string_view key) {
+  return std::any_of(kSettings.begin(), kSettings.end(),
+                     [&](const Setting& setting) { return !setting.key.empty() && setting.key == key; });
+}
+
+std::string_view similar_key(std::string_view key) {
+  for (const Setting& setting : kSettings) {
+    if (!setting.key.empty() && looks_like(setting.key, key)) {
+      return setting.key;
+    }
+  }
+  return {};
+}
+
+std::string_view why_variable_is_refused(std::string_view name) {
+  for (const RefusedName& refused : kRefused) {
+    if (!refused.variable.empty() && refused.variable == name) {
+      return refused.why;
+    }
+  }
+  return {};
+}
+
+std::string_view why_key_is_refused(std::string_view key) {
+  for (const RefusedName& refused : kRefused) {
+    if (!refused.key.empty() && refused.key == key) {
+      return refused.why;
+    }
+  }
+  return {};
+}
+
+Variables variables_of_process() {
+  Variables variables;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string_view text = *entry;
+    const std::size_t equals = std::min(text.find('='), text.size() - 1);
+    const std::string_view name = text.substr(0, equals);
+    const std::string_view value = text.substr(equals + 1);
+    if ((name.starts_with("CHRONIK_") || name == "RUST_LOG" || name == "HOSTNAME") && !value.empty()) {
+      variables.emplace(name, value);
+    }
+  }
+  return variables;
+}
+
+}  // namespace chronik::server

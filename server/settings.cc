@@ -1,0 +1,281 @@
+#include "server/settings.h"
+
+#include <fmt/core.h>
+
+#include <array>
+#include <limits>
+#include <utility>
+
+#include "core/cluster/config_defs.h"
+#include "core/cluster/settings.h"
+#include "server/setting_names.h"
+
+namespace chronik::server {
+
+namespace {
+
+constexpr std::uint16_t kKafkaPort = 9092;
+constexpr std::uint16_t kMetricsPortDistance = 4000;  // 9092 -> 13092
+constexpr std::uint64_t kRotationBytesMin = 8'000'000;
+constexpr std::uint64_t kRotationBytesMax = 100'000'000'000;
+constexpr std::string_view kBrokerTable = "broker.";
+
+// Where a value was found and under which name.
+struct Source {
+  std::string name;  // "--bind", "CHRONIK_BIND", "chronik.toml:3: bind.kafka"
+  std::string text;
+};
+
+Status refuse(std::string_view name, std::string_view value, std::string_view right) {
+  return absl::InvalidArgumentError(fmt::format("{}: '{}': {}", name, value, right));
+}
+
+class Resolver {
+ public:
+  Resolver(const Flags& flags, const Variables& variables, std::span<const FileValue> file)
+      : flags_(flags), variables_(variables), file_(file) {}
+
+  StatusOr<Resolved> resolve();
+
+ private:
+  // The value of the setting with this flag, variable or key, whichever goes first; empty: nowhere.
+  std::optional<Source> find(std::string_view name) const;
+  // parse(text) of the setting, or `missing`.
+  template <typename T, typename Parse>
+  Status read(std::string_view name, Parse parse, T& into) const {
+    const std::optional<Source> source = find(name);
+    if (!source.has_value()) {
+      return ok();
+    }
+    auto value = parse(source->text);
+    if (!value.ok()) {
+      return refuse(source->name, source->text, message_of(value.status()));
+    }
+    into = *std::move(value);
+    return ok();
+  }
+  Status read_seconds(std::string_view name, Duration& into) const;
+
+  Status check_variables();
+  Status check_keys() const;
+  Status read_general();
+  Status read_addresses();
+  Status read_wal();
+  Status read_timeouts();
+  Status read_broker();
+
+  const Flags& flags_;
+  const Variables& variables_;
+  std::span<const FileValue> file_;
+  Resolved out_;
+};
+
+std::optional<Source> Resolver::find(std::string_view name) const {
+  const Setting& setting = setting_named(name);
+  if (const auto flag = flags_.find(long_flag(setting)); flag != flags_.end()) {
+    return Source{flag->first, flag->second};
+  }
+  if (const auto variable = variables_.find(setting.variable); variable != variables_.end()) {
+    return Source{variable->first, variable->second};
+  }
+  for (const FileValue& value : file_) {
+    if (!setting.key.empty() && value.key == setting.key) {
+      return Source{fmt::format("{}: {}", value.where, value.key), value.text};
+    }
+  }
+  return std::nullopt;
+}
+
+Status Resolver::check_variables() {
+  for (const auto& [name, value] : variables_) {
+    if (const std::string_view why = why_variable_is_refused(name); !why.empty()) {
+      return refuse(name, value, why);
+    }
+    if (!is_known_variable(name)) {
+      out_.warnings.push_back(fmt::format("the variable {} has no meaning here", name));
+    }
+  }
+  return ok();
+}
+
+Status Resolver::check_keys() const {
+  for (const FileValue& value : file_) {
+    const std::string name = fmt::format("{}: {}", value.where, value.key);
+    if (value.key.starts_with(kBrokerTable) || is_known_key(value.key)) {
+      continue;
+    }
+    if (value.key == "enabled" && value.text == "false") {
+      continue;  // of a cluster: there is none
+    }
+    const std::string_view why = why_key_is_refused(value.key);
+    if (!why.empty()) {
+      return refuse(name, value.text, why);
+    }
+    const std::string_view similar = similar_key(value.key);
+    return refuse(name, value.text,
+                  similar.empty() ? "there is no such setting; docs/OPERATIONS.md lists them"
+                                  : fmt::format("there is no such setting; did you mean {}?", similar));
+  }
+  return ok();
+}
+
+Status Resolver::read_general() {
+  Settings& settings = out_.settings;
+  settings.data_directory = setting_named("--data-dir").default_text;
+  RETURN_IF_ERROR(read(
+      "--data-dir",
+      [](const std::string& text) -> StatusOr<std::string> {
+        return text.empty() ? StatusOr<std::string>(absl::InvalidArgumentError("must be a directory")) : text;
+      },
+      settings.data_directory));
+  if (!find("--log-level").has_value() && variables_.contains("RUST_LOG")) {
+    const std::string& text = variables_.find("RUST_LOG")->second;
+    const StatusOr<LogLevel> level = parse_log_level(text);
+    if (!level.ok()) {
+      return refuse("RUST_LOG", text, fmt::format("{}; CHRONIK_LOG_LEVEL goes before it", message_of(level.status())));
+    }
+    settings.log_level = *level;
+  }
+  RETURN_IF_ERROR(read("--log-level", parse_log_level, settings.log_level));
+  return read(
+      "--node-id",
+      [](const std::string& text) -> StatusOr<NodeId> {
+        ASSIGN_OR_RETURN(const std::int64_t id, parse_whole_number(text, 0, std::numeric_limits<std::int32_t>::max()));
+        return NodeId(static_cast<std::int32_t>(id));
+      },
+      settings.node.node);
+}
+
+Status Resolver::read_addresses() {
+  Settings& settings = out_.settings;
+  settings.bind = *parse_host_port(setting_named("--bind").default_text);
+  RETURN_IF_ERROR(read("--bind", parse_host_port, settings.bind));
+  settings.bind.port = settings.bind.port.value_or(kKafkaPort);
+  if (const auto host_name = variables_.find("HOSTNAME"); host_name != variables_.end()) {
+    settings.host_name = host_name->second;
+  }
+  RETURN_IF_ERROR(read("--advertise", parse_host_port, settings.advertise));
+  if (settings.advertise.has_value() && settings.advertise->port == 0) {
+    return refuse(find("--advertise")->name, find("--advertise")->text, "must be a port that clients can connect to");
+  }
+  const std::uint16_t port = *settings.bind.port;
+  const bool has_room = port != 0 && port <= std::numeric_limits<std::uint16_t>::max() - kMetricsPortDistance;
+  const auto metrics_port = static_cast<std::uint16_t>(has_room ? port + kMetricsPortDistance : 0);
+  settings.metrics = HostPort{.host = "127.0.0.1", .port = metrics_port};
+  settings.metrics_are_asked_for = find("--metrics-bind").has_value();
+  RETURN_IF_ERROR(read(
+      "--metrics-bind",
+      [](const std::string& text) -> StatusOr<std::optional<HostPort>> {
+        if (text == "off") {
+          return std::optional<HostPort>();
+        }
+        const StatusOr<HostPort> parsed = parse_host_port(text);
+        return parsed.ok() ? StatusOr<std::optional<HostPort>>(*parsed)
+                           : absl::InvalidArgumentError(fmt::format("{}, or off", message_of(parsed.status())));
+      },
+      settings.metrics));
+  if (settings.metrics.has_value()) {
+    settings.metrics->port = settings.metrics->port.value_or(metrics_port);
+  }
+  return ok();
+}
+
+Status Resolver::read_wal() {
+  Settings& settings = out_.settings;
+  RETURN_IF_ERROR(read("wal.profile", find_wal_profile, settings.wal_profile));
+  RETURN_IF_ERROR(read("produce.profile", find_produce_profile, settings.produce_profile));
+  std::uint64_t rotation_bytes = 0;
+  RETURN_IF_ERROR(read(
+      "wal.rotation_size",
+      [](const std::string& text) -> StatusOr<std::uint64_t> {
+        const StatusOr<std::uint64_t> bytes = parse_size(text);
+        if (!bytes.ok() || *bytes < kRotationBytesMin || *bytes > kRotationBytesMax) {
+          return absl::InvalidArgumentError("must be a size from 8MB to 100GB, such as 250MB or 64MiB");
+        }
+        return bytes;
+      },
+      rotation_bytes));
+  settings.node.logs.wal = wal_options(settings.wal_profile, settings.produce_profile, rotation_bytes);
+  return ok();
+}
+
+Status Resolver::read_seconds(std::string_view name, Duration& into) const {
+  constexpr std::int64_t kSecondsMax = 24 * 3600;
+  return read(
+      name,
+      [](const std::string& text) -> StatusOr<Duration> {
+        const StatusOr<std::int64_t> seconds = parse_whole_number(text, 1, kSecondsMax);
+        return seconds.ok() ? StatusOr<Duration>(Duration::seconds(*seconds))
+                            : absl::InvalidArgumentError(fmt::format("{}, in seconds", message_of(seconds.status())));
+      },
+      into);
+}
+
+Status Resolver::read_timeouts() {
+  node::NodeConfig& node = out_.settings.node;
+  node.logs.write_timeout = Duration::seconds(30);
+  RETURN_IF_ERROR(read_seconds("timeouts.network_write_secs", node.limits.write));
+  RETURN_IF_ERROR(read_seconds("timeouts.network_frame_secs", node.limits.frame));
+  RETURN_IF_ERROR(read_seconds("timeouts.client_request_secs", node.limits.request));
+  RETURN_IF_ERROR(read_seconds("timeouts.disk_write_secs", node.logs.write_timeout));
+  RETURN_IF_ERROR(read_seconds("timeouts.disk_sync_secs", node.logs.wal.io_timeout));
+  node.logs.file_timeout = node.logs.wal.io_timeout;
+  return ok();
+}
+
+Status Resolver::read_broker() {
+  node::NodeConfig& node = out_.settings.node;
+  for (const FileValue& value : file_) {
+    if (!value.key.starts_with(kBrokerTable)) {
+      continue;
+    }
+    const std::string name = value.key.substr(kBrokerTable.size());
+    const Status checked = cluster::check_broker_config(name, value.text);
+    if (!checked.ok()) {
+      return absl::InvalidArgumentError(fmt::format("{}: [broker] {}", value.where, message_of(checked)));
+    }
+    node.broker[name] = value.text;
+  }
+  const cluster::ConfigLayers layers{.file = &node.broker};
+  const cluster::BrokerSettings broker = cluster::broker_settings(layers);
+  node.limits.frame_bytes_max = static_cast<std::int32_t>(broker.request_bytes_max);
+  node.limits.idle = broker.connection_idle_max;
+  node.logs.retention_interval = broker.retention_check_interval;
+  const std::uint64_t message_bytes = cluster::topic_settings(layers).max_message_bytes;
+  if (message_bytes > node.logs.wal.record_bytes_max) {
+    return absl::InvalidArgumentError(
+        fmt::format("message.max.bytes: '{}': must be at most {}, the largest record that the write-ahead log takes; "
+                    "CHRONIK_WAL_ROTATION_SIZE of four times as much, and a produce profile with twice as much memory, "
+                    "take more, up to 33554432",
+                    message_bytes, node.logs.wal.record_bytes_max));
+  }
+  return ok();
+}
+
+StatusOr<Resolved> Resolver::resolve() {
+  RETURN_IF_ERROR(check_variables());
+  RETURN_IF_ERROR(check_keys());
+  RETURN_IF_ERROR(read_general());
+  RETURN_IF_ERROR(read_addresses());
+  RETURN_IF_ERROR(read_wal());
+  RETURN_IF_ERROR(read_timeouts());
+  RETURN_IF_ERROR(read_broker());
+  RETURN_IF_ERROR(wal::validate(out_.settings.node.logs.wal));
+  return std::move(out_);
+}
+
+}  // namespace
+
+StatusOr<Resolved> resolve_settings(const Flags& flags, const Variables& variables, std::span<const FileValue> file) {
+  return Resolver(flags, variables, file).resolve();
+}
+
+std::string config_file_name(const Flags& flags, const Variables& variables) {
+  if (const auto flag = flags.find("--config"); flag != flags.end()) {
+    return flag->second;
+  }
+  const auto variable = variables.find("CHRONIK_CONFIG");
+  return variable == variables.end() ? "" : variable->second;
+}
+
+}  // namespace chronik::server

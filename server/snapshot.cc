@@ -1,0 +1,77 @@
+#include "server/snapshot.h"
+
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <utility>
+
+#include "core/fiber/wait.h"
+
+namespace chronik::server {
+
+namespace {
+
+// Shared by who asks and the question, whichever lives longer.
+class PendingAnswer {
+ public:
+  void settle(std::optional<ShardSnapshot> snapshot) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (std::exchange(settled_, true)) {
+        return;
+      }
+      snapshot_ = std::move(snapshot);
+    }
+    changed_.notify_all();
+  }
+  std::optional<ShardSnapshot> wait(Duration patience) {
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, std::chrono::nanoseconds(patience.nanoseconds()), [this] { return settled_; });
+    return std::move(snapshot_);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool settled_ = false;  // guarded by mutex_, as is the next
+  std::optional<ShardSnapshot> snapshot_;
+};
+
+class SnapshotQuestion final : public MailboxMessage {
+ public:
+  explicit SnapshotQuestion(std::shared_ptr<PendingAnswer> pending) : pending_(std::move(pending)) {}
+  // Thrown away unanswered, where the shard ends: nobody need wait any longer.
+  ~SnapshotQuestion() override { pending_->settle(std::nullopt); }
+  void answer(ShardSnapshot snapshot) { pending_->settle(std::move(snapshot)); }
+
+ private:
+  std::shared_ptr<PendingAnswer> pending_;
+};
+
+}  // namespace
+
+std::optional<ShardSnapshot> ask_shard(runtime::Mailboxes& mailboxes, ShardId shard, Duration patience) {
+  auto pending = std::make_shared<PendingAnswer>();
+  std::unique_ptr<MailboxMessage> question = std::make_unique<SnapshotQuestion>(pending);
+  return mailboxes.try_send(shard, question) ? pending->wait(patience) : std::nullopt;
+}
+
+SnapshotService::SnapshotService(Mailbox& mailbox, Take take) : mailbox_(mailbox), take_(std::move(take)) {
+  scope_.spawn({"snapshots", 0}, [this] { answer_all(); });
+}
+
+SnapshotService::~SnapshotService() { scope_.cancel_and_join(); }
+
+void SnapshotService::answer_all() {
+  for (;;) {
+    const StatusOr<std::unique_ptr<MailboxMessage>> message = mailbox_.receive(fiber::for_ever());
+    if (!message.ok()) {
+      return;
+    }
+    auto* question = dynamic_cast<SnapshotQuestion*>(message->get());
+    CHECK(question != nullptr);  // nothing else is sent in a process of one shard
+    question->answer(take_());
+  }
+}
+
+}  // namespace chronik::server

@@ -1,0 +1,46 @@
+// What other threads learn of a shard: they ask through its mailbox, and a fiber of the shard answers with a copy.
+//
+// So nobody but the shard reads its state (rule S5), and a shard that nobody asks is not woken.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/fiber/scope.h"
+#include "core/ports/mailbox.h"
+#include "runtime/mailboxes.h"
+#include "server/metric_sample.h"
+
+namespace chronik::server {
+
+struct ShardSnapshot {
+  bool serving = false;
+  std::string state;  // "starting", "serving", "stopping"
+  std::vector<MetricSample> metrics;
+};
+
+// From any thread, never the shard's own: waits for the answer, `patience` at most. Empty: there came none.
+std::optional<ShardSnapshot> ask_shard(runtime::Mailboxes& mailboxes, ShardId shard, Duration patience);
+
+// Answers with take(), in a fiber of its own, as long as it lives. Made within a fiber; the one receiver of its shard's
+// mailbox.
+class SnapshotService {
+ public:
+  using Take = std::function<ShardSnapshot()>;
+  SnapshotService(Mailbox& mailbox, Take take);
+  ~SnapshotService();
+  SnapshotService(const SnapshotService&) = delete;
+  SnapshotService& operator=(const SnapshotService&) = delete;
+
+ private:
+  void answer_all();
+
+  Mailbox& mailbox_;
+  Take take_;
+  fiber::FiberScope scope_;
+};
+
+}  // namespace chronik::server

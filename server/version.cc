@@ -1,0 +1,11 @@
+#include "server/version.h"
+
+#include <fmt/core.h>
+
+namespace chronik::server {
+
+const char* version() { return CHRONIK_VERSION; }
+
+std::string version_text() { return fmt::format("chronik {} ({})", version(), CHRONIK_BUILD); }
+
+}  // namespace chronik::server

@@ -1,0 +1,219 @@
+#include "server/settings.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace chronik::server {
+namespace {
+
+StatusOr<Resolved> resolve(const Flags& flags, const Variables& variables = {}, std::string_view file = {}) {
+  const StatusOr<std::vector<FileValue>> values = parse_config(file, "chronik.toml");
+  return values.ok() ? resolve_settings(flags, variables, *values) : values.status();
+}
+
+Settings good(const Flags& flags, const Variables& variables = {}, std::string_view file = {}) {
+  const StatusOr<Resolved> resolved = resolve(flags, variables, file);
+  EXPECT_TRUE(resolved.ok()) << resolved.status();
+  return resolved.ok() ? resolved->settings : Settings{};
+}
+
+std::string refused(const Flags& flags, const Variables& variables = {}, std::string_view file = {}) {
+  const StatusOr<Resolved> resolved = resolve(flags, variables, file);
+  EXPECT_FALSE(resolved.ok());
+  return message_of(resolved.status());
+}
+
+TEST(Settings, WithoutAnyTheBrokerListensOnLoopbackOnly) {
+  const Settings settings = good({});
+  EXPECT_EQ(settings.data_directory, "./data");
+  EXPECT_EQ(settings.bind.to_string(), "127.0.0.1:9092");
+  EXPECT_EQ(settings.metrics->to_string(), "127.0.0.1:13092");
+  EXPECT_FALSE(settings.metrics_are_asked_for);
+  EXPECT_FALSE(settings.advertise.has_value());
+  EXPECT_EQ(settings.node.node, NodeId(1));
+  EXPECT_EQ(settings.node.logs.wal.linger, Duration::zero());
+}
+
+TEST(Settings, AFlagGoesBeforeAVariableAVariableBeforeTheFileTheFileBeforeTheDefault) {
+  const std::string file = "data_dir = 'file'\nlog_level = 'warn'\nnode_id = 4\n[bind]\nkafka = 'h:1'\n";
+  const Variables variables{{"CHRONIK_DATA_DIR", "variable"}, {"CHRONIK_LOG_LEVEL", "error"}, {"CHRONIK_NODE_ID", "3"}};
+  const Settings settings = good({{"--data-dir", "flag"}, {"--node-id", "2"}}, variables, file);
+  EXPECT_EQ(settings.data_directory, "flag");
+  EXPECT_EQ(settings.node.node, NodeId(2));
+  EXPECT_EQ(settings.log_level, LogLevel::kError);
+  EXPECT_EQ(settings.bind.to_string(), "h:1");
+  EXPECT_EQ(good({}, variables, file).node.node, NodeId(3));
+  EXPECT_EQ(good({}, {}, file).node.node, NodeId(4));
+}
+
+TEST(Settings, EverySettingOfTheTableIsReadUnderEachOfItsNames) {
+  // A value that no setting takes: whoever reads the setting refuses it, and names it as it was given.
+  const std::string bad = "\t";
+  for (const Setting& setting : settings_table()) {
+    if (setting.variable == "CHRONIK_DATA_DIR" || setting.variable == "CHRONIK_CONFIG") {
+      continue;  // any text is a name of a file
+    }
+    const std::string variable(setting.variable);
+    EXPECT_EQ(refused({}, {{variable, bad}}).find(variable + ": '\t': must be"), 0u) << variable;
+    const std::string file = std::string(setting.key) + " = \"\\t\"\n";
+    EXPECT_EQ(refused({}, {}, file).find("chronik.toml:1: " + std::string(setting.key) + ": '\t': must be"), 0u)
+        << setting.key;
+    if (!setting.flags.empty()) {
+      const std::string flag(setting.flags.substr(setting.flags.find("--")));
+      EXPECT_EQ(refused({{flag, bad}}).find(flag + ": '\t': must be"), 0u) << flag;
+    }
+  }
+}
+
+TEST(Settings, ARefusalNamesTheSettingItsValueAndWhatWouldBeRight) {
+  EXPECT_EQ(refused({{"--node-id", "-1"}}), "--node-id: '-1': must be a whole number from 0 to 2147483647");
+  EXPECT_EQ(refused({}, {{"CHRONIK_LOG_LEVEL", "loud"}}),
+            "CHRONIK_LOG_LEVEL: 'loud': must be trace, debug, info, warn or error");
+  EXPECT_EQ(refused({{"--bind", "localhost:99999"}}),
+            "--bind: 'localhost:99999': must be HOST:PORT with a port from 0 (any that is free) to 65535");
+  EXPECT_EQ(refused({}, {{"CHRONIK_DISK_SYNC_TIMEOUT_SECS", "0"}}),
+            "CHRONIK_DISK_SYNC_TIMEOUT_SECS: '0': must be a whole number from 1 to 86400, in seconds");
+  EXPECT_EQ(refused({}, {{"CHRONIK_WAL_ROTATION_SIZE", "1MB"}}),
+            "CHRONIK_WAL_ROTATION_SIZE: '1MB': must be a size from 8MB to 100GB, such as 250MB or 64MiB");
+  EXPECT_EQ(refused({}, {}, "\n[broker]\nnum.partitions = 0\n"),
+            "chronik.toml:3: [broker] num.partitions = '0': it must be a whole number from 1 to 10000");
+}
+
+TEST(Settings, AnUnknownKeyIsRefusedAndTheKnownOneThatIsMeantIsNamed) {
+  EXPECT_EQ(refused({}, {}, "data_dri = 'x'\n"),
+            "chronik.toml:1: data_dri: 'x': there is no such setting; did you mean data_dir?");
+  EXPECT_NE(refused({}, {}, "[cache]\nsize = 1\n").find("chronik.toml:2: cache.size: '1': there is no such setting"),
+            std::string::npos);
+  EXPECT_NE(refused({}, {}, "[broker]\nno.such = 1\n").find("there is no broker setting 'no.such'"), std::string::npos);
+}
+
+TEST(Settings, WhatIsNotTomlIsRefusedWithItsLine) {
+  EXPECT_EQ(refused({}, {}, "a = 1\nb = \n").find("chronik.toml:2: not TOML: "), 0u);
+  EXPECT_EQ(refused({}, {}, "a = 1979-05-27\n").find("chronik.toml:1: a: must be a text, a number"), 0u);
+}
+
+TEST(Settings, WhatBelongsToClustersIsRefusedNotIgnored) {
+  for (const char* name :
+       {"CHRONIK_CLUSTER_ENABLED", "CHRONIK_CLUSTER_PEERS", "CHRONIK_REPLICATION_FACTOR", "CHRONIK_MIN_INSYNC_REPLICAS",
+        "CHRONIK_FORWARD", "CHRONIK_NETWORK_CONNECT_TIMEOUT_SECS", "CHRONIK_NETWORK_READ_TIMEOUT_SECS",
+        "CHRONIK_RAFT_PROPOSAL_TIMEOUT_SECS", "CHRONIK_RAFT_APPLY_TIMEOUT_SECS", "CHRONIK_ADMIN_API_KEY"}) {
+    EXPECT_EQ(refused({}, {{name, "3"}}).find(std::string(name) + ": '3': "), 0u);
+  }
+  EXPECT_NE(refused({}, {}, "[[peers]]\nid = 1\n").find("clusters come with a later version"), std::string::npos);
+  EXPECT_NE(refused({}, {}, "enabled = true\n").find("clusters come with a later version"), std::string::npos);
+  good({}, {}, "enabled = false\n");
+}
+
+TEST(Settings, AnUnknownVariableIsWarnedAboutUnlessKubernetesMadeIt) {
+  const StatusOr<Resolved> resolved =
+      resolve({}, {{"CHRONIK_WAL_PROFLE", "low"}, {"CHRONIK_SERVICE_HOST", "10.0.0.1"}, {"CHRONIK_PORT", "tcp://x"}});
+  ASSERT_TRUE(resolved.ok());
+  EXPECT_EQ(resolved->warnings, (std::vector<std::string>{"the variable CHRONIK_WAL_PROFLE has no meaning here"}));
+}
+
+TEST(Settings, TheLogLevelMayComeFromRustsVariable) {
+  EXPECT_EQ(good({}, {{"RUST_LOG", "debug"}}).log_level, LogLevel::kDebug);
+  EXPECT_EQ(good({}, {{"RUST_LOG", "debug"}, {"CHRONIK_LOG_LEVEL", "warn"}}).log_level, LogLevel::kWarn);
+  EXPECT_EQ(good({{"--log-level", "WARN"}}, {{"RUST_LOG", "a=b,c"}}).log_level, LogLevel::kWarn);
+  EXPECT_EQ(refused({}, {{"RUST_LOG", "chronik=debug"}}),
+            "RUST_LOG: 'chronik=debug': must be trace, debug, info, warn or error; CHRONIK_LOG_LEVEL goes before it");
+}
+
+TEST(Settings, AddressesAreNamesOrNumbersOfEitherKind) {
+  EXPECT_EQ(good({{"--bind", "[::1]:9093"}}).bind.to_string(), "[::1]:9093");
+  EXPECT_EQ(good({{"--bind", "::1"}}).bind.to_string(), "[::1]:9092");
+  EXPECT_EQ(good({{"--bind", "broker-1"}}).bind.to_string(), "broker-1:9092");
+  EXPECT_EQ(good({{"--bind", "0.0.0.0:9095"}}).metrics->to_string(), "127.0.0.1:13095");
+  EXPECT_EQ(good({{"--advertise", "example.org"}}).advertise->to_string(), "example.org");
+  EXPECT_FALSE(good({{"--metrics-bind", "off"}}).metrics.has_value());
+  EXPECT_EQ(good({{"--metrics-bind", "0.0.0.0"}}).metrics->to_string(), "0.0.0.0:13092");
+  for (const char* bad : {"", ":9092", "a:b", "[::1", "a b", "h:-1", "http://x"}) {
+    EXPECT_NE(refused({{"--bind", bad}}).find("must be HOST"), std::string::npos) << bad;
+  }
+}
+
+TEST(Settings, WalProfilesAreBoundsAndDelayNothing) {
+  const wal::WalOptions low = good({}, {{"CHRONIK_WAL_PROFILE", "container"}}).node.logs.wal;
+  EXPECT_EQ(low.batch_records_max, 500u);
+  EXPECT_EQ(low.batch_bytes_max, 5'000'000u);
+  EXPECT_EQ(low.queue_records_max, 2'500u);
+  EXPECT_EQ(low.linger, Duration::zero());
+  const wal::WalOptions ultra = good({}, {{"CHRONIK_WAL_PROFILE", "ultra"}}).node.logs.wal;
+  EXPECT_EQ(ultra.batch_bytes_max, 100'000'000u);
+  EXPECT_EQ(ultra.rotation_bytes, 512'000'000u);
+  EXPECT_GE(ultra.queue_bytes_max, ultra.batch_bytes_max);
+}
+
+TEST(Settings, AProduceProfileLingersNoLongerThanTheWalProfileAllows) {
+  const Variables bulk{{"CHRONIK_PRODUCE_PROFILE", "bulk"}};
+  EXPECT_EQ(good({}, bulk).node.logs.wal.linger, Duration::milliseconds(50));
+  EXPECT_EQ(good({}, bulk).node.logs.wal.linger_records, 100u);
+  EXPECT_EQ(good({}, bulk).node.logs.wal.queue_bytes_max, 128'000'000u);
+  EXPECT_EQ(good({}, {{"CHRONIK_PRODUCE_PROFILE", "bulk"}, {"CHRONIK_WAL_PROFILE", "medium"}}).node.logs.wal.linger,
+            Duration::milliseconds(10));
+}
+
+TEST(Settings, EveryPairOfProfilesMakesALogThatCanBeOpened) {
+  for (const char* wal : {"low", "medium", "high", "ultra"}) {
+    for (const char* produce : {"low-latency", "balanced", "high-throughput", "extreme"}) {
+      for (const char* rotation : {"8MB", "250MB", "100GB"}) {
+        const Settings settings = good({}, {{"CHRONIK_WAL_PROFILE", wal},
+                                            {"CHRONIK_PRODUCE_PROFILE", produce},
+                                            {"CHRONIK_WAL_ROTATION_SIZE", rotation}});
+        EXPECT_TRUE(wal::validate(settings.node.logs.wal).ok()) << wal << ' ' << produce << ' ' << rotation;
+      }
+    }
+  }
+}
+
+TEST(Settings, TimeoutsReachWhatTheyBound) {
+  const Settings settings = good({}, {{"CHRONIK_NETWORK_WRITE_TIMEOUT_SECS", "1"},
+                                      {"CHRONIK_NETWORK_FRAME_TIMEOUT_SECS", "2"},
+                                      {"CHRONIK_CLIENT_REQUEST_TIMEOUT_SECS", "3"},
+                                      {"CHRONIK_DISK_WRITE_TIMEOUT_SECS", "4"},
+                                      {"CHRONIK_DISK_SYNC_TIMEOUT_SECS", "5"}});
+  EXPECT_EQ(settings.node.limits.write, Duration::seconds(1));
+  EXPECT_EQ(settings.node.limits.frame, Duration::seconds(2));
+  EXPECT_EQ(settings.node.limits.request, Duration::seconds(3));
+  EXPECT_EQ(settings.node.logs.write_timeout, Duration::seconds(4));
+  EXPECT_EQ(settings.node.logs.file_timeout, Duration::seconds(5));
+  EXPECT_EQ(settings.node.logs.wal.io_timeout, Duration::seconds(5));
+}
+
+TEST(Settings, BrokerSettingsOfTheFileKeepKafkasNames) {
+  const Settings settings = good({}, {},
+                                 "[broker]\nnum.partitions = 6\n'auto.create.topics.enable' = false\n"
+                                 "connections.max.idle.ms = 1000\nsocket.request.max.bytes = '2000000'\n"
+                                 "log.retention.check.interval.ms = 7000\n");
+  EXPECT_EQ(settings.node.broker.at("num.partitions"), "6");
+  EXPECT_EQ(settings.node.broker.at("auto.create.topics.enable"), "false");
+  EXPECT_EQ(settings.node.limits.idle, Duration::seconds(1));
+  EXPECT_EQ(settings.node.limits.frame_bytes_max, 2'000'000);
+  EXPECT_EQ(settings.node.logs.retention_interval, Duration::seconds(7));
+}
+
+TEST(Settings, AMessageMustFitIntoTheWriteAheadLog) {
+  const std::string file = "[broker]\nmessage.max.bytes = 10000000\n";
+  good({}, {}, file);
+  EXPECT_EQ(refused({}, {{"CHRONIK_WAL_ROTATION_SIZE", "8MB"}}, file).find("message.max.bytes: '10000000': must be"),
+            0u);
+}
+
+TEST(Values, SizesAndTimesHaveUnits) {
+  EXPECT_EQ(*parse_size("250MB"), 250'000'000u);
+  EXPECT_EQ(*parse_size("64kib"), 65'536u);
+  EXPECT_EQ(*parse_size("12"), 12u);
+  EXPECT_EQ(*parse_duration("1500ms"), Duration::milliseconds(1500));
+  EXPECT_EQ(*parse_duration("2h"), Duration::seconds(7200));
+  EXPECT_EQ(*parse_duration("0"), Duration::zero());
+  for (const char* bad : {"", "MB", "1 MB", "1XB", "-1", "99999999999GB"}) {
+    EXPECT_FALSE(parse_size(bad).ok()) << bad;
+  }
+  for (const char* bad : {"", "s", "60", "1.5s", "-1s", "99999999999999999999s"}) {
+    EXPECT_FALSE(parse_duration(bad).ok()) << bad;
+  }
+}
+
+}  // namespace
+}  // namespace chronik::server
