@@ -237,10 +237,6 @@ Status Resolver::read_broker() {
     node.broker[name] = value.text;
   }
   const cluster::ConfigLayers layers{.file = &node.broker};
-  const cluster::BrokerSettings broker = cluster::broker_settings(layers);
-  node.limits.frame_bytes_max = static_cast<std::int32_t>(broker.request_bytes_max);
-  node.limits.idle = broker.connection_idle_max;
-  node.logs.retention_interval = broker.retention_check_interval;
   const std::uint64_t message_bytes = cluster::topic_settings(layers).max_message_bytes;
   if (message_bytes > node.logs.wal.record_bytes_max) {
     return absl::InvalidArgumentError(

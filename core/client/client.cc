@@ -15,6 +15,19 @@ std::int32_t milliseconds_left(const Deadline& deadline) {
   const Duration left = deadline.at() - fiber::Scheduler::current().now();
   return static_cast<std::int32_t>(std::clamp<std::int64_t>(left.milliseconds(), 1, 1 << 30));
 }
+
+protocol::ProduceRequest produce_request(const std::string& topic, PartitionId partition, Slice batch,
+                                         std::int16_t acks, const Deadline& deadline) {
+  protocol::ProduceRequest request;
+  request.acks = acks;
+  request.timeout_ms = milliseconds_left(deadline);
+  auto& asked = request.topic_data.emplace_back();
+  asked.name = topic;
+  auto& data = asked.partition_data.emplace_back();
+  data.index = partition;
+  data.records = std::move(batch);
+  return request;
+}
 }  // namespace
 
 StatusOr<std::unique_ptr<Client>> Client::connect(Network& network, const Address& to, const ClientOptions& options,
@@ -66,13 +79,36 @@ StatusOr<Slice> Client::exchange(const protocol::RequestHeader& header, protocol
   };
   CHECK(pending_.emplace(header.correlation_id, &pending).second);
   const Registration registration{pending_, header.correlation_id};
-  outbox_.push_back(std::move(frame));
-  outgoing_.notify_all();
+  enqueue(std::move(frame));
   const Status waited = pending.settled.wait(key_of(header.correlation_id), deadline);
   if (pending.settled.is_set()) {
     return std::move(pending.answer);
   }
   return absl::IsDeadlineExceeded(waited) ? absl::UnknownError("no answer by the deadline") : waited;
+}
+
+std::uint64_t Client::enqueue(protocol::Frame frame) {
+  outbox_.push_back(std::move(frame));
+  outgoing_.notify_all();
+  return ++queued_;
+}
+
+Status Client::hand_over(protocol::Frame frame, const Deadline& deadline) {
+  if (broken_) {
+    return absl::FailedPreconditionError("the connection is broken");
+  }
+  if (outbox_.size() >= options_.in_flight_max) {
+    return absl::ResourceExhaustedError("too many requests wait to be written");
+  }
+  const std::uint64_t number = enqueue(std::move(frame));
+  while (written_ < number) {
+    if (broken_) {
+      return absl::UnavailableError("the connection broke");
+    }
+    RETURN_IF_ERROR(taken_.wait(
+        {WaitKind::kNetworkWrite, connection_->local().key(), connection_->peer().key(), number}, deadline));
+  }
+  return ok();
 }
 
 void Client::write_requests() {
@@ -89,6 +125,8 @@ void Client::write_requests() {
     if (!written.ok()) {
       return fail_all(written);
     }
+    ++written_;
+    taken_.notify_all();
   }
 }
 
@@ -129,6 +167,7 @@ void Client::fail_all(const Status& why) {
   connection_->close();
   outbox_.clear();
   outgoing_.notify_all();
+  taken_.notify_all();
   for (const auto& [id, pending] : pending_) {
     if (!pending->settled.is_set()) {
       pending->answer = absl::UnavailableError(why.message());
@@ -154,14 +193,7 @@ StatusOr<protocol::ProducePartitionResponse> Client::produce(const std::string& 
   if (acks != 1 && acks != -1) {
     return absl::InvalidArgumentError("acks must be 1 or -1: without an answer there is nothing to wait for");
   }
-  protocol::ProduceRequest request;
-  request.acks = acks;
-  request.timeout_ms = milliseconds_left(deadline);
-  auto& asked = request.topic_data.emplace_back();
-  asked.name = topic;
-  auto& data = asked.partition_data.emplace_back();
-  data.index = partition;
-  data.records = std::move(batch);
+  const protocol::ProduceRequest request = produce_request(topic, partition, std::move(batch), acks, deadline);
   ASSIGN_OR_RETURN(protocol::ProduceResponse response,
                    call<protocol::ProduceResponse>(request, kProduceVersion, deadline));
   if (response.responses.size() != 1 || response.responses[0].partition_responses.size() != 1) {
@@ -170,9 +202,17 @@ StatusOr<protocol::ProducePartitionResponse> Client::produce(const std::string& 
   return std::move(response.responses[0].partition_responses[0]);
 }
 
-StatusOr<protocol::FetchPartitionResponse> Client::fetch(const std::string& topic, PartitionId partition, Offset from,
-                                                         std::int32_t bytes_max, const Deadline& deadline) {
+Status Client::produce_unanswered(const std::string& topic, PartitionId partition, Slice batch,
+                                  const Deadline& deadline) {
+  return send(produce_request(topic, partition, std::move(batch), 0, deadline), kProduceVersion, deadline);
+}
+
+StatusOr<protocol::FetchPartitionResponse> Client::fetch_waiting(const std::string& topic, PartitionId partition,
+                                                                 Offset from, std::int32_t bytes_max, Duration wait,
+                                                                 const Deadline& deadline) {
   protocol::FetchRequest request;
+  request.max_wait_ms = static_cast<std::int32_t>(std::min<std::int64_t>(wait.milliseconds(), 1 << 30));
+  request.min_bytes = wait > Duration::zero() ? 1 : 0;
   request.max_bytes = bytes_max;
   auto& asked = request.topics.emplace_back();
   asked.topic = topic;

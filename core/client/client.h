@@ -51,14 +51,28 @@ class Client {
     return protocol::decode<Response>(body, version);
   }
 
+  // The same for a request that is never answered: waits until the connection has taken it.
+  template <typename Request>
+  Status send(const Request& request, std::int16_t version, const Deadline& deadline) {
+    return hand_over(protocol::encode_request(next_header(Request::kTraits.api, version), request), deadline);
+  }
+
   // The topic as the broker knows it; made where it is missing and the broker allows that.
   StatusOr<protocol::MetadataTopic> metadata(const std::string& topic, const Deadline& deadline);
   // acks: 1 or -1. The broker gives up at the deadline at the latest.
   StatusOr<protocol::ProducePartitionResponse> produce(const std::string& topic, PartitionId partition, Slice batch,
                                                        std::int16_t acks, const Deadline& deadline);
+  // With acks 0. Ok says that the connection took it, and nothing about the broker.
+  Status produce_unanswered(const std::string& topic, PartitionId partition, Slice batch, const Deadline& deadline);
   // What is there from `from` on, at most about `bytes_max`; does not wait for more.
   StatusOr<protocol::FetchPartitionResponse> fetch(const std::string& topic, PartitionId partition, Offset from,
-                                                   std::int32_t bytes_max, const Deadline& deadline);
+                                                   std::int32_t bytes_max, const Deadline& deadline) {
+    return fetch_waiting(topic, partition, from, bytes_max, Duration::zero(), deadline);
+  }
+  // The same; the broker waits up to `wait` where nothing is there yet.
+  StatusOr<protocol::FetchPartitionResponse> fetch_waiting(const std::string& topic, PartitionId partition, Offset from,
+                                                           std::int32_t bytes_max, Duration wait,
+                                                           const Deadline& deadline);
 
   void close();
   bool broken() const { return broken_; }
@@ -74,6 +88,9 @@ class Client {
   };
   protocol::RequestHeader next_header(protocol::ApiKey api, std::int16_t version);
   StatusOr<Slice> exchange(const protocol::RequestHeader& header, protocol::Frame frame, const Deadline& deadline);
+  // Its number in the order of writing, from 1.
+  std::uint64_t enqueue(protocol::Frame frame);
+  Status hand_over(protocol::Frame frame, const Deadline& deadline);
   WaitKey key_of(CorrelationId id) const;
   void write_requests();
   void read_answers();
@@ -86,6 +103,9 @@ class Client {
   absl::btree_map<CorrelationId, Pending*> pending_;
   std::deque<protocol::Frame> outbox_;
   fiber::Event outgoing_;
+  std::uint64_t queued_ = 0;  // frames ever put into the outbox
+  std::uint64_t written_ = 0;
+  fiber::Event taken_;  // written_ has grown, or the connection is broken
   std::int32_t next_id_ = 0;
   bool broken_ = false;
   fiber::FiberScope scope_;

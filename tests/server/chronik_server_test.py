@@ -90,7 +90,8 @@ class Life(unittest.TestCase):
                 self.assertEqual(after["chronik_connections"], 1)
             for name in ("chronik_wal_writes_total", "chronik_wal_bytes_written_total", "chronik_wal_fsync_total",
                          "chronik_wal_queue_depth", "chronik_wal_commit_batch_size_count",
-                         "chronik_bytes_fetched_total", "chronik_wal_commit_duration_seconds_sum", 'chronik_produce_requests_total{result="error"}'):
+                         "chronik_bytes_fetched_total", "chronik_wal_commit_duration_seconds_sum",
+                         'chronik_produce_requests_total{result="error"}'):
                 self.assertIn(name, after)
 
     def test_an_idle_shard_is_not_woken(self):
