@@ -1,0 +1,136 @@
+"""README.md and docs/OPERATIONS.md say what the programs do: their commands run, their tables are the programs' own."""
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import program  # noqa: E402 (beside this file)
+
+ROOT = pathlib.Path(os.environ["CHRONIK_SOURCE"])
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+OPERATIONS = (ROOT / "docs/OPERATIONS.md").read_text(encoding="utf-8")
+
+
+def output(*command):
+    return subprocess.run(command, capture_output=True, text=True, timeout=30, env=program.environment(),
+                          check=True).stdout
+
+
+def section(title):
+    """What stands below a heading, its subsections included."""
+    level = re.search(rf"^(#+) {re.escape(title)}$", OPERATIONS, re.M).group(1)
+    text = OPERATIONS.split(f"\n{level} {title}\n", 1)[1]
+    return re.split(rf"^#{{1,{len(level)}}} ", text, maxsplit=1, flags=re.M)[0]
+
+
+def rows(text):
+    """The tables of a text, without their heads: one list of cells for each row."""
+    lines = re.findall(r"^\|(.*)\|$", re.sub(r"^\|.*\|\n\|[-|]+\|$", "", text, flags=re.M), re.M)
+    return [[cell.strip() for cell in line.split("|")] for line in lines]
+
+
+def code(cell):
+    return re.findall(r"`([^`]+)`", cell)
+
+
+class Readme(unittest.TestCase):
+    def test_every_verb_of_make_exists(self):
+        verbs = set(re.findall(r"\bmake ([a-z]+)", README))
+        self.assertLessEqual({"run", "test", "sim", "bench"}, verbs)
+        listed = set(re.findall(r"^  make (\S+)", output("make", "-C", str(ROOT), "--no-print-directory", "help"), re.M))
+        self.assertLessEqual(verbs, listed)
+
+    def test_every_flag_exists(self):
+        for name, flags in re.findall(r"build/release/(chronik-\w+ \w+)((?: --\w[\w-]* \S+)*)", README):
+            tool, command = name.split()
+            self.assertEqual(tool, "chronik-sim")
+            done = output(os.environ["CHRONIK_SIM"], command, "--help")
+            for flag in re.findall(r"--[\w-]+", flags):
+                self.assertIn(flag + " ", done)
+        self.assertIn("chronik-sim replay --scenario", README)
+        for flag in re.findall(r"ARGS=\"(--?[\w-]+)", README):
+            helped = output(program.SERVER, "start", "--help") + output(os.environ["CHRONIK_BENCH"], "--help")
+            self.assertRegex(helped, rf"(?m)^ +(-\w,)?{flag}\b|^ +{flag},")
+
+    def test_the_seed_of_the_replay_line_can_be_replayed(self):
+        line = re.search(r"^build/release/chronik-sim (replay .*)$", README, re.M).group(1)
+        self.assertIn("events", output(os.environ["CHRONIK_SIM"], *line.split()))
+
+    @unittest.skipUnless(shutil.which("kcat"), "kcat is not installed")
+    def test_its_four_lines_of_kcat_produce_and_consume(self):
+        lines = re.search(r"^```sh\n(.*?)^```", README, re.M | re.S).group(1).splitlines()
+        self.assertEqual(len(lines), 4)
+        with program.Server() as server:
+            given = [subprocess.run(["sh", "-c", line.replace("127.0.0.1:9092", server.kafka)], capture_output=True,
+                                    text=True, timeout=30, check=True).stdout for line in lines]
+        self.assertEqual(len(given[1].splitlines()), 3)
+        self.assertIn("topic \"numbers\" with 3 partitions", given[2])
+        self.assertRegex(given[3], r"^\d+ \d+\n")
+
+
+class Operations(unittest.TestCase):
+    def test_its_settings_are_those_of_the_table(self):
+        source = (ROOT / "server/setting_names.cc").read_text(encoding="utf-8")
+        table = source[source.index("kSettings{{"):source.index("}};")]
+        settings = re.findall(r'\{"([^"]*)", "(CHRONIK_\w+)", "([^"]*)", "([^"]*)",', table)
+        self.assertGreaterEqual(len(settings), 15)
+        told = {code(row[1])[0]: row for row in rows(section("Settings").split("\n### ")[0])}
+        self.assertEqual(set(told), {variable for _, variable, _, _ in settings})
+        for flags, variable, key, default in settings:
+            row = told[variable]
+            self.assertEqual(",".join(code(row[0])), flags)
+            self.assertEqual(code(row[2]), [key] if key else [])
+            if default:
+                self.assertEqual(code(row[3]), [default], variable)
+
+    def test_what_it_calls_refused_is_refused(self):
+        source = (ROOT / "server/setting_names.cc").read_text(encoding="utf-8")
+        table = source[source.index("kRefused{{"):]
+        table = table[:table.index("}};")]
+        refused = {name for pair in re.findall(r'\{"([^"]*)", "([^"]*)",', table) for name in pair if name}
+        self.assertGreater(len(refused), 20)
+        self.assertEqual(set(code(section("Not in this version"))), refused | {"cluster"})
+
+    def test_its_example_of_a_file_is_taken(self):
+        with program.tempfile.TemporaryDirectory() as directory:
+            path = os.path.join(directory, "chronik.toml")
+            example = re.search(r"^```toml\n(.*?)^```", OPERATIONS, re.M | re.S).group(1)
+            pathlib.Path(path).write_text(example, encoding="utf-8")
+            with program.Server("-c", path, "--metrics-bind", "off") as server:
+                self.assertIn("clients are told broker-1.example.org:9092", server.banner)
+                self.assertIn("WAL profile high", server.banner)
+
+    def test_its_profiles_are_the_programs(self):
+        text = section("Profiles")
+        for variable, names in (("CHRONIK_WAL_PROFILE", 0), ("CHRONIK_PRODUCE_PROFILE", 0)):
+            done = program.run("start", **{variable: "nonesuch"})
+            known = re.findall(r"([\w-]+) \(([\w ]+)\)", done.stderr)
+            self.assertEqual(len(known), 4)
+            for name, others in known:
+                aliases = ", ".join(f"`{other}`" for other in others.split())
+                self.assertIn(f"| `{name}` | {aliases} |", text)
+
+    def test_its_exit_statuses_are_the_programs(self):
+        source = (ROOT / "core/ports/process.h").read_text(encoding="utf-8")
+        known = set(re.findall(r"^  k\w+ = (\d+),", source, re.M))
+        self.assertEqual({row[0] for row in rows(section("Exit statuses"))}, known | {"128 + n"})
+
+    def test_its_metrics_are_those_that_are_served(self):
+        with program.Server() as server:
+            served = dict(re.findall(r"^# TYPE (\S+) (\S+)$", server.get("/metrics")[1], re.M))
+            for path in (code(row[0])[0] for row in rows(section("Pages"))):
+                self.assertEqual(server.get(path)[0], 200)
+        self.assertEqual({code(row[0])[0]: row[1] for row in rows(section("Metrics"))}, served)
+
+    def test_its_flags_of_the_benchmark_are_the_programs(self):
+        helped = output(os.environ["CHRONIK_BENCH"], "--help")
+        flags = set(re.findall(r"^ +(?:-\w,)?(--[\w-]+)", helped, re.M)) - {"--help", "--version"}
+        self.assertEqual({code(row[0])[-1] for row in rows(section("chronik-bench"))}, flags)
+
+
+if __name__ == "__main__":
+    unittest.main()
