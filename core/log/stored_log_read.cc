@@ -5,11 +5,9 @@
 #include "core/log/stored_log.h"
 #include "core/protocol/record_batch_records.h"
 #include "core/protocol/record_batch_stream.h"
-#include "core/protocol/record_batch_walk.h"
 
 namespace chronik::log {
 
-using protocol::BatchWalk;
 using protocol::RecordBatchView;
 
 namespace {
