@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <utility>
@@ -159,6 +160,7 @@ ExitStatus Server::be_broker(Ports& ports, runtime::StopFlag& stop) {
     return fail(ExitStatus::kListen, fmt::format("--bind: {}", message_of(address.status())));
   }
   config_.bind = *address;
+  config_.log_directory = (std::filesystem::absolute(settings_.data_directory) / "logs").lexically_normal().string();
   advertise(*address);
   node::Node node(ports, config_);
   const SnapshotService snapshots(ports.mailbox, [this, &node] { return take_snapshot(node); });
