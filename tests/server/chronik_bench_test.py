@@ -3,10 +3,15 @@ import csv
 import json
 import os
 import pathlib
+import re
+import signal
+import socket
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
+import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import program  # noqa: E402 (beside this file)
@@ -82,6 +87,33 @@ class Measuring(unittest.TestCase):
             result = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
         self.assertEqual(result["total_messages"], 50)
         self.assertAlmostEqual(result["duration"]["secs"] + result["duration"]["nanos"] / 1e9, 0.25, delta=0.15)
+
+    def test_serves_its_own_metrics_and_ends_early_with_its_result(self):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        running = subprocess.Popen([BENCH, "-b", self.server.kafka, "-t", "measured", "-c", "2", "-w", "0", "-d", "0",
+                                    "--prometheus-port", str(port)], stdout=subprocess.PIPE, text=True,
+                                   env=program.environment())
+        try:
+            end = time.monotonic() + 10
+            text = ""
+            while not re.search(r"^chronik_bench_messages_total [1-9]", text, re.M) and time.monotonic() < end:
+                try:
+                    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as page:
+                        text = page.read().decode()
+                except OSError:
+                    time.sleep(0.02)  # it does not listen yet
+            self.assertRegex(text, r"(?m)^chronik_bench_messages_total [1-9]")
+            self.assertIn("chronik_bench_latency_seconds_count", text)
+            running.send_signal(signal.SIGINT)
+            told, _ = running.communicate(timeout=10)
+            self.assertEqual(running.returncode, 0, told)
+            self.assertRegex(told, r"(?m)^messages +[1-9]")
+        finally:
+            if running.poll() is None:
+                running.kill()
+                running.communicate()
 
     def test_deletes_its_topic_afterwards(self):
         self.measure("-n", "10", "--delete-topic-after", topic="short-lived")

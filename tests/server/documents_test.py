@@ -41,9 +41,8 @@ class Readme(unittest.TestCase):
     def test_every_verb_of_make_exists(self):
         verbs = set(re.findall(r"\bmake ([a-z]+)", README))
         self.assertLessEqual({"run", "test", "sim", "bench"}, verbs)
-        said = output("make", "-C", str(ROOT), "--no-print-directory", "help")
-        listed = set(re.findall(r"^  make (\S+)", said, re.M))
-        self.assertLessEqual(verbs, listed)
+        listed = output("make", "-C", str(ROOT), "--no-print-directory", "help")
+        self.assertLessEqual(verbs, set(re.findall(r"^  make (\S+)", listed, re.M)))
 
     def test_every_flag_exists(self):
         for name, flags in re.findall(r"build/release/(chronik-\w+ \w+)((?: --\w[\w-]* \S+)*)", README):
