@@ -34,9 +34,9 @@ class LibraryServer final : public HttpServer {
     });
     for (const auto& [path, make] : pages) {
       server_.Get(path, [make = make](const httplib::Request&, httplib::Response& response) {
-        HttpPage page = make();
+        const HttpPage page = make();
         response.status = page.status;
-        response.set_content(std::move(page.body), page.content_type.c_str());
+        response.set_content(page.body, page.content_type.c_str());
       });
     }
   }

@@ -188,7 +188,7 @@ Status Resolver::read_wal() {
   RETURN_IF_ERROR(read(
       "wal.rotation_size",
       [](const std::string& text) -> StatusOr<std::uint64_t> {
-        const StatusOr<std::uint64_t> bytes = parse_size(text);
+        StatusOr<std::uint64_t> bytes = parse_size(text);
         if (!bytes.ok() || *bytes < kRotationBytesMin || *bytes > kRotationBytesMax) {
           return absl::InvalidArgumentError("must be a size from 8MB to 100GB, such as 250MB or 64MiB");
         }

@@ -59,7 +59,7 @@ Status Cluster::prepare() {
     RETURN_IF_ERROR(create_topic(*client, deadline));
   }
   for (;;) {
-    const Status asked = ask(*client, deadline);
+    Status asked = ask(*client, deadline);
     if (!absl::IsUnavailable(asked)) {
       RETURN_IF_ERROR(asked);
       break;
