@@ -29,6 +29,7 @@ struct LogConfig {
 };
 
 struct RecoverySummary {
+  bool wal_was_empty = false;  // no file of it had a header: the first start, or all of it is lost
   std::uint64_t logs = 0;
   std::uint64_t bytes_replayed = 0;
   std::uint64_t records_replayed = 0;

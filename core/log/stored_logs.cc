@@ -41,6 +41,7 @@ StatusOr<RecoverySummary> StoredLogs::open(const Deadline& deadline) {
   }
   queued_.clear();
   RETURN_IF_ERROR(delete_strays(deadline));
+  recovery_.wal_was_empty = wal_->generation() == Generation(1);
   recovery_.logs = logs_.size();
   for (const auto& [key, log] : logs_) {
     recovery_.damaged_ranges += log->damaged().size();

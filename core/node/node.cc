@@ -1,5 +1,7 @@
 #include "core/node/node.h"
 
+#include <fmt/core.h>
+
 #include <utility>
 
 #include "core/base/log_line.h"
@@ -49,6 +51,7 @@ Status Node::start() {
   RETURN_IF_ERROR(voter_->open(deadline));
   voter_->start(voter_scope_);
   metadata_->attach(*voter_);
+  RETURN_IF_ERROR(check_directory());
 
   table_ = std::make_unique<broker::PartitionTable>(*logs_, config_.node, config_.broker);
   broker_ = std::make_unique<broker::Broker>(
@@ -67,6 +70,25 @@ Status Node::start() {
   server_->start();
   serving_ = true;
   return ok();
+}
+
+// Metadata outlive the logs' own files, and know whose they were.
+Status Node::check_directory() const {
+  const cluster::ImageRef image = metadata_->image();
+  Status wrong = ok();
+  image->brokers.for_each([&](const cluster::Broker& broker) {
+    if (broker.directory == identity_.directory && broker.node != config_.node) {
+      wrong = absl::FailedPreconditionError(fmt::format("the data directory is that of node {}, not of node {}",
+                                                        broker.node.value(), config_.node.value()));
+    }
+  });
+  if (recovery_.wal_was_empty && image->topics.size() > 0) {
+    // Topics are created only once the log is begun.
+    wrong = absl::DataLossError(
+        fmt::format("there are {} topics, and nothing of the write-ahead log can be read: was wal/ removed or damaged?",
+                    image->topics.size()));
+  }
+  return wrong;
 }
 
 Status Node::register_broker(const Deadline& deadline) {

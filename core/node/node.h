@@ -48,6 +48,7 @@ class Node final : private cluster::MetadataListener {
 
  private:
   void on_metadata(const cluster::Delta& delta) override;
+  Status check_directory() const;
   Status register_broker(const Deadline& deadline);
   Status reconcile();
   void remove_logs();
