@@ -134,6 +134,7 @@ void Client::read_answers() {
   while (!broken_) {
     const Status read = read_answer();
     if (!read.ok()) {
+      violation_ = absl::IsInvalidArgument(read) ? read : ok();
       return fail_all(absl::UnavailableError(read.message()));
     }
   }
@@ -142,11 +143,16 @@ void Client::read_answers() {
 Status Client::read_answer() {
   ASSIGN_OR_RETURN(const std::int32_t size, frames_.length(fiber::within(options_.idle, Expiry::kNormal)));
   if (size < 0 || size > options_.frame_bytes_max) {
-    return absl::DataLossError("an answer of a length that cannot be");
+    return absl::InvalidArgumentError("an answer of a length that cannot be");
   }
   ASSIGN_OR_RETURN(const Slice frame,
                    frames_.body(static_cast<std::size_t>(size), fiber::within(options_.frame, Expiry::kPeer)));
   ASSIGN_OR_RETURN(const CorrelationId id, protocol::peek_correlation_id(frame));
+  // Correlation ids rise, but for the one time in two thousand million when they begin anew.
+  if (answers_++ > 0 && id <= answered_ && id.value() != 0) {
+    return absl::InvalidArgumentError("an answer that is not in the order of the requests");
+  }
+  answered_ = id;
   const auto found = pending_.find(id);
   if (found == pending_.end()) {
     return ok();  // whoever asked has given up

@@ -76,6 +76,9 @@ class Client {
 
   void close();
   bool broken() const { return broken_; }
+  // Ok, or how the broker broke the protocol: an answer that cannot be read, or not in the order of the requests. Such
+  // a connection is broken.
+  const Status& violation() const { return violation_; }
   std::size_t in_flight() const { return pending_.size(); }
 
  private:
@@ -107,7 +110,10 @@ class Client {
   std::uint64_t written_ = 0;
   fiber::Event taken_;  // written_ has grown, or the connection is broken
   std::int32_t next_id_ = 0;
+  std::uint64_t answers_ = 0;
+  CorrelationId answered_;  // the latest, where there are any
   bool broken_ = false;
+  Status violation_;
   fiber::FiberScope scope_;
 };
 

@@ -159,6 +159,9 @@ StoredLog::Written StoredLog::written() const {
 }
 
 Status StoredLog::prepare_sync_all(const Deadline& deadline) {
+  if (closed_) {
+    return ok();  // its files may be gone
+  }
   const std::vector<Ref<Segment>> segments = segments_;
   for (const Ref<Segment>& segment : segments) {
     RETURN_IF_ERROR(segment->write_index(deadline));
@@ -186,8 +189,8 @@ void StoredLog::synced_as(const Written& before) {
 Status StoredLog::sync(const Deadline& deadline) {
   std::optional<fiber::Turnstile::Pass> pass;
   RETURN_IF_ERROR(files_turnstile_.enter(pass, deadline));
-  if (!opened_) {
-    return ok();
+  if (!opened_ || closed_) {
+    return ok();  // of a closed one the files may be gone
   }
   const Written before = written();
   const std::vector<Ref<Segment>> segments = segments_;
@@ -240,6 +243,10 @@ Status StoredLog::delete_oldest_segment(const Deadline& deadline) {
     RETURN_IF_ERROR(roll(written_end_, deadline));
     RETURN_IF_ERROR(segments_.back()->sync(deadline));
     RETURN_IF_ERROR(host_.disk().sync_directory(directory(), deadline));
+  }
+  // Not waited for: whoever makes room in the write-ahead log may need this log's files, which this fiber holds.
+  if (host_.wal().try_reserve(sizeof(std::int64_t), wal::Urgency::kControl) != wal::Room::kGranted) {
+    return absl::ResourceExhaustedError("no room in the write-ahead log");
   }
   RETURN_IF_ERROR(advance_log_start(next, deadline));
   segments_.erase(segments_.begin());

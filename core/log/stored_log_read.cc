@@ -15,7 +15,7 @@ namespace {
 constexpr std::size_t kSearchBytesMax = std::size_t{256} << 20;
 }  // namespace
 
-StatusOr<ReadResult> StoredLog::read(Offset from, const ReadLimits& limits, const Deadline& deadline) {
+StatusOr<ReadResult> StoredLog::read(Offset from, const ReadLimits& asked, const Deadline& deadline) {
   if (closed_) {
     return absl::AbortedError("the log is closed");
   }
@@ -24,6 +24,11 @@ StatusOr<ReadResult> StoredLog::read(Offset from, const ReadLimits& limits, cons
   }
   if (damage_at(from) != nullptr) {
     return absl::DataLossError("offset is damaged");
+  }
+  // An answer ends before the next damage: who asks for that learns of it.
+  ReadLimits limits = asked;
+  for (const DamagedRange& range : damaged_) {
+    limits.below = range.from > from ? std::min(limits.below, range.from) : limits.below;
   }
   if (!tail_.empty() && from >= tail_.front().base) {
     return read_tail(from, limits);

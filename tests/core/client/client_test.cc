@@ -105,7 +105,7 @@ class ClientTest : public ::testing::Test {
   Peer peer_;
 };
 
-TEST_F(ClientTest, AnswersFindTheirRequestsInAnyOrder) {
+TEST_F(ClientTest, AnswersFindTheirRequests) {
   run({}, [&](Client& client) {
     fiber::FiberScope scope;
     Status first = absl::UnknownError("");
@@ -115,13 +115,32 @@ TEST_F(ClientTest, AnswersFindTheirRequestsInAnyOrder) {
     ASSERT_TRUE(fiber::sleep(Duration::milliseconds(1)).ok());
     EXPECT_EQ(peer_.from_client.size(), 2u);
     EXPECT_EQ(client.in_flight(), 2u);
-    peer_.give(answer_to(2, "b"));
+    peer_.give(answer_to(1, "a"));
     ASSERT_TRUE(fiber::sleep(Duration::milliseconds(1)).ok());
-    EXPECT_TRUE(second.ok()) << second;
+    EXPECT_TRUE(first.ok()) << first;
     EXPECT_EQ(client.in_flight(), 1u);
+    peer_.give(answer_to(2, "b"));
+    EXPECT_TRUE(scope.join(soon()).ok());
+    EXPECT_TRUE(second.ok()) << second;
+    EXPECT_TRUE(client.violation().ok());
+  });
+}
+
+TEST_F(ClientTest, AnAnswerOutOfOrderBreaksTheConnection) {
+  run({}, [&](Client& client) {
+    fiber::FiberScope scope;
+    Status first = ok();
+    Status second = ok();
+    ask(scope, client, "a", first);
+    ask(scope, client, "b", second);
+    ASSERT_TRUE(fiber::sleep(Duration::milliseconds(1)).ok());
+    peer_.give(answer_to(2, "b"));
     peer_.give(answer_to(1, "a"));
     EXPECT_TRUE(scope.join(soon()).ok());
-    EXPECT_TRUE(first.ok()) << first;
+    EXPECT_TRUE(second.ok()) << second;
+    EXPECT_TRUE(absl::IsUnavailable(first)) << first;
+    EXPECT_TRUE(client.broken());
+    EXPECT_TRUE(absl::IsInvalidArgument(client.violation())) << client.violation();
   });
 }
 

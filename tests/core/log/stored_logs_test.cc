@@ -235,6 +235,46 @@ TEST(StoredLogs, ASegmentsRottenBatchIsNeverServed) {
   });
 }
 
+TEST(StoredLogs, AnAnswerEndsBeforeADamagedRangeAndWhoAsksForThatLearnsOfIt) {
+  sim::DiskModel model(kDiskBytes);
+  {
+    LogNode node(model, 1);
+    node.run([](LogNode& n) {
+      ASSERT_TRUE(n.open().ok());
+      for (const char* prefix : {"before", "middle", "behind", "last"}) {
+        n.append(0, prefix, 3);
+        ASSERT_TRUE(n.logs->wait_durable(n.soon()).ok());
+      }
+      auto file = n.disk.open("wal/0/slot-000000.wal", OpenMode::kReadWrite, DiskLane::kBulk, n.soon());
+      ASSERT_TRUE(file.ok());
+      const auto bytes = (*file)->read(0, 64 * 1024, n.soon());
+      ASSERT_TRUE(bytes.ok());
+      const std::size_t at = bytes->text().find("middle");
+      ASSERT_NE(at, std::string_view::npos);
+      FileBatch rot;
+      rot.writes.push_back({.offset = at, .parts = {Slice::copy_of("rotten")}});
+      ASSERT_TRUE((*file)->run(std::move(rot), n.soon()).ok());
+    });
+  }
+  model.process_kill();
+  LogNode again(model, 2);
+  again.run([](LogNode& n) {
+    ASSERT_TRUE(n.open().ok());
+    Status status;
+    EXPECT_EQ(read_all(n, 0, Offset(0), &status).size(), 3u);
+    EXPECT_TRUE(absl::IsDataLoss(status)) << status.ToString();
+    EXPECT_EQ(read_all(n, 0, Offset(6)).size(), 6u);
+    // Drained into segments, it is the same.
+    for (int i = 0; i < 300; ++i) {
+      n.append(0, "more", 3);
+    }
+    ASSERT_TRUE(n.logs->wait_durable(n.soon()).ok());
+    status = ok();
+    EXPECT_EQ(read_all(n, 0, Offset(0), &status).size(), 3u);
+    EXPECT_TRUE(absl::IsDataLoss(status)) << status.ToString();
+  });
+}
+
 // Appends, waits, log starts and drains, stopped at a drawn point; then the next incarnation must have everything that
 // was acknowledged, at its offset, and nothing else in its place.
 void live_and_die(std::uint64_t seed) {
