@@ -103,6 +103,12 @@ Observer* Checkers::observe(Shard& shard) {
   return fans_.back().second.get();
 }
 
+void Checkers::on_fault(std::string_view kind) {
+  for (const std::unique_ptr<Checker>& checker : checkers_) {
+    checker->on_fault(kind);
+  }
+}
+
 void Checkers::on_exit(Machine& machine, const Exit& exit) {
   std::erase_if(fans_, [&machine](const auto& fan) { return fan.first == &machine; });
   for (const std::unique_ptr<Checker>& checker : checkers_) {

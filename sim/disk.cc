@@ -9,6 +9,23 @@
 
 namespace chronik::sim {
 
+const char* disk_step_name(DiskStep step) {
+  switch (step) {
+    case DiskStep::kOpen: return "open";
+    case DiskStep::kRead: return "read";
+    case DiskStep::kWrite: return "write";
+    case DiskStep::kSync: return "sync";
+    case DiskStep::kTruncate: return "truncate";
+    case DiskStep::kCreateDirectory: return "create-directory";
+    case DiskStep::kRename: return "rename";
+    case DiskStep::kUnlink: return "unlink";
+    case DiskStep::kSyncDirectory: return "sync-directory";
+    case DiskStep::kSyncAll: return "sync-all";
+    case DiskStep::kOther: return "other";
+  }
+  UNREACHABLE("a step");
+}
+
 const char* disk_effect_name(DiskEffect effect) {
   switch (effect) {
     case DiskEffect::kNone: return "none";

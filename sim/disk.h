@@ -109,6 +109,7 @@ class SimulatedDisk final : public DiskDevice {
   bool spoil_a_block();
   // Operations that have not really ended, of all ports.
   std::size_t in_flight() const;
+  std::size_t open_files() const { return open_files_; }
 
  private:
   friend class DiskFile;
@@ -133,6 +134,7 @@ class SimulatedDisk final : public DiskDevice {
   std::uint64_t deaths_ = 0;
 };
 
+const char* disk_step_name(DiskStep step);
 const char* disk_effect_name(DiskEffect effect);
 
 }  // namespace chronik::sim

@@ -81,6 +81,7 @@ void DiskInode::end_sync(const SyncCover& cover, SyncOutcome outcome, Draws draw
 }
 
 void DiskInode::make_durable(const SyncCover& cover) {
+  std::uint64_t end = 0;  // of what becomes durable
   std::size_t left = 0;
   for (std::size_t i = 0; i < dirty_.size(); ++i) {
     const std::uint64_t index = dirty_[i];
@@ -90,15 +91,25 @@ void DiskInode::make_durable(const SyncCover& cover) {
     if (last + 1 == pending.size()) {
       block.durable = std::move(pending[last]);
       block.pending.reset();
+      end = std::max(end, (index + 1) * kBlockBytes);
       continue;
     }
     if (last < pending.size()) {
       block.durable = std::move(pending[last]);
       erase_up_to(pending, last);
+      end = std::max(end, (index + 1) * kBlockBytes);
     }
     dirty_[left++] = index;
   }
   dirty_.resize(left);
+  if (!sizes_.empty() && sizes_.back().lost) {
+    // A length that a failed sync has lost comes back as far as blocks are written anew: they can be read again.
+    durable_size_ = std::max(durable_size_, std::min(end, sizes_.back().size));
+    if (durable_size_ == sizes_.back().size) {
+      sizes_.clear();
+    }
+    return;
+  }
   if (const std::size_t last = last_covered(sizes_, cover); last < sizes_.size()) {
     const bool shrinks = sizes_[last].size < durable_size_;
     durable_size_ = sizes_[last].size;

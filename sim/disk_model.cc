@@ -417,6 +417,11 @@ bool DiskModel::would_survive(std::string_view path, std::uint64_t offset, std::
          names_.file(*file).survives(offset, size);
 }
 
+bool DiskModel::would_survive(std::string_view path) const {
+  const StatusOr<InodeId> file = file_at(path);
+  return file.ok() && would_survive(path, 0, names_.file(*file).size());
+}
+
 bool DiskModel::damaged(std::string_view path, std::uint64_t offset, std::uint64_t size) const {
   const StatusOr<InodeId> file = file_at(path);
   if (!file.ok() || size == 0) {

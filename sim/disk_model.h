@@ -122,6 +122,8 @@ class DiskModel {
   StatusOr<std::string> written_bytes(std::string_view path, std::uint64_t offset, std::uint64_t size) const;
   // After every loss of power now, the range reads as it was written: name, length, bytes.
   bool would_survive(std::string_view path, std::uint64_t offset, std::uint64_t size) const;
+  // The same of all that the file holds.
+  bool would_survive(std::string_view path) const;
   // Reads of the range return other bytes than written, or an error.
   bool damaged(std::string_view path, std::uint64_t offset, std::uint64_t size) const;
   std::size_t pending_name_changes() const { return names_.pending_changes(); }

@@ -342,13 +342,11 @@ void DiskNames::end_sync(InodeId directory, WriteSeq before, SyncOutcome outcome
 void DiskNames::end_sync_of(const std::vector<WriteSeq>& covered, SyncOutcome outcome, const Draws& draws) {
   for (const WriteSeq seq : covered) {
     const auto found = changes_.find(seq);
-    if (found == changes_.end() || found->second.lost) {
-      continue;  // carried along by another, or beyond saving
+    if (found == changes_.end()) {
+      continue;  // carried along by another
     }
     if (outcome == SyncOutcome::kDone || draws.child("failed sync of a name", entity(found->second)).below(2) == 0) {
       commit(seq);
-    } else {
-      found->second.lost = true;
     }
   }
 }
@@ -387,7 +385,7 @@ void DiskNames::power_loss(Draws draws, const Survival& survival) {
     const Change& change = changes_.begin()->second;
     const Effect& first = change.effects[0];
     const std::uint64_t ordinal = ordinals[Name(first.directory, first.name)]++;
-    bool survives = !change.lost && draws.child("name", mix(entity(change), ordinal)).pick(weights) == 0;
+    bool survives = draws.child("name", mix(entity(change), ordinal)).pick(weights) == 0;
     for (const Effect& effect : change.effects) {
       survives &= !gone.contains(Name(effect.directory, effect.name));
     }

@@ -132,7 +132,6 @@ class DiskNames {
   struct Change {
     absl::InlinedVector<Effect, 1> effects;
     InodeId owner = kNone;
-    bool lost = false;  // its sync failed: only a later change of the same name can still carry it along
   };
 
   const Node& node(InodeId id) const;

@@ -1,5 +1,7 @@
 #include "sim/disk_operation.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 
 #include "core/base/crc32c.h"
@@ -52,7 +54,8 @@ Duration DiskOperation::duration() {
 
 LaneOperation::Progress DiskOperation::carry_out(Death& how) {
   const auto kills = [&](Death death) {
-    fired(death == Death::kPowerLoss ? "power-loss-at-disk-step" : "process-kill-at-disk-step");
+    fired(
+        fmt::format("{}-at-{}", death == Death::kPowerLoss ? "power-loss" : "process-kill", disk_step_name(kind(at_))));
     how = death;
     let_go();
     return Progress::kKills;

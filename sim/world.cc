@@ -129,6 +129,7 @@ void World::fault_fired(std::string_view kind, std::uint64_t target) {
   if (trace_.wants_text()) {
     trace_.note(fmt::format("fault: {}", kind));
   }
+  checkers_->on_fault(kind);
 }
 
 namespace {

@@ -298,8 +298,8 @@ class Echo final : public Scenario {
 }  // namespace
 
 const Scenario* echo_scenario() {
-  static const Echo kEchoScenario;
-  return &kEchoScenario;
+  static const Echo scenario;
+  return &scenario;
 }
 
 }  // namespace chronik::sim

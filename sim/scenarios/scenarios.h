@@ -6,6 +6,19 @@
 namespace chronik::sim {
 
 const Scenario* echo_scenario();
+const Scenario* steady_scenario();
 const Scenario* node_kill_scenario();
+const Scenario* failed_sync_scenario();
+const Scenario* hung_sync_scenario();
+const Scenario* slow_disk_scenario();
+const Scenario* full_disk_scenario();
+const Scenario* bit_rot_scenario();
+const Scenario* restart_storm_scenario();
+const Scenario* clock_steps_scenario();
+const Scenario* bad_clients_scenario();
+const Scenario* malformed_scenario();
+const Scenario* idle_scenario();
+const Scenario* topic_loop_scenario();
+const Scenario* retention_scenario();
 
 }  // namespace chronik::sim

@@ -367,19 +367,39 @@ TEST_F(ModelTest, ADirectoryRemovedDurablyTakesItsPendingChangesAlong) {
   EXPECT_EQ(outcomes("g"), Outcomes{""});
 }
 
-TEST_F(ModelTest, AFailedDirectorySyncMayLoseNamesThatALaterOneDoesNotSave) {
+TEST_F(ModelTest, AFailedDirectorySyncLeavesNamesOpenUntilALaterOneSucceeds) {
   std::set<std::string> found;
   for (std::uint64_t seed = 0; seed < 20; ++seed) {
     DiskModel copy = disk.clone();
     ASSERT_TRUE(copy.open("a", OpenMode::kCreate).ok());
     copy.end_sync(copy.begin_sync_directory("").value(), SyncOutcome::kFailed, draws_of(seed));
-    copy.end_sync(copy.begin_sync_directory("").value(), SyncOutcome::kDone, draws_of(seed));
     EXPECT_TRUE(copy.list_directory("")->size() == 1);
+    DiskModel synced = copy.clone();
+    synced.end_sync(synced.begin_sync_directory("").value(), SyncOutcome::kDone, draws_of(seed));
+    synced.process_kill();
+    synced.power_loss(draws_of(seed), kNothingSurvives);
+    EXPECT_TRUE(synced.list_directory("")->size() == 1);
     copy.process_kill();
-    copy.power_loss(draws_of(seed), kEverythingSurvives);
+    copy.power_loss(draws_of(seed), kNothingSurvives);
     found.insert(copy.list_directory("")->empty() ? "lost" : "kept");
   }
   EXPECT_EQ(found, (Outcomes{"kept", "lost"}));
+}
+
+TEST_F(ModelTest, ALengthThatAFailedSyncLostComesBackAsFarAsItsBlocksAreWrittenAnew) {
+  for (std::uint64_t seed = 0; seed < 20; ++seed) {
+    DiskModel copy = disk.clone();
+    const InodeId file = copy.open("a", OpenMode::kCreate).value();
+    copy.end_sync(copy.begin_sync_directory("").value(), SyncOutcome::kDone, draws_of(seed));
+    ASSERT_TRUE(copy.fill(file, 0, 4 * 4096, SyncOutcome::kFailed).ok());
+    copy.end_sync(copy.begin_sync(file), SyncOutcome::kFailed, draws_of(seed));
+    ASSERT_TRUE(copy.write(file, 0, std::string(4096, 'x')).ok());
+    copy.end_sync(copy.begin_sync(file), SyncOutcome::kDone, draws_of(seed));
+    EXPECT_TRUE(copy.would_survive("a", 0, 4096));
+    copy.process_kill();
+    copy.power_loss(draws_of(seed), kNothingSurvives);
+    EXPECT_EQ(copy.durable_bytes("a", 0, 4096).value(), std::string(4096, 'x'));
+  }
 }
 
 TEST_F(ModelTest, SyncingAllMakesFilesAndNamesDurable) {

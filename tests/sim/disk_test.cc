@@ -178,7 +178,7 @@ TEST(SimulatedDisk, AProcessKilledAtAWriteLeavesNothingSomeOrAllOfIt) {
         EXPECT_TRUE(file->run(batch(0, before, true), soon()).ok());
         EXPECT_FALSE(file->run(batch(0, after, true), soon()).ok()) << "the process is dead";
       }));
-      EXPECT_EQ(world.works.fired["process-kill-at-disk-step"], 1);
+      EXPECT_EQ(world.works.fired["process-kill-at-write"], 1);
       const std::string found = find(world, "a");
       if (effect == DiskEffect::kKillDuring) {
         during.insert(found);

@@ -1,8 +1,9 @@
-#include "sim/scenarios/node_kill_history.h"
+#include "sim/scenarios/ledger.h"
 
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "core/base/endian.h"
@@ -11,35 +12,39 @@
 
 namespace chronik::sim {
 
-std::string NodeKillHistory::bytes_of(std::uint64_t value, std::size_t size) {
+std::string Ledger::bytes_of(std::uint64_t value, std::size_t size) {
   std::string bytes(std::max<std::size_t>(size, 8), '\0');
-  for (std::size_t i = 0; i < bytes.size(); ++i) {
-    bytes[i] = static_cast<char>(i < 8 ? value >> (56 - 8 * i) : mix(value, i));
+  store_big(reinterpret_cast<std::uint8_t*>(bytes.data()), value);
+  for (std::size_t at = 8; at < bytes.size(); at += 8) {
+    const std::uint64_t word = mix(value, at);
+    std::memcpy(bytes.data() + at, &word, std::min<std::size_t>(8, bytes.size() - at));
   }
   return bytes;
 }
 
-void NodeKillHistory::send(std::uint64_t value, std::size_t size, std::size_t partition,
-                           const ProducerSessionId& session) {
+void Ledger::send(std::uint64_t value, std::size_t size, std::size_t partition, const ProducerSessionId& session,
+                  std::uint64_t era) {
   const bool fresh = sent_
                          .emplace(value, Sent{.size = size,
                                               .partition = partition,
                                               .session = session,
+                                              .era = era,
                                               .order = sent_.size(),
                                               .behind = acknowledged_[partition] - 1})
                          .second;
   CHECK(fresh);
 }
 
-void NodeKillHistory::acknowledge(std::uint64_t value, std::int64_t offset) {
+void Ledger::acknowledge(std::uint64_t value, std::int64_t offset) {
   Sent& sent = sent_.at(value);
   CHECK_EQ(sent.acknowledged, std::int64_t{-1});
   sent.acknowledged = offset;
   acknowledged_[sent.partition] = std::max(acknowledged_[sent.partition], offset + 1);
+  settled_era_ = std::max(settled_era_, sent.era);
   ++acknowledged_count_;
 }
 
-bool NodeKillHistory::see(std::size_t partition, std::int64_t offset, ByteSpan bytes) {
+bool Ledger::see(std::size_t partition, std::int64_t offset, ByteSpan bytes) {
   const std::uint64_t value = bytes.size() < 8 ? 0 : load_big<std::uint64_t>(bytes.data());
   const auto found = sent_.find(value);
   if (found == sent_.end() || found->second.partition != partition ||
@@ -48,16 +53,31 @@ bool NodeKillHistory::see(std::size_t partition, std::int64_t offset, ByteSpan b
                                            partition, offset, bytes.size(), value));
     return false;
   }
+  if (found->second.refused) {
+    world_.fail("REFUSED", fmt::format("partition {} offset {}: value {:x} is there, and its producer was told that it "
+                                       "was not taken",
+                                       partition, offset, value));
+    return false;
+  }
   std::vector<std::uint64_t>& seen = seen_[partition];
   const auto at = static_cast<std::size_t>(offset);
-  CHECK_LE(at, seen.size());  // the reader reads without gaps from 0
-  if (at < seen.size() && seen[at] != value) {
+  if (forgiven_ > 0) {
+    found->second.found = offset;
+    return true;
+  }
+  while (seen.size() < at) {
+    const auto missing = static_cast<std::int64_t>(seen.size());
+    CHECK(missing < log_start_[partition] || refused_[partition].contains(missing));
+    seen.push_back(0);
+  }
+  if (at < seen.size() && seen[at] != 0 && seen[at] != value) {
     world_.fail("OFFSET-UNIQUE", fmt::format("partition {} offset {}: value {:x} was read there before, now {:x}",
                                              partition, offset, seen[at], value));
     return false;
   }
-  if (at == seen.size()) {
-    seen.push_back(value);
+  if (at == seen.size() || seen[at] == 0) {
+    seen.resize(std::max(seen.size(), at + 1));
+    seen[at] = value;
     if (found->second.found >= 0) {
       world_.fail("OFFSET-UNIQUE", fmt::format("partition {}: value {:x}, sent once, is at offset {} and at {}",
                                                partition, value, found->second.found, offset));
@@ -68,15 +88,33 @@ bool NodeKillHistory::see(std::size_t partition, std::int64_t offset, ByteSpan b
   return true;
 }
 
-void NodeKillHistory::end_at(std::size_t partition, std::int64_t offset) {
-  if (static_cast<std::size_t>(offset) < seen_[partition].size()) {
-    world_.fail("ACK-DURABLE", fmt::format("partition {} ends at {}; offset {} was read before", partition, offset,
-                                           seen_[partition].size() - 1));
+void Ledger::refuse(std::size_t partition, std::int64_t offset) { refused_[partition].insert(offset); }
+
+bool Ledger::begin_at(std::size_t partition, std::int64_t offset, std::int64_t known) {
+  if (offset < known) {
+    world_.fail("LOG-START",
+                fmt::format("partition {} begins at {}, and began at {} before", partition, offset, known));
+    return false;
+  }
+  log_start_[partition] = std::max(log_start_[partition], offset);
+  return true;
+}
+
+std::int64_t Ledger::known_end(std::size_t partition) const {
+  return std::max(acknowledged_[partition], static_cast<std::int64_t>(seen_[partition].size()));
+}
+
+void Ledger::end_at(std::size_t partition, std::int64_t offset, std::int64_t known) {
+  if (offset < known && forgiven_ == 0) {
+    world_.fail("ACK-DURABLE", fmt::format("partition {} ends at {}; offset {} was acknowledged or read before it was "
+                                           "asked for its end",
+                                           partition, offset, known - 1));
   }
 }
 
-bool NodeKillHistory::judge_value(std::uint64_t value, const Sent& sent) {
-  if (sent.acknowledged >= 0 && sent.found != sent.acknowledged) {
+bool Ledger::judge_value(std::uint64_t value, const Sent& sent) {
+  if (sent.acknowledged >= log_start_[sent.partition] && sent.found != sent.acknowledged &&
+      (sent.found >= 0 || !refused_[sent.partition].contains(sent.acknowledged))) {
     world_.fail("ACK-DURABLE",
                 fmt::format("value {:x} of partition {} was acknowledged at offset {} and is {}", value, sent.partition,
                             sent.acknowledged, sent.found < 0 ? "not there" : fmt::format("at {}", sent.found)));
@@ -91,9 +129,12 @@ bool NodeKillHistory::judge_value(std::uint64_t value, const Sent& sent) {
   return true;
 }
 
-void NodeKillHistory::judge_order(std::size_t partition) {
+void Ledger::judge_order(std::size_t partition) {
   absl::btree_map<std::pair<std::uint64_t, std::uint64_t>, std::uint64_t> last;  // order, by session
   for (const std::uint64_t value : seen_[partition]) {
+    if (value == 0) {
+      continue;
+    }
     const Sent& sent = sent_.at(value);
     const auto [at, first] = last.emplace(std::pair(sent.session.client, sent.session.number), sent.order);
     if (!first && sent.order < at->second) {
@@ -107,7 +148,20 @@ void NodeKillHistory::judge_order(std::size_t partition) {
   }
 }
 
-void NodeKillHistory::judge() {
+void Ledger::judge() {
+  if (forgiven_ > 0) {
+    const auto lost = static_cast<std::uint64_t>(std::count_if(sent_.begin(), sent_.end(), [this](const auto& entry) {
+      const Sent& sent = entry.second;
+      return sent.acknowledged >= 0 && sent.found != sent.acknowledged &&
+             !refused_[sent.partition].contains(sent.acknowledged);
+    }));
+    if (lost > forgiven_) {
+      world_.fail("ACK-DURABLE", fmt::format("{} values that were acknowledged are gone without an error; the damage "
+                                             "explains {}",
+                                             lost, forgiven_));
+    }
+    return;
+  }
   for (const auto& [value, sent] : sent_) {
     if (!judge_value(value, sent)) {
       return;

@@ -1,0 +1,93 @@
+// What clients of one topic did and saw, and the judgement over it: checkers ACK-DURABLE, OFFSET-UNIQUE,
+// REFUSED, ORDER
+// and LOG-START.
+//
+// Values are numbered and each is sent at most once, so a value that is there twice, or at another offset than the
+// acknowledged one, is the broker's doing. Plain code; outlives every program.
+#pragma once
+
+#include <absl/container/btree_map.h>
+#include <absl/container/btree_set.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/base/ids.h"
+#include "core/base/slice.h"
+
+namespace chronik::sim {
+
+class World;
+
+// A connection of a producer.
+struct ProducerSessionId {
+  std::uint64_t client = 0;  // hash of its name
+  std::uint64_t number = 0;  // of its connections
+};
+
+class Ledger {
+ public:
+  Ledger(World& world, std::size_t partitions)
+      : world_(world), seen_(partitions), acknowledged_(partitions), refused_(partitions), log_start_(partitions) {}
+
+  std::size_t partitions() const { return seen_.size(); }
+  // The bytes of a value: its number and what follows from it.
+  static std::string bytes_of(std::uint64_t value, std::size_t size);
+
+  // Before it is sent, in the order of sending. era: whatever the scenario counts (settled_era()).
+  void send(std::uint64_t value, std::size_t size, std::size_t partition, const ProducerSessionId& session,
+            std::uint64_t era = 0);
+  void acknowledge(std::uint64_t value, std::int64_t offset);
+  // The broker has answered that it did not take it: it must not be there.
+  void refuse_value(std::uint64_t value) { sent_.at(value).refused = true; }
+  // A reader met these bytes. False where that was a finding. Gaps are for who says first that they were refused.
+  bool see(std::size_t partition, std::int64_t offset, ByteSpan bytes);
+  // From now on a log may end too early and give offsets again, for at most so many acknowledged values.
+  void forgive(std::uint64_t values) { forgiven_ = std::max(forgiven_, values); }
+  // A reader was answered an error instead of what is at this offset: damaged, and the broker says so.
+  void refuse(std::size_t partition, std::int64_t offset);
+  // Behind the last offset that was acknowledged, or read by anybody.
+  std::int64_t known_end(std::size_t partition) const;
+  // The broker says that the log begins here; what was before has gone by its retention. known: log_start() before the
+  // reader asked. False where that was a finding.
+  bool begin_at(std::size_t partition, std::int64_t offset, std::int64_t known);
+  std::int64_t log_start(std::size_t partition) const { return log_start_[partition]; }
+  // A reader has read a partition to its end. known: known_end() before it asked for the end.
+  void end_at(std::size_t partition, std::int64_t offset, std::int64_t known);
+
+  std::uint64_t acknowledged() const { return acknowledged_count_; }
+  std::uint64_t sent() const { return sent_.size(); }
+  // The latest era of whose values one was acknowledged.
+  std::uint64_t settled_era() const { return settled_era_; }
+  // At the end, everything read: says World::fail() where something is missing or out of order.
+  void judge();
+
+ private:
+  struct Sent {
+    std::size_t size = 0;
+    std::size_t partition = 0;
+    ProducerSessionId session;
+    std::uint64_t era = 0;
+    std::uint64_t order = 0;         // of sending
+    std::int64_t behind = -1;        // the highest offset acknowledged in the partition when it was sent
+    std::int64_t acknowledged = -1;  // offset
+    std::int64_t found = -1;         // offset
+    bool refused = false;
+  };
+  bool judge_value(std::uint64_t value, const Sent& sent);
+  void judge_order(std::size_t partition);
+
+  World& world_;
+  absl::btree_map<std::uint64_t, Sent> sent_;
+  std::vector<std::vector<std::uint64_t>> seen_;  // values by partition and offset; 0: refused
+  std::vector<std::int64_t> acknowledged_;        // behind the highest offset, by partition
+  std::vector<absl::btree_set<std::int64_t>> refused_;
+  std::vector<std::int64_t> log_start_;  // the highest that a reader was told
+  std::uint64_t acknowledged_count_ = 0;
+  std::uint64_t settled_era_ = 0;
+  std::uint64_t forgiven_ = 0;
+};
+
+}  // namespace chronik::sim

@@ -1,0 +1,280 @@
+#include "sim/scenarios/one_node.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "core/fiber/scope.h"
+#include "core/fiber/wait.h"
+
+#include "sim/disk_faults.h"
+#include "sim/knobs.h"
+#include "sim/obligations.h"
+#include "sim/scenarios/bounds_checker.h"
+#include "sim/wal_checker.h"
+
+namespace chronik::sim {
+
+namespace {
+
+constexpr std::int64_t kValueBytesMost = 3000;
+constexpr std::int64_t kRecordsMost = 5;  // of a batch
+
+node::NodeConfig config_of(const Plan& plan) {
+  node::NodeConfig config;
+  config.bind = Address::ipv4(0, 0, 0, 0, kNodePort);
+  config.advertised_host = "node";
+  config.limits.request = Duration::seconds(20);
+  config.limits.frame = Duration::seconds(10);
+  config.limits.write = Duration::seconds(10);
+  wal::WalOptions& wal = config.logs.wal;
+  wal.rotation_bytes = static_cast<std::uint64_t>(plan.knob("wal.rotation_bytes", 65'536));
+  wal.files_max = static_cast<std::size_t>(plan.knob("wal.files_max", 3));
+  wal.record_bytes_max = wal.rotation_bytes / 4;
+  wal.batch_bytes_max = wal.rotation_bytes / 4;
+  wal.queue_bytes_max = wal.rotation_bytes;
+  wal.control_reserve_bytes = wal.rotation_bytes / 8;
+  wal.free_disk_reserve_bytes = 0;
+  wal.fill_step_bytes = 32'768;
+  wal.fill_after_bytes = 4'096;
+  wal.read_chunk_bytes = 16'384;
+  config.logs.tail_bytes_max = static_cast<std::uint64_t>(plan.knob("log.tail_bytes_max", 65'536));
+  config.logs.sync_each_max = static_cast<std::size_t>(plan.knob("log.sync_each_max", 16));
+  config.voter.entries_per_snapshot = static_cast<std::uint64_t>(plan.knob("voter.entries_per_snapshot", 1000));
+  config.broker["connections.max.idle.ms"] = "60000";
+  config.broker["num.partitions"] = fmt::format("{}", plan.knob("partitions", 1));
+  config.broker["log.segment.bytes"] = fmt::format("{}", plan.knob("log.segment_bytes", 1 << 20));
+  return config;
+}
+
+void draw_node_knobs(Plan& plan, Draws& draws) {
+  for (const char* knob : {"network.segment_most", "network.transfer_most"}) {
+    if (plan.knobs[knob] != 0) {
+      plan.knobs[knob] = std::max<std::int64_t>(plan.knobs[knob], 64);  // byte by byte is for the echo scenario
+    }
+  }
+  plan.knobs["window"] = draws.magnitude(1, 8);
+  plan.knobs["partitions"] = draws.between(1, 3);
+  plan.knobs["wal.rotation_bytes"] = draws.magnitude(65'536, 1 << 20);
+  plan.knobs["wal.files_max"] = draws.between(3, kNodeFilesMax);
+  plan.knobs["log.tail_bytes_max"] = draws.magnitude(4'096, 1 << 20);
+  plan.knobs["log.sync_each_max"] = draws.below(2) == 0 ? 0 : 16;
+  plan.knobs["log.segment_bytes"] = draws.magnitude(16'384, 1 << 20);
+  plan.knobs["voter.entries_per_snapshot"] = draws.magnitude(2, 100);
+}
+
+void draw_operations(Plan& plan, const std::string& machine, std::int64_t most, Draws& draws) {
+  const std::int64_t operations = draws.magnitude(5, most);
+  const std::int64_t bytes_most = draws.magnitude(16, kValueBytesMost);
+  const std::int64_t pause_most = 2 * plan.lasts.nanoseconds() / operations;
+  for (std::int64_t k = 0; k < operations; ++k) {
+    PlanOperation& operation = plan.operations.emplace_back();
+    operation.id = plan.operations.size();
+    operation.machine = machine;
+    operation.verb = "produce";
+    operation.numbers["partition"] = draws.between(0, 2);
+    operation.numbers["bytes"] = draws.between(8, bytes_most);
+    operation.numbers["records"] = draws.magnitude(1, kRecordsMost);
+    operation.numbers["acks"] = draws.below(2) == 0 ? 1 : -1;
+    operation.numbers["pause_ns"] = draws.between(0, pause_most);
+  }
+}
+
+// ---- the node ----
+
+void run_node(ProcessContext& process, OneNodeState& state) {
+  if (state.on_start) {
+    state.on_start();
+  }
+  node::Node node(process.ports, state.config);
+  const Status started = node.start();
+  if (!started.ok()) {
+    if (absl::IsAborted(started) || absl::IsCancelled(started)) {
+      return;
+    }
+    const bool damaged = state.rules.disk_rots && !disk_of(process.machine).model().damage().empty();
+    if (!damaged && !(state.rules.space_may_lack && absl::IsResourceExhausted(started))) {
+      process.machine.world().fail("NODE-START", started.ToString());
+    }
+    state.node_given_up |= damaged;
+    return;
+  }
+  ++state.node_starts;
+  state.served = process.incarnation;
+  struct Serving {
+    OneNodeState& state;
+    ~Serving() { state.node = nullptr; }
+  } const serving{state};
+  state.node = &node;
+  fiber::Event killed;
+  static_cast<void>(killed.wait({WaitKind::kEvent, 4, 0, 0}, fiber::for_ever()));
+}
+
+// Starts the node again, whoever or whatever ended it, unless it may not end so.
+void on_node_exit(World& world, OneNodeState& state, Nemesis& nemesis, const Exit& exit) {
+  if (exit.how == Death::kFatal) {
+    const bool excused = (state.rules.disk_may_fail && state.disk_faults() > 0 &&
+                          (exit.status == ExitStatus::kDiskFailed || exit.status == ExitStatus::kStoreFailed)) ||
+                         state.rules.disk_rots;
+    if (!excused) {
+      world.fail("NODE-FATAL", exit.reason);
+      return;
+    }
+    world.fault_fired("the node gave up");
+    state.node_given_up |= state.rules.disk_rots && world.now() >= state.healed;
+  }
+  if (exit.how != Death::kExit || state.rules.space_may_lack) {
+    nemesis.restart(*state.machine, Duration::milliseconds(500));
+  }
+}
+
+}  // namespace
+
+// ---- the state ----
+
+OneNodeState::OneNodeState(World& of, const Plan& plan, OneNodeRules with)
+    : world(of),
+      rules(with),
+      config(config_of(plan)),
+      ledger(of, static_cast<std::size_t>(plan.knob("partitions", 1))),
+      window(static_cast<std::size_t>(plan.knob("window", 1))),
+      healed(VirtualTime::zero() + plan.lasts),
+      consumer_at(ledger.partitions()) {}
+
+bool OneNodeState::all_done() const {
+  return std::all_of(producers.begin(), producers.end(), [](const auto& entry) { return entry.second.done; });
+}
+
+std::uint64_t OneNodeState::disk_faults() const {
+  std::uint64_t count = 0;
+  for (const char* kind : {"sync-failed", "write-failed", "read-failed", "disk-hang", "store-failed"}) {
+    const auto found = world.faults().find(kind);
+    count += found == world.faults().end() ? 0 : found->second;
+  }
+  return count;
+}
+
+void OneNodeState::judge_answer(const Status& status, const char* what) {
+  // What a connection's end and a deadline look like; anything else is about bytes that the broker sent.
+  static constexpr absl::StatusCode kAllowed[] = {
+      absl::StatusCode::kOk,        absl::StatusCode::kUnavailable,       absl::StatusCode::kUnknown,
+      absl::StatusCode::kCancelled, absl::StatusCode::kAborted,           absl::StatusCode::kDeadlineExceeded,
+      absl::StatusCode::kNotFound,  absl::StatusCode::kResourceExhausted, absl::StatusCode::kFailedPrecondition};
+  if (std::find(std::begin(kAllowed), std::end(kAllowed), status.code()) == std::end(kAllowed)) {
+    world.fail("CONFORM", fmt::format("{}: {}", what, status.ToString()));
+  }
+}
+
+void OneNodeState::judge_error(protocol::ErrorCode error, const char* what) {
+  using protocol::ErrorCode;
+  switch (error) {
+    case ErrorCode::kNone:
+    case ErrorCode::kNotLeaderOrFollower:
+    case ErrorCode::kLeaderNotAvailable:
+    case ErrorCode::kUnknownTopicOrPartition: return;
+    case ErrorCode::kRequestTimedOut:
+    case ErrorCode::kKafkaStorageError:
+      // A full log, or a full disk.
+      ++refused_writes;
+      first_refusal = std::min(first_refusal, world.now());
+      last_refusal = world.now();
+      world.fault_fired("refused write");
+      return;
+    case ErrorCode::kOffsetOutOfRange:
+      world.fail("ACK-DURABLE", fmt::format("{}: the log ends below what was read of it", what));
+      return;
+    case ErrorCode::kCorruptMessage:
+      if (rules.disk_rots) {
+        return;
+      }
+      break;
+    default: break;
+  }
+  world.fail("CONFORM", fmt::format("{}: {} is no answer to it", what, protocol::error_name(error)));
+}
+
+// ---- the scenario ----
+
+Plan OneNode::generate(std::uint64_t seed) const {
+  const OneNodeRules with = rules();
+  Draws draws(seed, "plan", mix_text(name()));
+  Plan plan = draw_plan(*this, seed, draws);
+  plan.lasts = with.lasts;
+  plan.calm = with.calm;
+  draw_node_knobs(plan, draws);
+  plan.machines.push_back(draw_machine("node", "node", draws));
+  plan.machines.back().numbers["disk"] = 1;
+  std::vector<std::string> names{"node"};
+  if (with.ledger) {
+    for (const char* role : {"reader", "consumer"}) {
+      names.emplace_back(role);
+      plan.machines.push_back(draw_machine(role, role, draws));
+    }
+    const std::int64_t clients = draws.between(1, with.clients_most);
+    for (std::int64_t i = 1; i <= clients; ++i) {
+      names.push_back(fmt::format("client-{}", i));
+      plan.machines.push_back(draw_machine(names.back(), "producer", draws));
+      draw_operations(plan, names.back(), with.operations_most, draws);
+    }
+  }
+  draw_faults(plan, draws, names);
+  return plan;
+}
+
+std::unique_ptr<ScenarioState> OneNode::build(World& world, const Plan& plan, Nemesis& nemesis) const {
+  auto owned = std::make_unique<OneNodeState>(world, plan, rules());
+  OneNodeState* state = owned.get();
+  configure(plan, state->config);
+  teach_disk_faults(world, nemesis);
+  for (const PlanOperation& operation : plan.operations) {
+    if (operation.verb == "produce") {
+      state->producers[operation.machine].operations.push_back(operation);
+    }
+  }
+  for (const PlanMachine& planned : plan.machines) {
+    Machine& machine = add_planned_machine(world, planned);
+    if (planned.role == "node") {
+      state->machine = &machine;
+      machine.install([state](ProcessContext& process) { run_node(process, *state); });
+      machine.on_exit([this, &world, state, &nemesis](const Exit& exit) {
+        on_node_exit(world, *state, nemesis, exit);
+        if (exit.how != Death::kExit) {
+          on_death(world, *state);
+        }
+      });
+    } else if (planned.role == "reader") {
+      machine.install([state](ProcessContext& process) { run_reader(process, *state); });
+    } else if (planned.role == "consumer") {
+      machine.install([state](ProcessContext& process) { run_consumer(process, *state); });
+    } else if (planned.role == "producer") {
+      machine.install([state](ProcessContext& process) { run_producer(process, *state); });
+    }
+  }
+  world.checkers().add(std::make_unique<WalChecker>(
+      world, *state->machine,
+      WalChecker::Excuses{
+          .damage = state->rules.disk_rots, .overdue = state->rules.hang_limit, .healed = state->healed}));
+  world.checkers().add(std::make_unique<BoundsChecker>(world, *state));
+  prepare(world, plan, nemesis, *state);
+  for (const std::unique_ptr<Machine>& machine : world.machines()) {
+    machine->start();
+  }
+  return owned;
+}
+
+void OneNode::at_end(World& world, ScenarioState& of) const {
+  OneNodeState& state = static_cast<OneNodeState&>(of);
+  if (!state.rules.ledger || state.node_given_up) {
+    return;
+  }
+  if (!state.all_read) {
+    world.fail("NODE-LIVE", fmt::format("not everything was produced and read after all was healed: {} of {} "
+                                        "acknowledged, {} starts of the node, the reader's latest pass: {}\n{}",
+                                        state.ledger.acknowledged(), state.ledger.sent(), state.node_starts,
+                                        state.last_read.ToString(), world.describe_waits()));
+    return;
+  }
+  state.ledger.judge();
+}
+
+}  // namespace chronik::sim

@@ -1,0 +1,344 @@
+// The clients of the scenarios of one node: producers, the reader, the consumer.
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "core/fiber/scope.h"
+#include "core/fiber/wait.h"
+#include "core/protocol/messages/fetch.h"
+#include "core/protocol/record_batch_builder.h"
+#include "core/protocol/record_batch_walk.h"
+#include "sim/disk_faults.h"
+#include "sim/obligations.h"
+#include "sim/scenarios/one_node.h"
+
+namespace chronik::sim {
+
+namespace {
+
+using protocol::ErrorCode;
+
+constexpr std::int16_t kFetchByName = 12;  // the last version that names topics by their names
+constexpr Duration kConsumerWait = Duration::seconds(30);
+
+// The topic is there with all its partitions.
+Status expect_topic(OneNodeState& state, client::Client& client) {
+  StatusOr<protocol::MetadataTopic> topic = client.metadata(kLedgerTopic, node_patience());
+  state.judge_answer(topic.status(), "metadata");
+  RETURN_IF_ERROR(topic.status());
+  return topic->error_code == ErrorCode::kNone && topic->partitions.size() == state.ledger.partitions()
+             ? ok()
+             : absl::UnavailableError("not made yet");
+}
+
+std::uint64_t value_of(const PlanOperation& operation, std::int64_t record) {
+  return operation.id * 16 + static_cast<std::uint64_t>(record);
+}
+
+PartitionId partition_id(std::size_t partition) { return PartitionId(static_cast<std::int32_t>(partition)); }
+
+// ---- producers ----
+
+// One connection's worth of produces, `window` of them at a time.
+class ProducerSession {
+ public:
+  ProducerSession(ProcessContext& process, OneNodeState& state, OneNodeState::Producer& producer,
+                  client::Client& client)
+      : process_(process), state_(state), producer_(producer), client_(client) {
+    session_ = {.client = mix_text(process.machine.name()), .number = ++producer.sessions};
+  }
+
+  void run() {
+    fiber::FiberScope workers;
+    for (std::size_t i = 0; i < state_.window; ++i) {
+      workers.spawn({"worker", i}, [this] {
+        while (!client_.broken() && producer_.next < producer_.operations.size() && produce_next()) {
+        }
+      });
+    }
+    static_cast<void>(workers.join(fiber::for_ever()));
+    state_.judge_answer(client_.violation(), "an answer to a producer");
+  }
+
+ private:
+  bool produce_next() {
+    const Duration pause = Duration::nanoseconds(producer_.operations[producer_.next].number("pause_ns"));
+    if (!fiber::sleep(pause).ok() || client_.broken() || producer_.next >= producer_.operations.size()) {
+      return false;
+    }
+    const PlanOperation& operation = producer_.operations[producer_.next++];
+    const auto partition = static_cast<std::size_t>(operation.number("partition")) % state_.ledger.partitions();
+    const auto bytes = static_cast<std::size_t>(operation.number("bytes"));
+    const std::int64_t records = operation.number("records");
+    const std::size_t era = disk_of(*state_.machine).model().damage().size();
+    protocol::RecordBatchBuilder builder;
+    for (std::int64_t i = 0; i < records; ++i) {
+      const std::string value = Ledger::bytes_of(value_of(operation, i), bytes);
+      builder.append({.timestamp = process_.ports.clock.wall(), .key = {}, .value = as_bytes(value), .headers = {}});
+      state_.ledger.send(value_of(operation, i), bytes, partition, session_, era);
+    }
+    const StatusOr<protocol::ProducePartitionResponse> answer =
+        client_.produce(kLedgerTopic, partition_id(partition), builder.build({}),
+                        static_cast<std::int16_t>(operation.number("acks")), node_patience());
+    state_.judge_answer(answer.status(), "produce");
+    if (answer.ok()) {
+      state_.judge_error(answer->error_code, "produce");
+    } else if (state_.rules.connections_last && !given_up_) {
+      const bool late = absl::IsUnknown(answer.status());
+      state_.world.fail(
+          late ? "NO-STUCK" : "CONFORM",
+          fmt::format("{} for no reason: {}", late ? "no answer" : "a connection ended", answer.status().ToString()));
+    }
+    const bool acknowledged = answer.ok() && answer->error_code == ErrorCode::kNone;
+    state_.world.trace().record(Record::kClient, operation.id, acknowledged ? 0 : 1);
+    if (answer.ok() && answer->error_code == ErrorCode::kKafkaStorageError) {
+      for (std::int64_t i = 0; i < records; ++i) {
+        state_.ledger.refuse_value(value_of(operation, i));
+      }
+    }
+    if (!acknowledged) {
+      given_up_ = true;
+      client_.close();
+      return false;
+    }
+    for (std::int64_t i = 0; i < records; ++i) {
+      state_.ledger.acknowledge(value_of(operation, i), answer->base_offset.value() + i);
+    }
+    expect_news(partition, answer->base_offset.value() + records - 1);
+    return true;
+  }
+
+  void expect_news(std::size_t partition, std::int64_t offset) {
+    if (state_.rules.consumer_is_prompt && state_.consumer_at[partition] <= offset) {
+      const std::string what = fmt::format("the consumer learns of partition {} offset {}", partition, offset);
+      state_.news[{partition, offset}] = state_.world.obligations().open(what, kNewsWithin);
+    }
+  }
+
+  ProcessContext& process_;
+  OneNodeState& state_;
+  OneNodeState::Producer& producer_;
+  client::Client& client_;
+  ProducerSessionId session_;
+  bool given_up_ = false;  // after an error, so that nothing overtakes what was refused
+};
+
+// ---- reading ----
+
+// What a fetch from `position` on has brought goes to the ledger; moves `position` behind it.
+Status take_records(OneNodeState& state, std::size_t partition, const Slice& records, std::int64_t& position) {
+  protocol::BatchWalk walk(records.bytes(), protocol::BatchWalk::Checksums::kCheck);
+  protocol::RecordBatchView batch;
+  const auto wrong = [&](const char* checker, const std::string& what) {
+    state.world.fail(checker, fmt::format("partition {} at {}: {}", partition, position, what));
+    return absl::DataLossError(what);
+  };
+  while (walk.next(batch)) {
+    // Behind an offset that was refused, an answer may begin within a batch.
+    const bool within = state.rules.disk_rots && batch.base_offset().value() < position;
+    if (batch.base_offset().value() != position && !within) {
+      return wrong("OFFSET-CONTIG", fmt::format("a batch at offset {}", batch.base_offset().value()));
+    }
+    protocol::RecordIterator iterator(batch);
+    protocol::RecordView record;
+    std::int64_t expected = batch.base_offset().value();
+    while (iterator.next(record)) {
+      if (record.offset(batch).value() != expected++) {
+        return wrong("OFFSET-CONTIG", "records that are not one behind the other");
+      }
+      if (expected <= position) {
+        continue;
+      }
+      if (!state.ledger.see(partition, position, record.value_bytes)) {
+        return absl::DataLossError("record");
+      }
+      ++position;
+    }
+    if (iterator.defect() != protocol::BatchDefect::kNone || position != batch.next_offset().value()) {
+      return wrong("WAL", "a damaged batch was served");
+    }
+  }
+  return walk.stop() == protocol::BatchDefect::kNone || walk.stop() == protocol::BatchDefect::kTruncated
+             ? ok()
+             : wrong("WAL", "damaged bytes were served");
+}
+
+// The offset cannot be read, and the broker may say so: the next one, then.
+bool skip_damaged(OneNodeState& state, std::size_t partition, ErrorCode error, std::int64_t& position) {
+  const bool damaged = state.rules.disk_rots &&
+                       (error == ErrorCode::kCorruptMessage || error == ErrorCode::kKafkaStorageError) &&
+                       !disk_of(*state.machine).model().damage().empty();
+  if (damaged) {
+    state.ledger.refuse(partition, position++);
+  }
+  return damaged;
+}
+
+// The log begins behind that offset by now.
+bool skip_to_start(OneNodeState& state, std::size_t partition, const protocol::FetchPartitionResponse& answer,
+                   std::int64_t known_start, std::int64_t& position) {
+  const std::int64_t start = answer.log_start_offset.value();
+  if (!state.rules.retains || answer.error_code != ErrorCode::kOffsetOutOfRange ||
+      answer.high_watermark.value() < position) {
+    return false;
+  }
+  if (start <= position) {
+    return true;  // it moved while the answer was made: ask again
+  }
+  position = start;
+  return state.ledger.begin_at(partition, start, known_start);
+}
+
+// Everything of one partition from its first offset on. Not ok: the broker could not be read.
+Status read_partition(OneNodeState& state, client::Client& client, std::size_t partition) {
+  std::int64_t position = 0;
+  for (;;) {
+    const std::int64_t known = state.ledger.known_end(partition);
+    const std::int64_t known_start = state.ledger.log_start(partition);
+    StatusOr<protocol::FetchPartitionResponse> got =
+        client.fetch(kLedgerTopic, partition_id(partition), Offset(position), 65'536, node_patience());
+    state.judge_answer(got.status(), "fetch");
+    RETURN_IF_ERROR(got.status());
+    if (got->error_code != ErrorCode::kNone) {
+      if (skip_damaged(state, partition, got->error_code, position) ||
+          skip_to_start(state, partition, *got, known_start, position)) {
+        continue;
+      }
+      state.judge_error(got->error_code, "fetch");
+      return absl::UnavailableError(std::string(protocol::error_name(got->error_code)));
+    }
+    if (position >= got->high_watermark.value()) {
+      state.ledger.end_at(partition, position, known);
+      return ok();
+    }
+    const std::int64_t before = position;
+    RETURN_IF_ERROR(take_records(state, partition, got->records.value_or(Slice()), position));
+    if (position == before) {
+      state.world.fail("OFFSET-CONTIG", fmt::format("partition {}: nothing to be read at {} below the high watermark "
+                                                    "{}",
+                                                    partition, position, got->high_watermark.value()));
+      return absl::DataLossError("nothing");
+    }
+  }
+}
+
+Status read_all(OneNodeState& state, client::Client& client) {
+  RETURN_IF_ERROR(expect_topic(state, client));
+  for (std::size_t partition = 0; partition < state.ledger.partitions(); ++partition) {
+    RETURN_IF_ERROR(read_partition(state, client, partition));
+  }
+  return ok();
+}
+
+// ---- the consumer ----
+
+protocol::FetchRequest wait_for_news(const OneNodeState& state) {
+  protocol::FetchRequest request;
+  request.max_wait_ms = static_cast<std::int32_t>(kConsumerWait.milliseconds());
+  request.min_bytes = 1;
+  request.max_bytes = 1 << 20;
+  auto& asked = request.topics.emplace_back();
+  asked.topic = kLedgerTopic;
+  for (std::size_t partition = 0; partition < state.ledger.partitions(); ++partition) {
+    auto& wanted = asked.partitions.emplace_back();
+    wanted.partition = partition_id(partition);
+    wanted.fetch_offset = Offset(state.consumer_at[partition]);
+    wanted.current_leader_epoch = LeaderEpoch::none();
+    wanted.last_fetched_epoch = LeaderEpoch::none();
+    wanted.partition_max_bytes = 1 << 18;
+  }
+  return request;
+}
+
+void settle_news(OneNodeState& state, std::size_t partition) {
+  for (auto at = state.news.lower_bound({partition, 0});
+       at != state.news.end() && at->first.first == partition && at->first.second < state.consumer_at[partition];) {
+    state.world.obligations().settle(at->second);
+    at = state.news.erase(at);
+  }
+}
+
+Status consume_once(OneNodeState& state, client::Client& client) {
+  std::vector<std::int64_t> known_starts;
+  for (std::size_t partition = 0; partition < state.ledger.partitions(); ++partition) {
+    known_starts.push_back(state.ledger.log_start(partition));
+  }
+  StatusOr<protocol::FetchResponse> got = client.call<protocol::FetchResponse>(
+      wait_for_news(state), kFetchByName, fiber::within(kConsumerWait + kNodePatience, Expiry::kPeer));
+  state.judge_answer(got.status(), "fetch that waits");
+  RETURN_IF_ERROR(got.status());
+  if (got->responses.size() != 1 || got->responses[0].partitions.size() != state.ledger.partitions()) {
+    state.world.fail("CONFORM", "an answer about other partitions than were asked for");
+    return absl::DataLossError("partitions");
+  }
+  for (std::size_t partition = 0; partition < state.ledger.partitions(); ++partition) {
+    const protocol::FetchPartitionResponse& answer = got->responses[0].partitions[partition];
+    if (answer.error_code == ErrorCode::kNone) {
+      RETURN_IF_ERROR(take_records(state, partition, answer.records.value_or(Slice()), state.consumer_at[partition]));
+      settle_news(state, partition);
+    } else if (!skip_damaged(state, partition, answer.error_code, state.consumer_at[partition]) &&
+               !skip_to_start(state, partition, answer, known_starts[partition], state.consumer_at[partition])) {
+      state.judge_error(answer.error_code, "fetch that waits");
+      return absl::UnavailableError(std::string(protocol::error_name(answer.error_code)));
+    }
+  }
+  return ok();
+}
+
+}  // namespace
+
+Deadline node_patience() { return fiber::within(kNodePatience, Expiry::kPeer); }
+
+StatusOr<std::unique_ptr<client::Client>> connect_to_node(ProcessContext& process) {
+  ASSIGN_OR_RETURN(const std::vector<Address> found, process.ports.network.resolve("node", kNodePort, node_patience()));
+  return client::Client::connect(process.ports.network, found.front(), {.client_id = process.machine.name()},
+                                 fiber::within(Duration::seconds(5), Expiry::kNormal));
+}
+
+void sleep_between(ProcessContext& process, std::int64_t low_ms, std::int64_t high_ms) {
+  const auto width = static_cast<std::uint64_t>(high_ms - low_ms);
+  static_cast<void>(
+      fiber::sleep(Duration::milliseconds(low_ms + static_cast<std::int64_t>(process.ports.random.next() % width))));
+}
+
+void run_producer(ProcessContext& process, OneNodeState& state) {
+  OneNodeState::Producer& producer = state.producers[process.machine.name()];
+  while (producer.next < producer.operations.size()) {
+    StatusOr<std::unique_ptr<client::Client>> client = connect_to_node(process);
+    if (client.ok() && expect_topic(state, **client).ok()) {
+      ProducerSession(process, state, producer, **client).run();
+    }
+    sleep_between(process, 20, 220);
+  }
+  producer.done = true;
+}
+
+void run_reader(ProcessContext& process, OneNodeState& state) {
+  while (!state.all_read) {
+    const bool last = state.world.now() >= state.healed && state.all_done();
+    StatusOr<std::unique_ptr<client::Client>> client = connect_to_node(process);
+    state.last_read = client.ok() ? read_all(state, **client) : client.status();
+    if (client.ok()) {
+      state.judge_answer((*client)->violation(), "an answer to the reader");
+    }
+    state.passes += state.last_read.ok() ? 1U : 0U;
+    state.all_read = last && state.last_read.ok();
+    sleep_between(process, 200, 5000);
+  }
+}
+
+void run_consumer(ProcessContext& process, OneNodeState& state) {
+  while (!state.all_read) {
+    StatusOr<std::unique_ptr<client::Client>> client = connect_to_node(process);
+    Status going = client.ok() ? expect_topic(state, **client) : client.status();
+    while (going.ok() && !state.all_read) {
+      going = consume_once(state, **client);
+    }
+    if (client.ok()) {
+      state.judge_answer((*client)->violation(), "an answer to the consumer");
+    }
+    sleep_between(process, 50, 500);
+  }
+}
+
+}  // namespace chronik::sim

@@ -1,0 +1,132 @@
+// What the ledger of the scenarios of one node finds, and what it lets pass.
+#include "sim/scenarios/ledger.h"
+
+#include "tests/sim/sim_support.h"
+
+namespace chronik::sim {
+namespace {
+
+constexpr ProducerSessionId kOne{.client = 1, .number = 1};
+constexpr ProducerSessionId kTwo{.client = 2, .number = 1};
+
+struct LedgerTest : ::testing::Test {
+  bool see(std::uint64_t value, std::int64_t offset, std::size_t size = 20) {
+    return ledger.see(0, offset, as_bytes(Ledger::bytes_of(value, size)));
+  }
+  SmallWorld small;
+  Ledger ledger{small.world, 1};
+};
+
+TEST_F(LedgerTest, WhatIsReadAsItWasAcknowledgedIsWell) {
+  ledger.send(1, 20, 0, kOne);
+  ledger.send(2, 20, 0, kOne);
+  ledger.acknowledge(1, 0);
+  ledger.acknowledge(2, 1);
+  EXPECT_TRUE(see(1, 0));
+  EXPECT_TRUE(see(2, 1));
+  EXPECT_TRUE(see(1, 0));
+  EXPECT_EQ(ledger.known_end(0), 2);
+  ledger.end_at(0, 2, 2);
+  ledger.judge();
+  EXPECT_EQ(small.checker(), "") << small.message();
+}
+
+TEST_F(LedgerTest, AnAcknowledgedValueThatIsNotThereIsFound) {
+  ledger.send(1, 20, 0, kOne);
+  ledger.acknowledge(1, 0);
+  ledger.judge();
+  EXPECT_EQ(small.checker(), "ACK-DURABLE");
+}
+
+TEST_F(LedgerTest, ALogThatEndsBelowWhatIsKnownIsFound) {
+  ledger.send(1, 20, 0, kOne);
+  ledger.acknowledge(1, 0);
+  ledger.end_at(0, 0, ledger.known_end(0));
+  EXPECT_EQ(small.checker(), "ACK-DURABLE");
+}
+
+TEST_F(LedgerTest, BytesThatNobodySentAreFound) {
+  ledger.send(1, 20, 0, kOne);
+  EXPECT_FALSE(see(1, 0, 21));
+  EXPECT_EQ(small.checker(), "ACK-DURABLE");
+}
+
+TEST_F(LedgerTest, TwoValuesAtOneOffsetAreFound) {
+  ledger.send(1, 20, 0, kOne);
+  ledger.send(2, 20, 0, kOne);
+  EXPECT_TRUE(see(1, 0));
+  EXPECT_FALSE(see(2, 0));
+  EXPECT_EQ(small.checker(), "OFFSET-UNIQUE");
+}
+
+TEST_F(LedgerTest, OneValueAtTwoOffsetsIsFound) {
+  ledger.send(1, 20, 0, kOne);
+  EXPECT_TRUE(see(1, 0));
+  EXPECT_FALSE(see(1, 1));
+  EXPECT_EQ(small.checker(), "OFFSET-UNIQUE");
+}
+
+TEST_F(LedgerTest, AValueThatWasRefusedAndIsThereIsFound) {
+  ledger.send(1, 20, 0, kOne);
+  ledger.refuse_value(1);
+  EXPECT_FALSE(see(1, 0));
+  EXPECT_EQ(small.checker(), "REFUSED");
+}
+
+TEST_F(LedgerTest, OneConnectionsValuesOutOfOrderAreFoundAndTwoConnectionsAreNot) {
+  ledger.send(1, 20, 0, kOne);
+  ledger.send(2, 20, 0, kTwo);
+  ledger.send(3, 20, 0, kOne);
+  EXPECT_TRUE(see(2, 0));
+  EXPECT_TRUE(see(1, 1));
+  ledger.judge();
+  EXPECT_EQ(small.checker(), "");
+  EXPECT_TRUE(see(3, 2));
+  ledger.judge();
+  EXPECT_EQ(small.checker(), "");
+
+  SmallWorld other;
+  Ledger wrong(other.world, 1);
+  wrong.send(1, 20, 0, kOne);
+  wrong.send(2, 20, 0, kOne);
+  EXPECT_TRUE(wrong.see(0, 0, as_bytes(Ledger::bytes_of(2, 20))));
+  EXPECT_TRUE(wrong.see(0, 1, as_bytes(Ledger::bytes_of(1, 20))));
+  wrong.judge();
+  EXPECT_EQ(other.checker(), "ORDER");
+}
+
+TEST_F(LedgerTest, AnOffsetThatAnswersAnErrorIsNotLostInSilence) {
+  ledger.send(1, 20, 0, kOne);
+  ledger.send(2, 20, 0, kOne);
+  ledger.acknowledge(1, 0);
+  ledger.acknowledge(2, 1);
+  ledger.refuse(0, 0);
+  EXPECT_TRUE(see(2, 1));
+  ledger.judge();
+  EXPECT_EQ(small.checker(), "") << small.message();
+}
+
+TEST_F(LedgerTest, ForgivenessHasABound) {
+  for (std::uint64_t value = 1; value <= 3; ++value) {
+    ledger.send(value, 20, 0, kOne);
+    ledger.acknowledge(value, static_cast<std::int64_t>(value) - 1);
+  }
+  EXPECT_TRUE(see(1, 0));
+  ledger.forgive(2);
+  ledger.judge();
+  EXPECT_EQ(small.checker(), "") << small.message();
+  ledger.send(4, 20, 0, kOne);
+  ledger.acknowledge(4, 7);
+  ledger.judge();
+  EXPECT_EQ(small.checker(), "ACK-DURABLE");
+}
+
+TEST_F(LedgerTest, ErasAreSettledByAcknowledgements) {
+  ledger.send(1, 20, 0, kOne, 3);
+  EXPECT_EQ(ledger.settled_era(), 0u);
+  ledger.acknowledge(1, 0);
+  EXPECT_EQ(ledger.settled_era(), 3u);
+}
+
+}  // namespace
+}  // namespace chronik::sim

@@ -1,0 +1,35 @@
+"""Every scenario over a fixed number of seeds: nothing is found, and every fault that is announced fires."""
+import json
+import os
+import subprocess
+import tempfile
+import unittest
+
+PROGRAM = os.environ["CHRONIK_SIM"]
+SEEDS = 200  # from here on a fault that never fires is a failure, too
+FIRST_SEED = 10_001  # docs/SIMULATION.md lists what is open below it
+
+
+def names():
+    listed = subprocess.run([PROGRAM, "list"], capture_output=True, text=True, check=True)
+    return [line.split()[0] for line in listed.stdout.splitlines()]
+
+
+class Scenarios(unittest.TestCase):
+    def test_each_is_clean(self):
+        self.assertGreater(len(names()), 12)
+        for name in names():
+            with self.subTest(scenario=name), tempfile.TemporaryDirectory() as directory:
+                path = os.path.join(directory, "report.json")
+                command = [PROGRAM, "run", "--scenario", name, "--seeds", str(SEEDS), "--first-seed", str(FIRST_SEED),
+                           "--jobs", str(os.cpu_count() or 1), "--json", path]
+                done = subprocess.run(command, capture_output=True, text=True, check=False)
+                with open(path, encoding="utf-8") as file:
+                    report = json.load(file)
+                self.assertEqual(report["failed"], 0, done.stdout)
+                self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+                self.assertEqual(report["scenarios"][0]["seeds"], SEEDS)
+
+
+if __name__ == "__main__":
+    unittest.main()
