@@ -1,0 +1,85 @@
+"""The planted bugs of tests/mutants/ all apply, and each names a checker, a scenario and a rule that there is."""
+
+import pathlib
+import re
+import sys
+import unittest
+
+import source
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "mutants"))
+import mutants  # noqa: E402
+
+MUTANTS_MIN = 20
+# The rules of durability that one node can break; of the others each takes a second node.
+RULES_OF_ONE_NODE = ("R1", "R2", "R3", "R4", "R6", "R10", "R12", "R14", "R16", "R18")
+
+
+def problems(planted, read, scenarios, checkers):
+    """One line for each mutant that does not apply or names what is not there. read(path): the file's text."""
+    found = []
+    for mutant in planted:
+        try:
+            mutant.apply(read(mutant.file))
+        except (OSError, ValueError) as error:
+            found.append(str(error))
+        if not re.fullmatch(r"(core|runtime)/.*\.cc", mutant.file):
+            found.append(f"{mutant.name}: {mutant.file} is no .cc file of the program under test")
+        if mutant.scenario not in scenarios:
+            found.append(f"{mutant.name}: there is no scenario {mutant.scenario}")
+        if mutant.checker not in checkers:
+            found.append(f"{mutant.name}: docs/SIMULATION.md knows no checker {mutant.checker}")
+    return found
+
+
+def scenarios_of(folder):
+    names = set()
+    for path in folder.glob("*.cc"):
+        names.update(re.findall(r'name\(\) const override \{ return "([\w-]+)"', path.read_text(encoding="utf-8")))
+    return names
+
+
+class Planted(source.Rules):
+    def setUp(self):
+        self.planted = mutants.read_all(source.ROOT / "tests" / "mutants")
+
+    def test_bugs_apply_and_name_what_there_is(self):
+        document = (source.ROOT / "docs" / "SIMULATION.md").read_text(encoding="utf-8")
+        checkers = set(re.findall(r"^\|[^|\n]*?`([A-Z-]+)`", document, re.M))
+        self.assert_none(problems(self.planted, lambda path: (source.ROOT / path).read_text(encoding="utf-8"),
+                                  scenarios_of(source.ROOT / "sim" / "scenarios"), checkers))
+
+    def test_bugs_are_enough_and_break_every_rule_that_one_node_can_break(self):
+        self.assertGreaterEqual(len(self.planted), MUTANTS_MIN)
+        self.assertEqual([], sorted(set(RULES_OF_ONE_NODE) - {mutant.rule for mutant in self.planted}))
+
+
+class PlantedViolation(unittest.TestCase):
+    TEXT = ("file: core/a.cc\nrule: R2\nchecker: WAL\nscenario: steady\nseeds: 10\nwhat: forgets\n"
+            "<<<<\n  sync();\n====\n>>>>\n")
+
+    def check(self, text, content):
+        return problems([mutants.parse("m", text)], lambda path: content, {"steady"}, {"WAL"})
+
+    def test_a_bug_that_applies_is_well(self):
+        self.assertEqual([], self.check(self.TEXT, "f() {\n  sync();\n}\n"))
+        self.assertEqual("f() {\n}\n", mutants.parse("m", self.TEXT).apply("f() {\n  sync();\n}\n"))
+
+    def test_text_that_is_gone_or_there_twice_is_found(self):
+        self.assertEqual(1, len(self.check(self.TEXT, "f() {}\n")))
+        self.assertEqual(1, len(self.check(self.TEXT, "  sync();\n  sync();\n")))
+
+    def test_names_of_nothing_are_found(self):
+        self.assertEqual(1, len(self.check(self.TEXT.replace("steady", "stormy"), "  sync();\n")))
+        self.assertEqual(1, len(self.check(self.TEXT.replace("WAL", "WALL"), "  sync();\n")))
+        self.assertEqual(1, len(self.check(self.TEXT.replace("a.cc", "a.h"), "  sync();\n")))
+
+    def test_a_file_without_its_fields_or_without_a_change_is_refused(self):
+        for text in (self.TEXT.replace("rule: R2\n", ""), self.TEXT.split("<<<<")[0],
+                     self.TEXT.replace("====\n", "====\n  sync();\n")):
+            with self.assertRaises(ValueError):
+                mutants.parse("m", text)
+
+
+if __name__ == "__main__":
+    unittest.main()
