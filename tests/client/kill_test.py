@@ -13,7 +13,7 @@ import textwrap
 import time
 import unittest
 
-from broker import SYSTEM_PYTHON, Broker, has_module, run
+from broker import BUILD, SYSTEM_PYTHON, Broker, has_module, run
 
 KILLS = int(os.environ.get("CHRONIK_KILLS", "6"))
 
@@ -103,6 +103,20 @@ class Kill(unittest.TestCase):
             print(json.dumps({"kills": KILLS, "acknowledged": counts}), flush=True)
             for topic, count in counts.items():
                 self.assertGreater(count, 100 * KILLS, f"{topic}: too little for a test")
+
+    def test_everything_acknowledged_survives_the_loss_of_what_was_not_synced(self):
+        with Broker(program=BUILD / "volatile_server") as broker:
+            broker.kill()
+            counts = self.kill_again_and_again(broker, KILLS)
+            print(json.dumps({"kills": KILLS, "acknowledged": counts}), flush=True)
+            for topic, count in counts.items():
+                self.assertGreater(count, 20 * KILLS, f"{topic}: too little for a test")
+
+    def test_a_broker_that_does_not_sync_is_found_out(self):
+        with Broker(program=BUILD / "volatile_server", environment={"CHRONIK_FORGET_SYNCS": "1"}) as broker:
+            broker.kill()
+            with self.assertRaisesRegex(AssertionError, "acknowledged and lost|not at the offset"):
+                self.kill_again_and_again(broker, 2)
 
 
 if __name__ == "__main__":
