@@ -38,11 +38,15 @@ proof: build  ## The main job on real input: 1 GB of real records, clients, kill
 sim: build  ## Run simulated clusters  (SCENARIO=all SEEDS=200)
 	@build/release/chronik-sim run --scenario $(SCENARIO) --seeds $(SEEDS) $(ARGS)
 
-fuzz: deps  ## Fuzz one target  (TARGET=record_batch TIME=60)
+# A broker lives on between two inputs: nothing of it is a leak. Replaying the corpus ends it, and looks for leaks then.
+fuzz_flags_connection = -detect_leaks=0 -max_len=2048
+fuzz_flags_request = -max_len=2048
+fuzz: deps  ## Fuzz one target  (TARGET=record_batch|request|connection TIME=60 ARGS=)
 	@$(call configure,fuzz)
 	@cmake --build build/fuzz --target $(TARGET)_fuzz
 	@mkdir -p build/fuzz/corpus/$(TARGET) && \
-	  build/fuzz/$(TARGET)_fuzz -max_total_time=$(TIME) build/fuzz/corpus/$(TARGET) fuzz/corpus/$(TARGET)
+	  build/fuzz/$(TARGET)_fuzz -max_total_time=$(TIME) -entropic=0 -artifact_prefix=build/fuzz/ \
+	  $(fuzz_flags_$(TARGET)) $(ARGS) build/fuzz/corpus/$(TARGET) fuzz/corpus/$(TARGET)
 
 bench: build  ## Measure a running server  (ARGS="-c 128 -s 256 --acks 1 -d 30s")
 	@build/release/chronik-bench $(ARGS)

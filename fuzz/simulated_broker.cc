@@ -1,0 +1,153 @@
+#include "fuzz/simulated_broker.h"
+
+#include <string>
+
+#include "core/client/client.h"
+#include "core/protocol/messages/create_topics.h"
+#include "sim/device_host.h"
+#include "sim/disk.h"
+#include "sim/network.h"
+#include "sim/store.h"
+
+namespace chronik::fuzz {
+
+namespace {
+
+constexpr std::uint16_t kPort = 9092;
+constexpr Duration kVisitMax = Duration::seconds(3600);
+constexpr Duration kClientPause = Duration::milliseconds(1);
+
+sim::MachineOptions node_machine() {
+  sim::MachineOptions options;
+  options.name = "node";
+  options.address = Address::ipv4(10, 0, 0, 1, 0);
+  options.disk = [](sim::World& of, const std::string& name) -> std::unique_ptr<sim::DiskDevice> {
+    return std::make_unique<sim::SimulatedDisk>(std::make_unique<sim::WorldDeviceHost>(of, name), sim::DiskKnobs{},
+                                                of.draws("disk", name));
+  };
+  options.store = [](sim::World& of, const std::string& name) -> std::unique_ptr<sim::StoreDevice> {
+    return std::make_unique<sim::SimulatedStore>(std::make_unique<sim::WorldDeviceHost>(of, name), sim::StoreKnobs{},
+                                                 of.draws("store", name));
+  };
+  return options;
+}
+
+sim::MachineOptions client_machine() {
+  sim::MachineOptions options;
+  options.name = "client";
+  options.address = Address::ipv4(10, 0, 0, 2, 0);
+  return options;
+}
+
+// Small files, so that a broker costs little memory. Frames beyond a megabyte are refused like those beyond Kafka's
+// hundred.
+node::NodeConfig small_node() {
+  node::NodeConfig config;
+  config.bind = Address::ipv4(0, 0, 0, 0, kPort);
+  config.advertised_host = "node";
+  config.log_directory = "/data/logs";
+  wal::WalOptions& wal = config.logs.wal;
+  wal.rotation_bytes = 256 * 1024;
+  wal.files_max = 8;
+  wal.record_bytes_max = 64 * 1024;
+  wal.batch_bytes_max = 64 * 1024;
+  wal.queue_bytes_max = 256 * 1024;
+  wal.control_reserve_bytes = 16 * 1024;
+  wal.free_disk_reserve_bytes = 0;
+  wal.fill_step_bytes = 32 * 1024;
+  wal.fill_after_bytes = 4 * 1024;
+  wal.read_chunk_bytes = 16 * 1024;
+  config.logs.tail_bytes_max = 16 * 1024;
+  config.broker["socket.request.max.bytes"] = "1048576";
+  return config;
+}
+
+}  // namespace
+
+SimulatedBroker::SimulatedBroker(StackSource& stacks)
+    : config_(small_node()),
+      world_(sim::WorldOptions{.seed = 1}, stacks),
+      node_machine_(world_.add_machine(node_machine())),
+      client_machine_(world_.add_machine(client_machine())) {
+  // Frames arrive in pieces.
+  world_.network().knobs().segment_most = 61;
+  node_machine_.install([this](sim::ProcessContext& process) { run_node(process); });
+  node_machine_.start();
+  while (node_ == nullptr) {
+    CHECK(world_.step());
+    CHECK(node_machine_.running());
+  }
+  client_machine_.install([this](sim::ProcessContext& process) { run_client(process); });
+  client_machine_.start();
+  run([this](Network& network) { make_topic(network); });
+  lasting_at_start_ = lasting();
+}
+
+SimulatedBroker::~SimulatedBroker() { world_.end_all(); }
+
+void SimulatedBroker::run_node(sim::ProcessContext& process) {
+  node::Node node(process.ports, config_);
+  CHECK_OK(node.start());
+  node_ = &node;
+  while (fiber::sleep(Duration::seconds(3600)).ok()) {
+  }
+}
+
+void SimulatedBroker::run_client(sim::ProcessContext& process) {
+  do {
+    if (visit_ != nullptr) {
+      (*visit_)(process.ports.network);
+      visit_ = nullptr;
+    }
+  } while (fiber::sleep(kClientPause).ok());
+}
+
+void SimulatedBroker::run(const std::function<void(Network&)>& visit) {
+  const sim::VirtualTime latest = world_.now() + kVisitMax;
+  visit_ = &visit;
+  while (visit_ != nullptr) {
+    CHECK(world_.step());
+    CHECK(node_machine_.running());
+    if (!world_.findings().empty()) {
+      check_failed(__FILE__, __LINE__, world_.findings()[0].checker.c_str(), world_.findings()[0].message);
+    }
+    if (world_.now() > latest) {
+      check_failed(__FILE__, __LINE__, "the client does not come to its end", world_.describe_waits());
+    }
+  }
+}
+
+StatusOr<std::unique_ptr<Connection>> SimulatedBroker::connect(Network& network) const {
+  Address to = node_machine_.address();
+  to.port = kPort;
+  return network.connect(to, fiber::within(Duration::seconds(10), Expiry::kPeer));
+}
+
+void SimulatedBroker::make_topic(Network& network) const {
+  StatusOr<std::unique_ptr<Connection>> connection = connect(network);
+  CHECK_OK(connection.status());
+  client::Client client(*std::move(connection), client::ClientOptions{.client_id = "fuzz"});
+  protocol::CreateTopicsRequest request;
+  request.timeout_ms = 10'000;
+  auto& topic = request.topics.emplace_back();
+  topic.name = kTopic;
+  topic.num_partitions = 2;
+  topic.replication_factor = 1;
+  const auto response =
+      client.call<protocol::CreateTopicsResponse>(request, 7, fiber::within(Duration::seconds(10), Expiry::kPeer));
+  CHECK_OK(response.status());
+  CHECK_EQ(response->topics.size(), 1U);
+  CHECK_EQ(response->topics[0].error_code, protocol::ErrorCode::kNone);
+}
+
+std::pair<LogIndex, std::uint64_t> SimulatedBroker::lasting() const {
+  std::uint64_t records = 0;
+  for (const MetricsRegistry::Entry& entry : node_->metrics().entries()) {
+    if (entry.name == "wal_writes_total") {
+      records = entry.counter->value();
+    }
+  }
+  return {node_->metadata().image()->applied, records};
+}
+
+}  // namespace chronik::fuzz
