@@ -99,13 +99,15 @@ void append(Broker& broker, const ProduceWork& work, HostedTopic* topic, const P
     return refuse(answer, ErrorCode::kInvalidTxnState, "transactions are not supported by this broker");
   }
   log::BatchSummary summary = summary_of(verdict);
-  if (topic->settings.log_append_time) {
+  const bool log_append_time = topic->settings.log_append_time;
+  if (log_append_time) {
     protocol::set_max_timestamp(records.mutable_bytes(), protocol::TimestampType::kLogAppendTime, now);
     summary.max_timestamp = now;
     summary.offset_of_max_timestamp = Offset(0);
   } else {
     protocol::set_max_timestamp(records.mutable_bytes(), protocol::TimestampType::kCreateTime, summary.max_timestamp);
   }
+  // The topic may be gone when this returns; the partition is held, and closed then.
   const Status room = broker.logs().make_room(records.size(), fiber::within(work.timeout, Expiry::kPeer));
   if (absl::IsInvalidArgument(room)) {
     return refuse(answer, ErrorCode::kMessageTooLarge, std::string(room.message()));
@@ -119,7 +121,7 @@ void append(Broker& broker, const ProduceWork& work, HostedTopic* topic, const P
     return refuse(answer, outcome.error);
   }
   answer.base_offset = outcome.base_offset;
-  answer.log_append_time_ms = topic->settings.log_append_time ? now.milliseconds() : -1;
+  answer.log_append_time_ms = log_append_time ? now.milliseconds() : -1;
   answer.log_start_offset = partition->log().log_start();
   BrokerMetrics& metrics = broker.metrics();
   metrics.messages_received.add(static_cast<std::uint64_t>(summary.record_count));
@@ -134,10 +136,11 @@ void append_all(Broker& broker, const ProduceRequest& asked, ProduceWork& work) 
     auto& answers = work.response.responses[t];
     answers.name = topic.name;
     answers.partition_responses.resize(topic.partition_data.size());
-    HostedTopic* hosted = broker.table().find(topic.name);
     for (std::size_t p = 0; p < topic.partition_data.size(); ++p) {
       const std::size_t before = work.pending.size();
-      append(broker, work, hosted, topic.partition_data[p], answers.partition_responses[p], work.pending);
+      // Looked up for each: the topic may have been deleted while the partition before it waited for room.
+      append(broker, work, broker.table().find(topic.name), topic.partition_data[p], answers.partition_responses[p],
+             work.pending);
       if (work.pending.size() > before) {
         work.pending.back().topic = t;
         work.pending.back().index = p;
