@@ -69,12 +69,9 @@ void check_body(const RequestHeader& request, const Slice& frame) {
     CHECK_EQ(request.api, protocol::ApiKey::kApiVersions);
     version = 0;
   }
-  const auto response = protocol::decode_response_header(frame, request.api, version);
-  CHECK_OK(response.status());
-  CHECK_EQ(response->correlation_id, request.correlation_id);
-  const StatusOr<Slice> again = api.response().reencode(response->body, version);
-  CHECK_OK(again.status());
-  CHECK(*again == response->body);
+  const protocol::ReceivedResponse response = checked(protocol::decode_response_header(frame, request.api, version));
+  CHECK_EQ(response.correlation_id, request.correlation_id);
+  CHECK(checked(api.response().reencode(response.body, version)) == response.body);
 }
 
 // Reads answers until all have come, the broker has closed, or nothing comes any more.
@@ -111,28 +108,18 @@ class Neighbour {
                                                               .client_id = "neighbour"},
                                                              protocol::ApiVersionsRequest{});
     CHECK_OK(connection_->write(request.parts, within(kPatience)));
-    const StatusOr<std::int32_t> size = frames_.length(within(kPatience));
-    CHECK_OK(size.status());
-    const StatusOr<Slice> frame = frames_.body(static_cast<std::size_t>(*size), within(kPatience));
-    CHECK_OK(frame.status());
-    const auto body = protocol::decode_response_header(*frame, protocol::ApiKey::kApiVersions, kVersion);
-    CHECK_OK(body.status());
-    const auto response = protocol::decode<protocol::ApiVersionsResponse>(body->body, kVersion);
-    CHECK_OK(response.status());
-    CHECK_EQ(response->error_code, protocol::ErrorCode::kNone);
-    CHECK_EQ(response->api_keys.size(), protocol::all_apis().size());
+    const std::int32_t size = checked(frames_.length(within(kPatience)));
+    const Slice frame = checked(frames_.body(static_cast<std::size_t>(size), within(kPatience)));
+    const Slice body = checked(protocol::decode_response_header(frame, protocol::ApiKey::kApiVersions, kVersion)).body;
+    const auto response = checked(protocol::decode<protocol::ApiVersionsResponse>(body, kVersion));
+    CHECK_EQ(response.error_code, protocol::ErrorCode::kNone);
+    CHECK_EQ(response.api_keys.size(), protocol::all_apis().size());
   }
 
  private:
   std::unique_ptr<Connection> connection_;
   protocol::FrameReader frames_;
 };
-
-std::unique_ptr<Connection> connected(const SimulatedBroker& broker, Network& network) {
-  StatusOr<std::unique_ptr<Connection>> connection = broker.connect(network);
-  CHECK_OK(connection.status());
-  return *std::move(connection);
-}
 
 void wait_for_connections(const SimulatedBroker& broker, std::size_t wanted) {
   Duration waited = Duration::zero();
@@ -144,9 +131,9 @@ void wait_for_connections(const SimulatedBroker& broker, std::size_t wanted) {
 }
 
 void visit(const SimulatedBroker& broker, Network& network, ByteSpan input) {
-  Neighbour neighbour(connected(broker, network));
+  Neighbour neighbour(checked(broker.connect(network)));
   {
-    const std::unique_ptr<Connection> connection = connected(broker, network);
+    const std::unique_ptr<Connection> connection = checked(broker.connect(network));
     const Slice bytes = Slice::copy_of(input);
     if (connection->write({&bytes, 1}, within(kQuiet)).ok()) {
       read_answers(*connection, requests_in(bytes));
@@ -160,8 +147,8 @@ void visit(const SimulatedBroker& broker, Network& network, ByteSpan input) {
 }  // namespace
 }  // namespace chronik::fuzz
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);   // NOLINT: libFuzzer's name
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {  // NOLINT: as above
   static chronik::sim::StackArena stacks;
   static std::optional<chronik::fuzz::SimulatedBroker> broker;
   if (!broker.has_value()) {

@@ -99,8 +99,8 @@ void read_everything(ByteSpan input) {
 }  // namespace
 }  // namespace chronik::protocol
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);   // NOLINT: libFuzzer's name
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {  // NOLINT: as above
   chronik::ShardContext context{.shard = chronik::ShardId(0), .node = chronik::NodeId(0)};
   chronik::Ambient ambient{.context = &context, .name = "fuzz"};
   const chronik::AmbientGuard guard(ambient);

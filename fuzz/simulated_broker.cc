@@ -124,9 +124,7 @@ StatusOr<std::unique_ptr<Connection>> SimulatedBroker::connect(Network& network)
 }
 
 void SimulatedBroker::make_topic(Network& network) const {
-  StatusOr<std::unique_ptr<Connection>> connection = connect(network);
-  CHECK_OK(connection.status());
-  client::Client client(*std::move(connection), client::ClientOptions{.client_id = "fuzz"});
+  client::Client client(checked(connect(network)), client::ClientOptions{.client_id = "fuzz"});
   protocol::CreateTopicsRequest request;
   request.timeout_ms = 10'000;
   auto& topic = request.topics.emplace_back();

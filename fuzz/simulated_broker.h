@@ -6,6 +6,8 @@
 #include <functional>
 #include <utility>
 
+#include "core/base/check.h"
+#include "core/base/status.h"
 #include "core/node/node.h"
 #include "core/ports/network.h"
 #include "core/ports/process.h"
@@ -16,6 +18,15 @@ namespace chronik::fuzz {
 
 // The topic that is there from the start, with two partitions.
 inline constexpr const char* kTopic = "t";
+
+// What must be there, or the program ends.
+template <typename T>
+T checked(StatusOr<T> value) {
+  if (!value.ok()) {
+    check_failed(__FILE__, __LINE__, "what must be there", value.status().ToString());
+  }
+  return *std::move(value);
+}
 
 class SimulatedBroker {
  public:
