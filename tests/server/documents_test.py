@@ -1,4 +1,5 @@
-"""README.md and docs/OPERATIONS.md say what the programs do: their commands run, their tables are the programs' own."""
+"""README.md and docs/OPERATIONS.md say what the programs do: their commands run, their tables are the programs' own.
+And whatever file a document names is there, whatever name of the code docs/ARCHITECTURE.md gives is in the code."""
 import os
 import pathlib
 import re
@@ -35,6 +36,37 @@ def rows(text):
 
 def code(cell):
     return re.findall(r"`([^`]+)`", cell)
+
+
+class EveryDocument(unittest.TestCase):
+    documents = {path: path.read_text(encoding="utf-8")
+                 for path in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]}
+
+    def test_files_that_it_names_exist(self):
+        named = 0
+        for path, text in self.documents.items():
+            here = re.findall(r"`((?:\.ci|core|docs|fuzz|runtime|server|sim|tests)/[\w./-]*)`", text)
+            linked = re.findall(r"\]\(([\w./-]+)(?:#[\w-]*)?\)", text)
+            for file in [ROOT / name for name in here] + [path.parent / name for name in linked]:
+                self.assertTrue(file.exists(), f"{path.relative_to(ROOT)} names {file}")
+                named += 1
+        self.assertGreater(named, 50)
+
+    def test_names_of_code_exist(self):
+        code_words = {}
+        for folder in ("core", "runtime", "server", "sim"):
+            for path in (ROOT / folder).rglob("*.h"):
+                code_words[path] = set(re.findall(r"\w+", path.read_text(encoding="utf-8")))
+        everything = set().union(*code_words.values())
+        for path, text in self.documents.items():
+            for owner, member in re.findall(r"`(\w+)::(\w+)`", text):
+                self.assertTrue(any({owner, member} <= words for words in code_words.values()),
+                                f"{path.relative_to(ROOT)}: there is no {owner}::{member}")
+        architecture = self.documents[ROOT / "docs/ARCHITECTURE.md"]
+        picture = re.search(r"^```\n(.*?)^```", architecture, re.M | re.S).group(1)
+        names = set(re.findall(r"`(\w+)`", architecture) + re.findall(r"\b[A-Z][a-z]+[A-Z]\w+", picture))
+        self.assertGreater(len(names), 20)
+        self.assertEqual(names - everything, set())
 
 
 class Readme(unittest.TestCase):
