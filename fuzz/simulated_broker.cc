@@ -131,11 +131,10 @@ void SimulatedBroker::make_topic(Network& network) const {
   topic.name = kTopic;
   topic.num_partitions = 2;
   topic.replication_factor = 1;
-  const auto response =
-      client.call<protocol::CreateTopicsResponse>(request, 7, fiber::within(Duration::seconds(10), Expiry::kPeer));
-  CHECK_OK(response.status());
-  CHECK_EQ(response->topics.size(), 1U);
-  CHECK_EQ(response->topics[0].error_code, protocol::ErrorCode::kNone);
+  const auto response = checked(
+      client.call<protocol::CreateTopicsResponse>(request, 7, fiber::within(Duration::seconds(10), Expiry::kPeer)));
+  CHECK_EQ(response.topics.size(), 1U);
+  CHECK_EQ(response.topics[0].error_code, protocol::ErrorCode::kNone);
 }
 
 std::pair<LogIndex, std::uint64_t> SimulatedBroker::lasting() const {
