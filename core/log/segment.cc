@@ -5,12 +5,16 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/base/endian.h"
+#include "core/base/wrapping.h"
 #include "core/protocol/record_batch_walk.h"
 
 namespace chronik::log {
 
 using protocol::BatchDefect;
 using protocol::BatchWalk;
+using protocol::kBatchHeaderBytes;
+using protocol::kBatchMagic;
 using protocol::RecordBatchView;
 
 namespace {
@@ -19,6 +23,16 @@ constexpr std::size_t kBaseDigits = 20;
 constexpr std::size_t kWalkChunkBytes = 256 * 1024;
 // How much of a chunk a read looks at beyond what it gives: the batches between an index entry and the asked offset.
 constexpr std::size_t kReadSlackBytes = 16 * 1024;
+
+// The last offset that the header at the start of `bytes` names, whether or not the whole batch is there; none(): it is
+// no header.
+Offset announced_last_offset(ByteSpan bytes) {
+  if (bytes.size() < kBatchHeaderBytes || static_cast<std::int8_t>(bytes[protocol::kBatchMagicAt]) != kBatchMagic) {
+    return Offset::none();
+  }
+  return Offset(wrapping_add(load_big<std::int64_t>(bytes.data() + protocol::kBatchBaseOffsetAt),
+                             load_big<std::int32_t>(bytes.data() + protocol::kBatchLastOffsetDeltaAt)));
+}
 
 }  // namespace
 
@@ -78,34 +92,23 @@ Status Segment::load(const Deadline& deadline) {
 }
 
 Status Segment::rebuild_index(const Deadline& deadline) {
-  // The last entry is checked by reading what it points at; if it is not a batch of that offset, none is believed.
-  std::uint64_t from = 0;
-  if (!index_.entries().empty()) {
-    const SegmentIndex::Entry last = index_.entries().back();
-    bool agrees = false;
-    const Status looked = visit(
-        last.position,
-        [&](const RecordBatchView& batch, std::uint64_t) {
-          agrees = batch.last_offset() == base_ + last.relative_offset;
-          return false;
-        },
-        deadline);
-    // An index is never synced: after a loss of power its entries may point anywhere, also into a batch's middle.
-    if (!looked.ok() && !absl::IsDataLoss(looked)) {
-      return looked;
-    }
-    if (agrees) {
-      from = last.position;
-    } else {
-      index_.clear();
-    }
-  }
-  for (const SegmentIndex::TimeEntry& time : index_.times()) {
-    max_timestamp_ = WallTime::from_milliseconds(time.timestamp);
-    offset_of_max_ = base_ + time.relative_offset;
-  }
   entries_written_ = index_.entries().size();
   times_written_ = index_.times().size();
+  std::uint64_t from = 0;
+  if (!index_.times().empty()) {
+    // The two files may have kept more or less of what was written: what lies behind the end of either is looked at.
+    const SegmentIndex::TimeEntry last = index_.times().back();
+    ASSIGN_OR_RETURN(const bool agrees, holds(last, deadline));
+    if (agrees) {
+      max_timestamp_ = WallTime::from_milliseconds(last.timestamp);
+      offset_of_max_ = base_ + last.relative_offset;
+      ASSIGN_OR_RETURN(from, position_before(offset_of_max_, deadline));
+    } else {
+      index_.clear();
+      entries_written_ = 0;
+      times_written_ = 0;
+    }
+  }
   indexed_to_ = from;
   Status walked = visit(
       from,
@@ -116,6 +119,68 @@ Status Segment::rebuild_index(const Deadline& deadline) {
       deadline);
   loaded_ = walked.ok();
   return walked;
+}
+
+// ---- the index, believed as far as the log agrees ----
+
+bool Segment::holds(const SegmentIndex::Entry& entry, ByteSpan at_entry) const {
+  return entry.position == 0 || announced_last_offset(at_entry) == base_ + entry.relative_offset;
+}
+
+StatusOr<bool> Segment::holds(const SegmentIndex::TimeEntry& time, const Deadline& deadline) {
+  const Offset offset = base_ + time.relative_offset;
+  ASSIGN_OR_RETURN(const std::uint64_t position, position_before(offset, deadline));
+  bool agrees = false;
+  const Status looked = visit(
+      position,
+      [&](const RecordBatchView& batch, std::uint64_t) {
+        agrees = batch.last_offset() == offset && batch.max_timestamp().milliseconds() == time.timestamp;
+        return batch.last_offset() < offset;
+      },
+      deadline);
+  if (!looked.ok() && !absl::IsDataLoss(looked)) {
+    return looked;
+  }
+  return agrees;
+}
+
+void Segment::forget(const SegmentIndex::Entry& wrong) {
+  index_.forget(wrong);
+  entries_written_ = 0;  // the next sync, if there is one, writes all of them anew
+}
+
+StatusOr<std::uint64_t> Segment::position_before(Offset offset, const Deadline& deadline) {
+  if (offset <= base_) {
+    return 0;
+  }
+  ASSIGN_OR_RETURN(const FileRef log, files_.open(path(".log"), deadline));
+  for (;;) {
+    const SegmentIndex::Entry entry = index_.entry_before(relative(offset));
+    if (entry.position == 0) {
+      return 0;
+    }
+    const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(kBatchHeaderBytes, bytes_ - entry.position));
+    ASSIGN_OR_RETURN(const Slice header, log->file->read(entry.position, size, deadline));
+    if (holds(entry, header.bytes())) {
+      return entry.position;
+    }
+    forget(entry);
+  }
+}
+
+StatusOr<std::uint64_t> Segment::position_before_time(WallTime at, const Deadline& deadline) {
+  for (;;) {
+    const SegmentIndex::TimeEntry time = index_.time_before(at.milliseconds());
+    if (time.timestamp < 0) {
+      return 0;
+    }
+    ASSIGN_OR_RETURN(const bool agrees, holds(time, deadline));
+    if (agrees) {
+      return position_before(base_ + time.relative_offset, deadline);
+    }
+    index_.forget(time);
+    times_written_ = 0;
+  }
 }
 
 void Segment::note(const RecordBatchView& batch, std::uint64_t position, std::uint32_t interval) {
@@ -225,7 +290,7 @@ Status Segment::visit(std::uint64_t position, VisitBatch visit, const Deadline& 
 
 StatusOr<std::uint64_t> Segment::position_of(Offset offset, const Deadline& deadline) {
   std::uint64_t found = bytes_;
-  const std::uint64_t from = offset <= base_ ? 0 : index_.position_of(relative(offset));
+  ASSIGN_OR_RETURN(const std::uint64_t from, position_before(offset, deadline));
   RETURN_IF_ERROR(visit(
       from,
       [&](const RecordBatchView& batch, std::uint64_t position) {
@@ -243,11 +308,19 @@ StatusOr<Segment::Read> Segment::read(Offset from, Offset below, Offset segment_
                                       bool at_least_one, Damage& damage, const Deadline& deadline) {
   RETURN_IF_ERROR(load(deadline));
   ASSIGN_OR_RETURN(const FileRef log, files_.open(path(".log"), deadline));
-  std::uint64_t position = from <= base_ ? 0 : index_.position_of(relative(from));
+  const std::uint32_t asked = from <= base_ ? 0 : relative(from);
+  SegmentIndex::Entry entry = index_.entry_before(asked);
+  std::uint64_t position = entry.position;
   std::size_t want = max_bytes + kReadSlackBytes;
   for (;;) {
     const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(want, bytes_ - position));
     ASSIGN_OR_RETURN(const Slice chunk, log->file->read(position, size, deadline));
+    if (position == entry.position && !holds(entry, chunk.bytes())) {
+      forget(entry);
+      entry = index_.entry_before(asked);
+      position = entry.position;
+      continue;
+    }
     BatchWalk walk(chunk.bytes(), BatchWalk::Checksums::kCheck);
     RecordBatchView batch;
     std::size_t begin = 0;
@@ -315,10 +388,6 @@ Status Segment::truncate(Offset to, const Deadline& deadline) {
   offset_of_max_ = Offset::none();
   dirty_ = true;
   return rebuild_index(deadline);
-}
-
-std::uint32_t Segment::position_before_time(WallTime at) const {
-  return index_.position_of(index_.offset_before(at.milliseconds()));
 }
 
 }  // namespace chronik::log

@@ -77,13 +77,20 @@ class Segment : public Counted {
   // Visits headers of batches from the one at or before `from` on, until visit returns false or the end.
   using VisitBatch = absl::FunctionRef<bool(const protocol::RecordBatchView& batch, std::uint64_t position)>;
   Status visit(std::uint64_t position, VisitBatch visit, const Deadline& deadline);
-  std::uint32_t position_before_time(WallTime at) const;
+  // Of a batch at or before the first one that reaches the time.
+  StatusOr<std::uint64_t> position_before_time(WallTime at, const Deadline& deadline);
 
   WallTime max_timestamp() const { return max_timestamp_; }
   Offset offset_of_max() const { return offset_of_max_; }
 
  private:
   Status rebuild_index(const Deadline& deadline);
+  // Of a batch at or before the one that holds the offset, by the last entry of the index that holds; 0: there is none.
+  StatusOr<std::uint64_t> position_before(Offset offset, const Deadline& deadline);
+  // `at_entry`: what is in the log where the entry says.
+  bool holds(const SegmentIndex::Entry& entry, ByteSpan at_entry) const;
+  StatusOr<bool> holds(const SegmentIndex::TimeEntry& time, const Deadline& deadline);
+  void forget(const SegmentIndex::Entry& wrong);
   void note(const protocol::RecordBatchView& batch, std::uint64_t position, std::uint32_t interval);
   std::uint32_t relative(Offset offset) const { return static_cast<std::uint32_t>(offset - base_); }
 

@@ -11,20 +11,20 @@ constexpr std::size_t kEntryBytes = 8;
 constexpr std::size_t kTimeEntryBytes = 12;
 }  // namespace
 
-std::uint32_t SegmentIndex::position_of(std::uint32_t relative_offset) const {
+SegmentIndex::Entry SegmentIndex::entry_before(std::uint32_t relative_offset) const {
   const auto behind =
       std::upper_bound(entries_.begin(), entries_.end(), relative_offset,
                        [](std::uint32_t offset, const Entry& entry) { return offset < entry.relative_offset; });
-  return behind == entries_.begin() ? 0 : (behind - 1)->position;
+  return behind == entries_.begin() ? Entry{} : *(behind - 1);
 }
 
-std::uint32_t SegmentIndex::offset_before(std::int64_t at) const {
+SegmentIndex::TimeEntry SegmentIndex::time_before(std::int64_t at) const {
   // Up to an entry's offset no record is later than its timestamp; so the first record that is, lies behind the last
   // entry whose timestamp is still too early.
   const auto reached =
       std::lower_bound(times_.begin(), times_.end(), at,
                        [](const TimeEntry& entry, std::int64_t time) { return entry.timestamp < time; });
-  return reached == times_.begin() ? 0 : (reached - 1)->relative_offset;
+  return reached == times_.begin() ? TimeEntry{} : *(reached - 1);
 }
 
 void SegmentIndex::add(const Entry& entry) {
@@ -41,8 +41,16 @@ void SegmentIndex::add(const TimeEntry& entry) {
   }
 }
 
-void SegmentIndex::cut(std::uint32_t position, std::uint32_t relative_offset) {
-  while (!entries_.empty() && entries_.back().position >= position) {
+void SegmentIndex::forget(const Entry& wrong) {
+  std::erase_if(entries_, [&](const Entry& entry) { return entry.position == wrong.position; });
+}
+
+void SegmentIndex::forget(const TimeEntry& wrong) {
+  std::erase_if(times_, [&](const TimeEntry& entry) { return entry.relative_offset == wrong.relative_offset; });
+}
+
+void SegmentIndex::cut(std::uint32_t relative_offset) {
+  while (!entries_.empty() && entries_.back().relative_offset >= relative_offset) {
     entries_.pop_back();
   }
   while (!times_.empty() && times_.back().relative_offset >= relative_offset) {

@@ -4,8 +4,9 @@
 //   NNN.timeindex  entries of 12 bytes: largest timestamp so far (i64) | relative offset of the record that has it
 //   (i32)
 //
-// Big-endian. An index is a help and never the truth: what it says is checked against the log when it is loaded, and
-// what is missing is made again by walking the batches behind its last good entry.
+// Big-endian. An index is a help and never the truth: its files are not synced, and a loss of power may leave any bytes
+// within them. So each entry is checked against the log when it is used, and what is missing is made again by walking
+// the batches.
 #pragma once
 
 #include <cstdint>
@@ -28,16 +29,19 @@ class SegmentIndex {
     std::uint32_t relative_offset = 0;
   };
 
-  // The position of a batch at or before the one that holds the offset; 0 where no entry is before it.
-  std::uint32_t position_of(std::uint32_t relative_offset) const;
-  // A relative offset at or before the first record with a timestamp >= `at`.
-  std::uint32_t offset_before(std::int64_t at) const;
+  // The last entry at or before the offset: of a batch at or before the one that holds it. All zeros: there is none.
+  Entry entry_before(std::uint32_t relative_offset) const;
+  // The last entry whose timestamp is before `at`: the first record that is not lies behind it. -1: there is none.
+  TimeEntry time_before(std::int64_t at) const;
 
   void add(const Entry& entry);
   // Keeps only what rises in both numbers.
   void add(const TimeEntry& entry);
-  // Forgets entries at and behind `position`, and times of offsets at and behind `relative_offset`.
-  void cut(std::uint32_t position, std::uint32_t relative_offset);
+  // Forgets an entry that turned out to be wrong.
+  void forget(const Entry& wrong);
+  void forget(const TimeEntry& wrong);
+  // Forgets all entries of offsets at and behind `relative_offset`.
+  void cut(std::uint32_t relative_offset);
   void clear();
 
   const std::vector<Entry>& entries() const { return entries_; }

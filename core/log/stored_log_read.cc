@@ -145,8 +145,9 @@ StatusOr<std::optional<TimestampOffset>> StoredLog::search_segment(Segment& segm
   if (segment.max_timestamp() < at) {
     return answer;
   }
+  ASSIGN_OR_RETURN(const std::uint64_t position, segment.position_before_time(at, deadline));
   RETURN_IF_ERROR(segment.visit(
-      segment.position_before_time(at),
+      position,
       [&](const RecordBatchView& batch, std::uint64_t) {
         if (batch.last_offset() >= log_start_) {
           answer = search_batch(batch.bytes(), at, below);
