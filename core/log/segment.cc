@@ -92,6 +92,9 @@ Status Segment::load(const Deadline& deadline) {
 }
 
 Status Segment::rebuild_index(const Deadline& deadline) {
+  if (end_ != Offset::none()) {
+    index_.cut(relative(end_));
+  }
   entries_written_ = index_.entries().size();
   times_written_ = index_.times().size();
   std::uint64_t from = 0;
@@ -110,13 +113,23 @@ Status Segment::rebuild_index(const Deadline& deadline) {
     }
   }
   indexed_to_ = from;
+  std::uint64_t end = bytes_;
   Status walked = visit(
       from,
       [&](const RecordBatchView& batch, std::uint64_t position) {
         note(batch, position, 4096);
-        return true;
+        if (batch.next_offset() == end_) {
+          end = position + batch.size_bytes();
+        }
+        return batch.next_offset() != end_;
       },
       deadline);
+  if (walked.ok() && end < bytes_) {
+    ASSIGN_OR_RETURN(const FileRef log, files_.open(path(".log"), deadline));
+    RETURN_IF_ERROR(log->file->truncate(end, deadline));
+    bytes_ = end;
+    dirty_ = true;
+  }
   loaded_ = walked.ok();
   return walked;
 }

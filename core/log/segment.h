@@ -70,6 +70,9 @@ class Segment : public Counted {
   // a batch that does not lie between its neighbours is damage, too.
   StatusOr<Read> read(Offset from, Offset below, Offset segment_end, std::size_t max_bytes, bool at_least_one,
                       Damage& damage, const Deadline& deadline);
+  // A batch that ends at `next`, where the next segment begins, is this one's last, whatever the file's size says: the
+  // cut of what an earlier life wrote behind it may not have survived. Before load().
+  void ends_at(Offset next) { end_ = next; }
   // The position of the first batch that ends at or above `offset`; bytes() where there is none.
   StatusOr<std::uint64_t> position_of(Offset offset, const Deadline& deadline);
   // Cuts file and index so that the first batch that ends at or above `to` is gone.
@@ -98,6 +101,7 @@ class Segment : public Counted {
   std::string directory_;
   Offset base_;
   std::uint64_t bytes_;
+  Offset end_ = Offset::none();
   SegmentIndex index_;
   std::size_t entries_written_ = 0;
   std::size_t times_written_ = 0;

@@ -157,6 +157,7 @@ class StoredLog final : public PartitionLog {
   std::optional<TimestampOffset> search_batch(ByteSpan batch, WallTime at, Offset below) const;
   Status delete_oldest_segment(const Deadline& deadline);
   Status cut_segments(Offset to, const Deadline& deadline);
+  void count_segment_bytes();
 
   LogHost& host_;
   LogKey key_;

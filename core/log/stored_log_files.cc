@@ -56,6 +56,9 @@ Status StoredLog::open_listed(const std::vector<std::string>& names, const Deadl
     }
     found.push_back(Ref<Segment>::make(host_.files(), directory(), base, size));
     bytes += size;
+    if (found.size() > 1) {
+      found[found.size() - 2]->ends_at(base);
+    }
   }
   if (opened_) {
     return ok();  // somebody else was faster
@@ -222,15 +225,19 @@ Status StoredLog::cut_segments(Offset to, const Deadline& deadline) {
   if (!segments_.empty()) {
     RETURN_IF_ERROR(segments_.back()->truncate(to, deadline));
   }
-  segment_bytes_ = 0;
-  for (const Ref<Segment>& segment : segments_) {
-    segment_bytes_ += segment->bytes();
-  }
+  count_segment_bytes();
   written_end_ = std::min(written_end_, to);
   synced_end_ = std::min(synced_end_, to);
   synced_segment_ = segments_.empty() ? Offset::none() : segments_.back()->base();
   synced_bytes_ = segments_.empty() ? 0 : segments_.back()->bytes();
   return ok();
+}
+
+void StoredLog::count_segment_bytes() {
+  segment_bytes_ = 0;
+  for (const Ref<Segment>& segment : segments_) {
+    segment_bytes_ += segment->bytes();
+  }
 }
 
 // ---- retention ----
@@ -250,7 +257,7 @@ Status StoredLog::delete_oldest_segment(const Deadline& deadline) {
   }
   RETURN_IF_ERROR(advance_log_start(next, deadline));
   segments_.erase(segments_.begin());
-  segment_bytes_ -= oldest->bytes();
+  count_segment_bytes();
   for (const char* ending : {".log", ".index", ".timeindex"}) {
     host_.files().forget(oldest->path(ending));
     RETURN_IF_ERROR(host_.disk().unlink(oldest->path(ending), deadline));

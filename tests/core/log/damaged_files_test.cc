@@ -143,5 +143,23 @@ TEST(DamagedFiles, ATimeIndexThatIsLostDoesNotMakeTheSegmentOlder) {
   });
 }
 
+TEST(DamagedFiles, BytesBehindTheLastBatchOfASealedSegmentAreNotOfTheLog) {
+  // The cut of what an earlier life wrote there was lost with its sync, and the power.
+  sim::DiskModel model(kDamagedDiskBytes);
+  fill_segments(model);
+  LogNode node(model, 2);
+  node.run([](LogNode& n) {
+    ASSERT_GE(n.disk.list_directory("logs/" + testing::key_of(0).to_string(), n.soon())->size(), 6u);
+    const std::uint64_t size = read_file(n, first_segment(".log")).size();
+    Slice zeros = Slice::allocate(5'000);
+    std::fill_n(zeros.mutable_data(), zeros.size(), std::uint8_t{0});
+    overwrite(n, first_segment(".log"), size, std::move(zeros));
+    ASSERT_TRUE(n.open().ok());
+    expect_all_readable(n);
+    expect_all_times_found(n);
+    EXPECT_EQ(read_file(n, first_segment(".log")).size(), size);
+  });
+}
+
 }  // namespace
 }  // namespace chronik::log
