@@ -4,60 +4,19 @@
 
 #include "core/client/client.h"
 #include "core/protocol/messages/create_topics.h"
-#include "sim/device_host.h"
-#include "sim/disk.h"
 #include "sim/network.h"
-#include "sim/store.h"
+#include "tests/support/broker_machine.h"
 
 namespace chronik::fuzz {
 
 namespace {
 
-constexpr std::uint16_t kPort = 9092;
 constexpr Duration kVisitMax = Duration::seconds(3600);
 constexpr Duration kClientPause = Duration::milliseconds(1);
 
-sim::MachineOptions node_machine() {
-  sim::MachineOptions options;
-  options.name = "node";
-  options.address = Address::ipv4(10, 0, 0, 1, 0);
-  options.disk = [](sim::World& of, const std::string& name) -> std::unique_ptr<sim::DiskDevice> {
-    return std::make_unique<sim::SimulatedDisk>(std::make_unique<sim::WorldDeviceHost>(of, name), sim::DiskKnobs{},
-                                                of.draws("disk", name));
-  };
-  options.store = [](sim::World& of, const std::string& name) -> std::unique_ptr<sim::StoreDevice> {
-    return std::make_unique<sim::SimulatedStore>(std::make_unique<sim::WorldDeviceHost>(of, name), sim::StoreKnobs{},
-                                                 of.draws("store", name));
-  };
-  return options;
-}
-
-sim::MachineOptions client_machine() {
-  sim::MachineOptions options;
-  options.name = "client";
-  options.address = Address::ipv4(10, 0, 0, 2, 0);
-  return options;
-}
-
-// Small files, so that a broker costs little memory. Frames beyond a megabyte are refused like those beyond Kafka's
-// hundred.
-node::NodeConfig small_node() {
-  node::NodeConfig config;
-  config.bind = Address::ipv4(0, 0, 0, 0, kPort);
-  config.advertised_host = "node";
-  config.log_directory = "/data/logs";
-  wal::WalOptions& wal = config.logs.wal;
-  wal.rotation_bytes = 256 * 1024;
-  wal.files_max = 8;
-  wal.record_bytes_max = 64 * 1024;
-  wal.batch_bytes_max = 64 * 1024;
-  wal.queue_bytes_max = 256 * 1024;
-  wal.control_reserve_bytes = 16 * 1024;
-  wal.free_disk_reserve_bytes = 0;
-  wal.fill_step_bytes = 32 * 1024;
-  wal.fill_after_bytes = 4 * 1024;
-  wal.read_chunk_bytes = 16 * 1024;
-  config.logs.tail_bytes_max = 16 * 1024;
+// Frames beyond a megabyte are refused like those beyond Kafka's hundred.
+node::NodeConfig fuzzed_node() {
+  node::NodeConfig config = chronik::testing::small_node();
   config.broker["socket.request.max.bytes"] = "1048576";
   return config;
 }
@@ -65,10 +24,10 @@ node::NodeConfig small_node() {
 }  // namespace
 
 SimulatedBroker::SimulatedBroker(StackSource& stacks)
-    : config_(small_node()),
+    : config_(fuzzed_node()),
       world_(sim::WorldOptions{.seed = 1}, stacks),
-      node_machine_(world_.add_machine(node_machine())),
-      client_machine_(world_.add_machine(client_machine())) {
+      node_machine_(world_.add_machine(chronik::testing::node_machine_options())),
+      client_machine_(world_.add_machine(chronik::testing::client_machine_options())) {
   // Frames arrive in pieces.
   world_.network().knobs().segment_most = 61;
   node_machine_.install([this](sim::ProcessContext& process) { run_node(process); });
@@ -119,7 +78,7 @@ void SimulatedBroker::run(const std::function<void(Network&)>& visit) {
 
 StatusOr<std::unique_ptr<Connection>> SimulatedBroker::connect(Network& network) const {
   Address to = node_machine_.address();
-  to.port = kPort;
+  to.port = chronik::testing::kBrokerPort;
   return network.connect(to, fiber::within(Duration::seconds(10), Expiry::kPeer));
 }
 

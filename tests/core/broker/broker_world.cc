@@ -1,58 +1,18 @@
 #include "tests/core/broker/broker_world.h"
 
 #include "core/protocol/record_batch_walk.h"
-#include "sim/device_host.h"
-#include "sim/disk.h"
-#include "sim/store.h"
+#include "tests/support/broker_machine.h"
 
 namespace chronik::broker::testing {
 
 namespace {
 
-constexpr std::uint16_t kPort = 9092;
 constexpr Duration kLimit = Duration::seconds(4000);  // of virtual time, for one run()
-
-sim::MachineOptions node_machine_options() {
-  sim::MachineOptions options;
-  options.name = "node";
-  options.address = Address::ipv4(10, 0, 0, 1, 0);
-  options.disk = [](sim::World& of, const std::string& name) -> std::unique_ptr<sim::DiskDevice> {
-    return std::make_unique<sim::SimulatedDisk>(std::make_unique<sim::WorldDeviceHost>(of, name), sim::DiskKnobs{},
-                                                of.draws("disk", name));
-  };
-  options.store = [](sim::World& of, const std::string& name) -> std::unique_ptr<sim::StoreDevice> {
-    return std::make_unique<sim::SimulatedStore>(std::make_unique<sim::WorldDeviceHost>(of, name), sim::StoreKnobs{},
-                                                 of.draws("store", name));
-  };
-  return options;
-}
-
-sim::MachineOptions client_machine_options() {
-  sim::MachineOptions options;
-  options.name = "client";
-  options.address = Address::ipv4(10, 0, 0, 2, 0);
-  return options;
-}
 
 }  // namespace
 
 node::NodeConfig small_node() {
-  node::NodeConfig config;
-  config.bind = Address::ipv4(0, 0, 0, 0, kPort);
-  config.advertised_host = "node";
-  config.log_directory = "/data/logs";
-  wal::WalOptions& wal = config.logs.wal;
-  wal.rotation_bytes = 256 * 1024;
-  wal.files_max = 8;
-  wal.record_bytes_max = 64 * 1024;
-  wal.batch_bytes_max = 64 * 1024;
-  wal.queue_bytes_max = 256 * 1024;
-  wal.control_reserve_bytes = 16 * 1024;
-  wal.free_disk_reserve_bytes = 0;
-  wal.fill_step_bytes = 32 * 1024;
-  wal.fill_after_bytes = 4 * 1024;
-  wal.read_chunk_bytes = 16 * 1024;
-  config.logs.tail_bytes_max = 16 * 1024;
+  node::NodeConfig config = chronik::testing::small_node();
   config.broker["num.partitions"] = "2";
   return config;
 }
@@ -77,8 +37,8 @@ std::unique_ptr<RawConnection> Visit::connect_raw() const {
 BrokerWorld::BrokerWorld(const node::NodeConfig& config)
     : config_(config),
       world_(sim::WorldOptions{.seed = 1}, stacks_),
-      node_machine_(world_.add_machine(node_machine_options())),
-      client_machine_(world_.add_machine(client_machine_options())) {
+      node_machine_(world_.add_machine(chronik::testing::node_machine_options())),
+      client_machine_(world_.add_machine(chronik::testing::client_machine_options())) {
   node_machine_.install([this](sim::ProcessContext& process) { run_node(process); });
 }
 
@@ -100,7 +60,7 @@ void BrokerWorld::run_node(sim::ProcessContext& process) {
 
 StatusOr<std::unique_ptr<Connection>> BrokerWorld::dial(Ports& ports) const {
   Address to = node_machine_.address();
-  to.port = kPort;
+  to.port = chronik::testing::kBrokerPort;
   return ports.network.connect(to, patience());
 }
 

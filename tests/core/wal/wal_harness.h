@@ -155,6 +155,10 @@ class Node {
     bool ended = false;
     world.spawn("test", [this, body, &ended] {
       body(*this);
+      // They may hold what was the body's, and the log's own fibers go on.
+      disk.on_event = nullptr;
+      disk.on_run = nullptr;
+      disk.on_fill = nullptr;
       ended = true;
     });
     world.run();
