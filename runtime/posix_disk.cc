@@ -82,6 +82,32 @@ std::int64_t list_names(int descriptor, std::vector<std::string>& names) {
   return -error;
 }
 
+// The entry of `path` in its parent survives a loss of power. A parent that we may not read is not of our making.
+Status sync_parent(const std::string& path) {
+  const std::size_t name = path.find_last_of('/', path.find_last_not_of('/'));
+  const std::string parent = name == std::string::npos ? "." : path.substr(0, name + 1);
+  const Descriptor directory(::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!directory.open()) {
+    return errno == EACCES ? ok() : disk_error("open directory", parent, errno);
+  }
+  return ::fsync(directory.number()) == 0 ? ok() : disk_error("sync directory", parent, errno);
+}
+
+// Makes the directory and those above it that are missing.
+Status make_directories(const std::string& path) {
+  for (std::size_t end = 0; end != std::string::npos;) {
+    end = path.find('/', path.find_first_not_of('/', end));
+    const std::string part = path.substr(0, end);
+    if (::mkdir(part.c_str(), kDirectoryMode) == 0) {
+      RETURN_IF_ERROR(sync_parent(part));
+    } else if (errno != EEXIST) {
+      return disk_error("create data directory", part, errno);
+    }
+  }
+  // Also where an earlier start made it: that one may have ended before its sync.
+  return sync_parent(path);
+}
+
 int open_flags(OpenMode mode) {
   switch (mode) {
     case OpenMode::kRead: return O_RDONLY;
@@ -94,9 +120,7 @@ int open_flags(OpenMode mode) {
 }  // namespace
 
 StatusOr<DataDirectory> DataDirectory::open(const std::string& path) {
-  if (::mkdir(path.c_str(), kDirectoryMode) != 0 && errno != EEXIST) {
-    return disk_error("create data directory", path, errno);
-  }
+  RETURN_IF_ERROR(make_directories(path));
   Descriptor directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!directory.open()) {
     return disk_error("open data directory", path, errno);
