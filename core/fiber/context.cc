@@ -49,9 +49,13 @@ struct Passage {
 };
 
 void exchange_exception_globals(Context& from, Context& to) {
-  auto* globals = reinterpret_cast<ExceptionGlobals*>(abi::__cxa_get_globals());
-  from.exceptions = *globals;
-  *globals = to.exceptions;
+  // The thread's place for them does not move, and no context changes its thread.
+  if (from.thread_exceptions == nullptr) {
+    from.thread_exceptions = reinterpret_cast<ExceptionGlobals*>(abi::__cxa_get_globals());
+  }
+  to.thread_exceptions = from.thread_exceptions;
+  from.exceptions = *from.thread_exceptions;
+  *from.thread_exceptions = to.exceptions;
 }
 
 // The first thing that runs after a switch, on the new stack.

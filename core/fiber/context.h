@@ -19,6 +19,7 @@ struct ExceptionGlobals {
 struct Context {
   void* resume_point = nullptr;
   ExceptionGlobals exceptions;
+  ExceptionGlobals* thread_exceptions = nullptr;  // where its thread keeps them; learnt at the first switch
   void* asan_fake_stack = nullptr;
   const void* stack_bottom = nullptr;  // of this context's own stack; learnt at the first switch for the loop's
   std::size_t stack_size = 0;

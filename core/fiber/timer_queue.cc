@@ -1,5 +1,8 @@
 #include "core/fiber/timer_queue.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "core/base/check.h"
 
 namespace chronik::fiber {
@@ -12,75 +15,61 @@ void Timer::disarm() {
   }
 }
 
-TimerQueue::~TimerQueue() { CHECK(heap_.empty()); }
+TimerQueue::~TimerQueue() { CHECK_EQ(armed_, std::size_t{0}); }
 
-void TimerQueue::place(std::size_t position, Timer& timer) {
-  heap_[position] = &timer;
-  timer.position_ = position;
-}
-
-void TimerQueue::sift_up(std::size_t position) {
-  Timer& timer = *heap_[position];
-  while (position > 0) {
-    const std::size_t parent = (position - 1) / 2;
-    if (!earlier(timer, *heap_[parent])) {
-      break;
+TimerMoment& TimerQueue::moment(MonotonicTime at) {
+  for (TimerMoment* known : recent_) {
+    if (known != nullptr && known->at == at) {
+      return *known;
     }
-    place(position, *heap_[parent]);
-    position = parent;
   }
-  place(position, timer);
-}
-
-void TimerQueue::sift_down(std::size_t position) {
-  Timer& timer = *heap_[position];
-  for (;;) {
-    std::size_t child = 2 * position + 1;
-    if (child >= heap_.size()) {
-      break;
+  std::unique_ptr<TimerMoment>& found = moments_[at];
+  if (found == nullptr) {
+    if (spare_.empty()) {
+      found = std::make_unique<TimerMoment>();
+    } else {
+      found = std::move(spare_.back());
+      spare_.pop_back();
     }
-    if (child + 1 < heap_.size() && earlier(*heap_[child + 1], *heap_[child])) {
-      ++child;
-    }
-    if (!earlier(*heap_[child], timer)) {
-      break;
-    }
-    place(position, *heap_[child]);
-    position = child;
+    found->at = at;
   }
-  place(position, timer);
+  recent_[next_recent_] = found.get();
+  next_recent_ = (next_recent_ + 1) % recent_.size();
+  return *found;
 }
 
 void TimerQueue::arm(Timer& timer, MonotonicTime at) {
   CHECK(!timer.armed());
   timer.queue_ = this;
-  timer.at_ = at;
-  timer.sequence_ = next_sequence_++;
-  heap_.push_back(&timer);
-  sift_up(heap_.size() - 1);
+  timer.moment_ = &moment(at);
+  timer.moment_->timers.push_back(timer);
+  ++armed_;
 }
 
 void TimerQueue::disarm(Timer& timer) {
   CHECK(timer.queue_ == this);
-  const std::size_t position = timer.position_;
-  CHECK(heap_[position] == &timer);
-  Timer& last = *heap_.back();
-  heap_.pop_back();
+  TimerMoment& moment = *timer.moment_;
+  timer.ListHook<TimerTag>::unlink();
   timer.queue_ = nullptr;
-  if (&last != &timer) {
-    place(position, last);
-    sift_up(position);
-    sift_down(last.position_);
+  --armed_;
+  if (!moment.timers.empty()) {
+    return;
   }
+  std::replace(recent_.begin(), recent_.end(), &moment, static_cast<TimerMoment*>(nullptr));
+  const auto found = moments_.find(moment.at);
+  if (spare_.size() < kSpareMax) {
+    spare_.push_back(std::move(found->second));
+  }
+  moments_.erase(found);
 }
 
 Timer* TimerQueue::take_due(MonotonicTime now) {
-  if (heap_.empty() || heap_.front()->at_ > now) {
+  if (moments_.empty() || moments_.begin()->first > now) {
     return nullptr;
   }
-  Timer* timer = heap_.front();
-  disarm(*timer);
-  return timer;
+  Timer& timer = moments_.begin()->second->timers.front();
+  disarm(timer);
+  return &timer;
 }
 
 }  // namespace chronik::fiber

@@ -1,19 +1,27 @@
-// Timers of one shard: a heap that knows where each member is, so that a timer that is called off leaves at once and
-// neither advances time nor shows anywhere (rule S13). Timers due at the same moment fire in the order in which they
-// were set.
+// Timers of one shard, by the moment at which they are due.
+//
+// Nearly all timers are deadlines that never pass: set some seconds ahead, rounded to the scheduler's granularity, and
+// called off soon after. So many share a moment; setting one mostly finds its moment among the few used last, and
+// calling one off unlinks it. A timer that is called off leaves at once and neither advances time nor shows anywhere
+// (rule S13). Timers due at the same moment fire in the order in which they were set.
 #pragma once
 
+#include <absl/container/btree_map.h>
+
+#include <array>
 #include <cstddef>
-#include <cstdint>
+#include <memory>
 #include <vector>
 
+#include "core/base/intrusive_list.h"
 #include "core/base/time.h"
 
 namespace chronik::fiber {
 
 class TimerQueue;
+struct TimerMoment;
 
-class Timer {
+class Timer : public ListHook<struct TimerTag> {
  public:
   Timer() = default;
   virtual ~Timer();
@@ -27,9 +35,12 @@ class Timer {
  private:
   friend class TimerQueue;
   TimerQueue* queue_ = nullptr;
-  std::size_t position_ = 0;
-  std::uint64_t sequence_ = 0;
-  MonotonicTime at_;
+  TimerMoment* moment_ = nullptr;
+};
+
+struct TimerMoment {
+  MonotonicTime at;
+  IntrusiveList<Timer, TimerTag> timers;  // in the order of arming
 };
 
 class TimerQueue {
@@ -42,21 +53,21 @@ class TimerQueue {
   void arm(Timer& timer, MonotonicTime at);
   void disarm(Timer& timer);
   // When the first timer is due; never() without timers.
-  MonotonicTime next() const { return heap_.empty() ? MonotonicTime::never() : heap_.front()->at_; }
+  MonotonicTime next() const { return moments_.empty() ? MonotonicTime::never() : moments_.begin()->first; }
   // Takes out the first timer if it is due at `now`; else null.
   Timer* take_due(MonotonicTime now);
-  std::size_t size() const { return heap_.size(); }
+  std::size_t size() const { return armed_; }
 
  private:
-  static bool earlier(const Timer& a, const Timer& b) {
-    return a.at_ != b.at_ ? a.at_ < b.at_ : a.sequence_ < b.sequence_;
-  }
-  void place(std::size_t position, Timer& timer);
-  void sift_up(std::size_t position);
-  void sift_down(std::size_t position);
+  static constexpr std::size_t kSpareMax = 1024;
 
-  std::vector<Timer*> heap_;
-  std::uint64_t next_sequence_ = 0;
+  TimerMoment& moment(MonotonicTime at);
+
+  absl::btree_map<MonotonicTime, std::unique_ptr<TimerMoment>> moments_;  // none is empty
+  std::array<TimerMoment*, 4> recent_{};                                  // those looked up last; null: none
+  std::size_t next_recent_ = 0;
+  std::vector<std::unique_ptr<TimerMoment>> spare_;
+  std::size_t armed_ = 0;
 };
 
 }  // namespace chronik::fiber
