@@ -34,6 +34,12 @@ void Answer::send(protocol::Frame frame, fiber::Budget::Hold hold) {
   connection_->settle();
 }
 
+void Answer::comes(std::unique_ptr<LateAnswer> late) {
+  CHECK(slot_ != nullptr);
+  slot_->late = std::move(late);
+  connection_->settle();
+}
+
 void Answer::nothing() {
   CHECK(slot_ != nullptr);
   slot_->state = ResponseSlot::State::kNothing;
@@ -52,7 +58,11 @@ void Answer::close(const char* reason) {
 
 ClientConnection::ClientConnection(const ConnectionContext& context, std::unique_ptr<Connection> stream,
                                    std::uint64_t number)
-    : context_(context), stream_(std::move(stream)), number_(number), frames_(*stream_) {}
+    : context_(context),
+      stream_(std::move(stream)),
+      number_(number),
+      key_{WaitKind::kNetworkRead, stream_->local().key(), stream_->peer().key(), 0},
+      frames_(*stream_) {}
 
 void ClientConnection::run() {
   scope_.spawn({"writer", number_}, [this] { write_answers(); });
@@ -67,7 +77,7 @@ void ClientConnection::run() {
 
 Status ClientConnection::read_request() {
   while (slots_.size() >= context_.limits.requests_per_connection && !closing_) {
-    RETURN_IF_ERROR(room_.wait(key(), fiber::within(context_.limits.request + context_.limits.write, Expiry::kPeer)));
+    RETURN_IF_ERROR(room_.wait(key_, fiber::within(context_.limits.request + context_.limits.write, Expiry::kPeer)));
   }
   if (closing_) {
     return absl::CancelledError("closing");
@@ -97,7 +107,7 @@ Status ClientConnection::read_request() {
 
 void ClientConnection::settle() {
   // An answer that is not the first in line waits for those before it.
-  if (slots_.front().state != ResponseSlot::State::kWaiting) {
+  if (slots_.front().writers_turn()) {
     answered_.notify_all();
   }
 }
@@ -114,28 +124,47 @@ void ClientConnection::close(const char* reason) {
   answered_.notify_all();
 }
 
+void ClientConnection::give(ResponseSlot& slot) {
+  const std::unique_ptr<LateAnswer> late = std::move(slot.late);
+  late->give();
+  CHECK(slot.state != ResponseSlot::State::kWaiting);
+}
+
+// The answers that can go out together, up to the bounds of one write. Those without a frame cost nothing.
+std::size_t ClientConnection::gather_ready(std::vector<Slice>& parts) {
+  parts.clear();
+  std::size_t bytes = 0;
+  std::size_t taken = 0;
+  for (; taken < slots_.size() && parts.size() < kPartsPerWrite && bytes < kBytesPerWrite; ++taken) {
+    ResponseSlot& slot = slots_[taken];
+    if (slot.late != nullptr && slot.late->ready()) {
+      give(slot);
+    }
+    if (slot.state == ResponseSlot::State::kWaiting) {
+      break;
+    }
+    bytes += slot.frame.size;
+    for (Slice& part : slot.frame.parts) {
+      parts.push_back(std::move(part));
+    }
+  }
+  return taken;
+}
+
 void ClientConnection::write_answers() {
   std::vector<Slice> parts;
   while (!closing_) {
-    if (slots_.empty() || slots_.front().state == ResponseSlot::State::kWaiting) {
-      if (!answered_.wait(key(), fiber::for_ever()).ok()) {
+    if (slots_.empty() || !slots_.front().writers_turn()) {
+      if (!answered_.wait(key_, fiber::for_ever()).ok()) {
         return;
       }
       continue;
     }
-    parts.clear();
-    std::size_t bytes = 0;
-    std::size_t taken = 0;
-    for (ResponseSlot& slot : slots_) {
-      if (slot.state == ResponseSlot::State::kWaiting || parts.size() >= kPartsPerWrite || bytes >= kBytesPerWrite) {
-        break;
-      }
-      bytes += slot.frame.size;
-      for (Slice& part : slot.frame.parts) {
-        parts.push_back(std::move(part));
-      }
-      ++taken;
+    if (slots_.front().late != nullptr) {
+      give(slots_.front());
+      continue;
     }
+    std::size_t taken = gather_ready(parts);
     if (!parts.empty() && !stream_->write(parts, fiber::within(context_.limits.write, Expiry::kPeer)).ok()) {
       close("the client did not take its answers");
       return;

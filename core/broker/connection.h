@@ -7,6 +7,7 @@
 
 #include <deque>
 #include <memory>
+#include <vector>
 
 #include "core/broker/limits.h"
 #include "core/broker/request.h"
@@ -20,6 +21,9 @@ struct ResponseSlot {
   CorrelationId correlation_id;
   protocol::Frame frame;
   fiber::Budget::Hold hold;
+  std::unique_ptr<LateAnswer> late;  // while it waits: the writer is to wait for it
+
+  bool writers_turn() const { return state != State::kWaiting || late != nullptr; }
 };
 
 // What all connections of a node share. Outlives them.
@@ -55,20 +59,22 @@ class ClientConnection {
   friend class Answer;
   Status read_request();
   void write_answers();
+  std::size_t gather_ready(std::vector<Slice>& parts);
+  static void give(ResponseSlot& slot);
   void settle();
   void close(const char* reason);
-  WaitKey key() const { return {WaitKind::kNetworkRead, stream_->local().key(), stream_->peer().key(), 0}; }
 
   const ConnectionContext& context_;
   std::unique_ptr<Connection> stream_;
   std::uint64_t number_;
+  WaitKey key_;  // of waits for the client or for its requests
   std::uint64_t next_request_ = 0;
-  std::deque<ResponseSlot> slots_;  // references stay valid: pushed at the back, popped at the front
   bool closing_ = false;
   fiber::Event answered_;  // the first slot may have become ready, or the connection is closing
   fiber::Event room_;      // a slot has become free
   protocol::FrameReader frames_;
   fiber::FiberScope scope_;
+  std::deque<ResponseSlot> slots_;  // references stay valid: pushed at the back, popped at the front
 };
 
 }  // namespace chronik::broker

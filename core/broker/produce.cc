@@ -1,7 +1,9 @@
 // Produce: the way of a record, steps 2 to 8 (docs/ARCHITECTURE.md).
+#include <absl/container/inlined_vector.h>
+
 #include <algorithm>
+#include <memory>
 #include <utility>
-#include <vector>
 
 #include "core/broker/broker.h"
 #include "core/broker/connection.h"
@@ -27,12 +29,20 @@ struct PendingAppend {
   std::size_t index = 0;
 };
 
-struct ProduceWork {
+// A request on its way: appended by the connection's reader, answered by its writer once it is acknowledged.
+class ProduceWork final : public LateAnswer {
+ public:
+  ProduceWork(Broker& from, Request asked) : broker(from), request(std::move(asked)) {}
+  bool ready() const override;
+  void give() override;
+
+  Broker& broker;
   Request request;
   ProduceResponse response;
-  std::vector<PendingAppend> pending;
-  replication::Acks acks;
+  absl::InlinedVector<PendingAppend, 1> pending;
+  replication::Acks acks = replication::Acks::kLeader;
   Duration timeout;
+  MonotonicTime until;  // one for all: they wait side by side, whatever the order of looking
 };
 
 log::BatchSummary summary_of(const protocol::ProduceVerdict& verdict) {
@@ -70,20 +80,20 @@ void refuse(ProducePartitionResponse& answer, ErrorCode error, std::string_view 
   }
 }
 
-// Validates and appends one partition's batch. Suspends only where the disk is behind. Fills `answer`, or `pending`
-// where the acknowledgement must be waited for.
-void append(Broker& broker, const ProduceWork& work, HostedTopic* topic, const ProducePartition& asked,
-            ProducePartitionResponse& answer, std::vector<PendingAppend>& pending) {
+// Validates and appends one partition's batch. Suspends only where the disk is behind. Fills `answer`; what must be
+// waited for is added to the work's `pending`.
+void append(ProduceWork& work, HostedTopic* topic, ProducePartition& asked, ProducePartitionResponse& answer) {
+  Broker& broker = work.broker;
   answer.index = asked.index;
   const auto index = static_cast<std::size_t>(asked.index.value());
   if (topic == nullptr || asked.index.value() < 0 || index >= topic->partitions.size()) {
     return refuse(answer, ErrorCode::kUnknownTopicOrPartition);
   }
-  const Ref<replication::Partition> partition = topic->partitions[index];
+  Ref<replication::Partition> partition = topic->partitions[index];
   if (!partition) {
     return refuse(answer, ErrorCode::kKafkaStorageError);
   }
-  const Slice records = asked.records.value_or(Slice());
+  Slice records = asked.records.has_value() ? *std::move(asked.records) : Slice();
   const WallTime now = broker.ports().clock.wall();
   protocol::ProduceVerdict verdict = protocol::validate_produced_batches(
       records.bytes(), checks_of(topic->settings, work.request.header.version, now), broker.codecs());
@@ -116,7 +126,8 @@ void append(Broker& broker, const ProduceWork& work, HostedTopic* topic, const P
     return refuse(answer, absl::IsDeadlineExceeded(room) ? ErrorCode::kRequestTimedOut : ErrorCode::kKafkaStorageError,
                   std::string(room.message()));
   }
-  const auto outcome = partition->append(records, summary, work.acks);
+  const std::size_t bytes = records.size();
+  const auto outcome = partition->append(std::move(records), summary, work.acks);
   if (outcome.error != ErrorCode::kNone) {
     return refuse(answer, outcome.error);
   }
@@ -125,22 +136,21 @@ void append(Broker& broker, const ProduceWork& work, HostedTopic* topic, const P
   answer.log_start_offset = partition->log().log_start();
   BrokerMetrics& metrics = broker.metrics();
   metrics.messages_received.add(static_cast<std::uint64_t>(summary.record_count));
-  metrics.bytes_produced.add(records.size());
-  pending.push_back({.partition = partition, .outcome = outcome});
+  metrics.bytes_produced.add(bytes);
+  work.pending.push_back({.partition = std::move(partition), .outcome = outcome});
 }
 
-void append_all(Broker& broker, const ProduceRequest& asked, ProduceWork& work) {
+void append_all(ProduceRequest& asked, ProduceWork& work) {
   work.response.responses.resize(asked.topic_data.size());
   for (std::size_t t = 0; t < asked.topic_data.size(); ++t) {
-    const protocol::ProduceTopic& topic = asked.topic_data[t];
+    protocol::ProduceTopic& topic = asked.topic_data[t];
     auto& answers = work.response.responses[t];
-    answers.name = topic.name;
+    answers.name = std::move(topic.name);
     answers.partition_responses.resize(topic.partition_data.size());
     for (std::size_t p = 0; p < topic.partition_data.size(); ++p) {
       const std::size_t before = work.pending.size();
       // Looked up for each: the topic may have been deleted while the partition before it waited for room.
-      append(broker, work, broker.table().find(topic.name), topic.partition_data[p], answers.partition_responses[p],
-             work.pending);
+      append(work, work.broker.table().find(answers.name), topic.partition_data[p], answers.partition_responses[p]);
       if (work.pending.size() > before) {
         work.pending.back().topic = t;
         work.pending.back().index = p;
@@ -168,19 +178,24 @@ bool any_error(const ProduceResponse& response) {
   });
 }
 
-void acknowledge(Broker& broker, ProduceWork& work) {
-  // One deadline for all: they wait side by side, whatever the order of looking.
-  const Deadline deadline = fiber::within(work.timeout, Expiry::kPeer);
-  for (const PendingAppend& append : work.pending) {
-    const ErrorCode error = append.partition->wait_acknowledged(append.outcome, work.acks, deadline);
+bool ProduceWork::ready() const {
+  return std::none_of(pending.begin(), pending.end(), [this](const PendingAppend& append) {
+    return append.partition->waits_for_acknowledgement(append.outcome, acks);
+  });
+}
+
+void ProduceWork::give() {
+  const Deadline deadline(until, Expiry::kPeer, fiber::Fiber::current().scope().source());
+  for (const PendingAppend& append : pending) {
+    const ErrorCode error = append.partition->wait_acknowledged(append.outcome, acks, deadline);
     if (error != ErrorCode::kNone) {
-      auto& answer = work.response.responses[append.topic].partition_responses[append.index];
+      auto& answer = response.responses[append.topic].partition_responses[append.index];
       answer.error_code = error;
       answer.base_offset = Offset::none();
     }
   }
-  broker.metrics().finish_produce(!any_error(work.response), fiber::Scheduler::current().now() - work.request.received);
-  work.request.reply(work.response);
+  broker.metrics().finish_produce(!any_error(response), fiber::Scheduler::current().now() - request.received);
+  request.reply(response);
 }
 
 }  // namespace
@@ -190,30 +205,27 @@ void handle_produce(Broker& broker, Request request) {
   if (!asked.ok()) {
     return broker.refuse_malformed(request, asked.status());
   }
-  const bool acks_known = asked->acks >= -1 && asked->acks <= 1;
-  ProduceWork work{.request = std::move(request),
-                   .response = {},
-                   .pending = {},
-                   .acks = static_cast<replication::Acks>(acks_known ? asked->acks : 1),
-                   .timeout = Duration::milliseconds(std::max(asked->timeout_ms, 0))};
-  work.timeout = std::min(work.timeout, broker.limits().request);
-  if (!acks_known) {
-    refuse_all(*asked, ErrorCode::kInvalidRequiredAcks, work.response);
-    return work.request.reply(work.response);
+  auto work = std::make_unique<ProduceWork>(broker, std::move(request));
+  work->timeout = std::min(Duration::milliseconds(std::max(asked->timeout_ms, 0)), broker.limits().request);
+  if (asked->acks < -1 || asked->acks > 1) {
+    refuse_all(*asked, ErrorCode::kInvalidRequiredAcks, work->response);
+    return work->request.reply(work->response);
   }
-  append_all(broker, *asked, work);
-  if (work.acks == replication::Acks::kNone) {
-    broker.metrics().finish_produce(!any_error(work.response), Duration::zero());
+  work->acks = static_cast<replication::Acks>(asked->acks);
+  append_all(*asked, *work);
+  Answer& answer = work->request.answer;
+  if (work->acks == replication::Acks::kNone) {
+    const bool failed = any_error(work->response);
+    broker.metrics().finish_produce(!failed, Duration::zero());
     // Nobody hears of an error but by the connection's end, as with Kafka.
-    return any_error(work.response) ? work.request.answer.close("a produce with acks=0 failed")
-                                    : work.request.answer.nothing();
+    return failed ? answer.close("a produce with acks=0 failed") : answer.nothing();
   }
-  if (work.pending.empty()) {
+  if (work->pending.empty()) {
     broker.metrics().finish_produce(false, Duration::zero());
-    return work.request.reply(work.response);
+    return work->request.reply(work->response);
   }
-  ClientConnection& connection = work.request.connection;
-  connection.spawn("produce", [&broker, work = std::move(work)]() mutable { acknowledge(broker, work); });
+  work->until = fiber::Scheduler::current().now() + work->timeout;
+  answer.comes(std::move(work));
 }
 
 }  // namespace chronik::broker

@@ -1,6 +1,7 @@
 // A request on its way through the broker, and the obligation to answer it.
 #pragma once
 
+#include <memory>
 #include <utility>
 
 #include "core/base/time.h"
@@ -14,6 +15,17 @@ namespace chronik::broker {
 class ClientConnection;
 struct ResponseSlot;
 
+// An answer that somebody has to wait for and that nobody can send before those of earlier requests: the connection's
+// writer waits for it when its turn comes. Requests that come one behind the other need no fiber each.
+class LateAnswer {
+ public:
+  virtual ~LateAnswer() = default;
+  // Whether give() would not wait.
+  virtual bool ready() const = 0;
+  // Keeps the request's Answer. On the connection's writer.
+  virtual void give() = 0;
+};
+
 // Must be kept exactly once: destroying it unkept closes the connection and is reported as a bug, but on a dying node.
 class Answer {
  public:
@@ -25,6 +37,8 @@ class Answer {
 
   // Leaves after the answers to all earlier requests of the connection. `hold`: response bytes to give back when sent.
   void send(protocol::Frame frame, fiber::Budget::Hold hold = {});
+  // This object, which `late` owns, will be kept by late->give().
+  void comes(std::unique_ptr<LateAnswer> late);
   // The request wants no answer (acks=0).
   void nothing();
   // No answer would be right; the client learns from the closed connection.

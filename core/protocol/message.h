@@ -33,6 +33,8 @@
 // about must not crash the broker.
 #pragma once
 
+#include <absl/container/inlined_vector.h>
+
 #include <cstdint>
 #include <limits>
 #include <string>
@@ -78,7 +80,7 @@ inline constexpr std::int16_t kNeverFlexible = kNewestVersion;
 // One answer or request as it goes to the socket, its 4-byte length included. The parts are meant for one vectored
 // write; those that are records are the very slices that the message held.
 struct Frame {
-  std::vector<Slice> parts;
+  absl::InlinedVector<Slice, 1> parts;
   std::size_t size = 0;
 
   // All bytes in one buffer, for tests and for what is never large.

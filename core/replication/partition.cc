@@ -8,6 +8,7 @@ using protocol::ErrorCode;
 
 Partition::Partition(Ref<log::PartitionLog> log, NodeId self)
     : log_(std::move(log)),
+      topic_in_key_(mix_text(as_text(log_->key().topic.bytes))),
       self_(self),
       high_watermark_(std::min(log_->recovered_high_watermark(), log_->durable_end())) {
   log_->set_listener(this);
@@ -88,6 +89,13 @@ Partition::AppendOutcome Partition::append(Slice batch, const log::BatchSummary&
   return outcome;
 }
 
+bool Partition::waits_for_acknowledgement(const AppendOutcome& outcome, Acks acks) const {
+  if (acks == Acks::kNone || outcome.epoch != leadership_.epoch || closed_) {
+    return false;
+  }
+  return outcome.last_offset >= (acks == Acks::kAll ? high_watermark_ : log_->durable_end());
+}
+
 ErrorCode Partition::wait_acknowledged(const AppendOutcome& outcome, Acks acks, const Deadline& deadline) {
   CHECK(outcome.error == ErrorCode::kNone);
   if (acks == Acks::kNone) {
@@ -96,8 +104,7 @@ ErrorCode Partition::wait_acknowledged(const AppendOutcome& outcome, Acks acks, 
   if (outcome.epoch != leadership_.epoch || closed_) {
     return ErrorCode::kNotLeaderOrFollower;
   }
-  const Offset reached = acks == Acks::kAll ? high_watermark_ : log_->durable_end();
-  if (outcome.last_offset >= reached) {
+  if (waits_for_acknowledgement(outcome, acks)) {
     OffsetWaiters& waiters = acks == Acks::kAll ? watermark_waiters_ : durable_waiters_;
     const Status waited = waiters.wait(outcome.last_offset, progress_key(), deadline);
     if (absl::IsDeadlineExceeded(waited)) {
@@ -114,9 +121,8 @@ ErrorCode Partition::wait_acknowledged(const AppendOutcome& outcome, Acks acks, 
 }
 
 WaitKey Partition::progress_key() const {
-  const log::LogKey& key = log_->key();
-  return {WaitKind::kHighWatermark, mix_text(as_text(key.topic.bytes)),
-          static_cast<std::uint64_t>(key.partition.value()), static_cast<std::uint64_t>(high_watermark_.value())};
+  return {WaitKind::kHighWatermark, topic_in_key_, static_cast<std::uint64_t>(log_->key().partition.value()),
+          static_cast<std::uint64_t>(high_watermark_.value())};
 }
 
 void Partition::on_durable(Offset durable_end) {

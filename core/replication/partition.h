@@ -66,6 +66,8 @@ class Partition final : public Counted, private log::PartitionLog::Listener {
   AppendOutcome append(Slice batch, const log::BatchSummary& summary, Acks acks);
   // Waits until the outcome may be acknowledged under `acks`. kNone, kRequestTimedOut, kNotLeaderOrFollower,
   // kNotEnoughReplicasAfterAppend.
+  // Whether it would suspend: waits_for_acknowledgement().
+  bool waits_for_acknowledgement(const AppendOutcome& outcome, Acks acks) const;
   protocol::ErrorCode wait_acknowledged(const AppendOutcome& outcome, Acks acks, const Deadline& deadline);
 
   // Notified when a consumer may see more, or the epoch has ended: what a parked fetch waits for.
@@ -78,6 +80,7 @@ class Partition final : public Counted, private log::PartitionLog::Listener {
   std::size_t in_sync_count() const { return leadership_.in_sync.size(); }
 
   Ref<log::PartitionLog> log_;
+  std::uint64_t topic_in_key_;
   NodeId self_;
   Leadership leadership_;
   Offset high_watermark_{0};
