@@ -19,6 +19,7 @@ namespace {
 
 constexpr int kVectorsPerCall = IOV_MAX;
 constexpr std::size_t kFillChunk = 1 << 20;
+constexpr std::int64_t kWritebackBytesMin = 1 << 18;
 
 class FileJob : public HelperJob {
  public:
@@ -91,8 +92,13 @@ class BatchJob final : public FileJob {
 
   std::int64_t run() override {
     for (std::size_t i = 0; i < vectors_.size(); ++i) {
-      if (const std::int64_t written = write_all(vectors_[i], offsets_[i]); written < 0) {
+      const std::int64_t written = write_all(vectors_[i], offsets_[i]);
+      if (written < 0) {
         return written;
+      }
+      if (!batch_.sync && written >= kWritebackBytesMin) {
+        // Left to the sync that follows some day, it would all go out at once, with the log's own syncs behind it.
+        calls_.start_writeback(file(), offsets_[i], static_cast<std::uint64_t>(written));
       }
     }
     return batch_.sync ? calls_.sync_file(file()) : 0;

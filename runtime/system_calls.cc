@@ -50,6 +50,11 @@ std::int64_t SystemCalls::write(int file, const iovec* parts, int count, std::ui
   return or_error(::pwritev(file, parts, count, static_cast<off_t>(offset)));
 }
 
+int SystemCalls::start_writeback(int file, std::uint64_t offset, std::uint64_t bytes) {
+  return or_error(
+      ::sync_file_range(file, static_cast<off_t>(offset), static_cast<off_t>(bytes), SYNC_FILE_RANGE_WRITE));
+}
+
 int SystemCalls::sync_file(int file) { return or_error(::fdatasync(file)); }
 
 int SystemCalls::sync_directory(int directory) { return or_error(::fsync(directory)); }

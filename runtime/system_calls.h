@@ -32,6 +32,8 @@ class SystemCalls {
   // known.
   virtual std::int64_t read_cached(int file, const iovec* parts, int count, std::uint64_t offset);
   virtual std::int64_t write(int file, const iovec* parts, int count, std::uint64_t offset);
+  // Has the kernel begin to write that part to the disk, and does not wait for it. Promises nothing.
+  virtual int start_writeback(int file, std::uint64_t offset, std::uint64_t bytes);
   virtual int sync_file(int file);
   virtual int sync_directory(int directory);
   virtual int sync_file_system(int directory);
