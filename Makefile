@@ -1,7 +1,7 @@
 # The verbs. Each is one line of something you could type; `make` alone lists them.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help deps build run test proof sim fuzz bench mutants tidy format conformance clean
+.PHONY: help deps build run test proof sim fuzz bench mutants tidy format conformance java clean
 
 DATA ?= ./data
 SCENARIO ?= all
@@ -62,6 +62,9 @@ format: deps  ## Format every source file
 
 conformance: deps  ## Compare our messages with Kafka's own description of them
 	@tests/conformance/run
+
+java: build  ## Kafka's own Java clients and tools against a broker (fetches them with Maven)
+	@tests/client/java
 
 clean:  ## Remove what was built
 	@rm -rf build
