@@ -176,16 +176,21 @@ Status StoredLog::truncate(Offset to, const Deadline& deadline) {
 }
 
 Status StoredLog::advance_log_start(Offset to, const Deadline& deadline) {
-  if (to <= log_start_) {
+  if (to <= log_start()) {
     return ok();
   }
-  RETURN_IF_ERROR(make_control_room(deadline));
+  if (to > log_start_) {
+    RETURN_IF_ERROR(make_control_room(deadline));
+  }
   if (to <= log_start_) {
-    return ok();  // somebody else has moved it meanwhile
+    // Somebody else has moved it, and perhaps gave up waiting: that it was moved is not yet durable.
+    return host_.wal().wait_durable(log_start_lsn_, deadline);
   }
   CHECK_LE(to, log_end_);
+  durable_start_ = log_start();
   const Lsn lsn = host_.wal().append(wal::RecordType::kLogStart, wal_key(key_), encode_offset(to));
   log_start_ = to;
+  log_start_lsn_ = lsn;
   epochs_.advance_start(to);
   if (Observer* o = observer()) {
     o->on_log_start(observed(key_), to);

@@ -56,7 +56,8 @@ class StoredLog final : public PartitionLog {
   // ---- PartitionLog ----
   const LogKey& key() const override { return key_; }
   std::string_view topic_name() const override { return topic_name_; }
-  Offset log_start() const override { return log_start_; }
+  // Only what is durable: what a death may take back is not said.
+  Offset log_start() const override { return host_.wal().durable() >= log_start_lsn_ ? log_start_ : durable_start_; }
   Offset log_end() const override { return log_end_; }
   Offset durable_end() const override { return durable_end_; }
   LeaderEpoch last_epoch() const override { return epochs_.last(); }
@@ -85,8 +86,8 @@ class StoredLog final : public PartitionLog {
   void close() { closed_ = true; }
   bool closed() const { return closed_; }
 
-  // Moves durable batches of the tail into segments, up to some megabytes; true where there is more. Drainer only.
-  StatusOr<bool> drain(Lsn durable, const Deadline& deadline);
+  // Moves durable batches of the tail into segments, up to some megabytes. Drainer only.
+  Status drain(Lsn durable, const Deadline& deadline);
   // Makes what was drained survive a loss of power: data, indexes, directory. Drainer only.
   Status sync(const Deadline& deadline);
   // What sync() would do was done by Disk::sync_all(), begun when the log was as `before` says. Drainer only.
@@ -164,6 +165,8 @@ class StoredLog final : public PartitionLog {
   std::string topic_name_;
   LogConfig config_;
   Offset log_start_;
+  Lsn log_start_lsn_ = Lsn::none();  // of the record that moved it in this incarnation
+  Offset durable_start_;             // before that record
   Offset log_end_;
   Offset durable_end_;
   Offset high_watermark_;

@@ -120,7 +120,7 @@ Status StoredLog::roll(Offset base, const Deadline& deadline) {
   return ok();
 }
 
-StatusOr<bool> StoredLog::drain(Lsn durable, const Deadline& deadline) {
+Status StoredLog::drain(Lsn durable, const Deadline& deadline) {
   std::optional<fiber::Turnstile::Pass> pass;
   RETURN_IF_ERROR(files_turnstile_.enter(pass, deadline));
   RETURN_IF_ERROR(open(deadline));
@@ -137,7 +137,7 @@ StatusOr<bool> StoredLog::drain(Lsn durable, const Deadline& deadline) {
     batches.push_back(tail_[i]);
   }
   if (batches.empty() || closed_) {
-    return false;
+    return ok();
   }
   Segment& active = *segments_.back();
   RETURN_IF_ERROR(active.load(deadline));
@@ -149,7 +149,7 @@ StatusOr<bool> StoredLog::drain(Lsn durable, const Deadline& deadline) {
   written_lsn_ = batches.back().lsn;
   segment_bytes_ += bytes;
   tail_.pop_front(batches.size());
-  return !tail_.empty() && tail_.front().lsn <= durable;
+  return ok();
 }
 
 StoredLog::Written StoredLog::written() const {
@@ -284,7 +284,7 @@ Status StoredLog::enforce_retention(const Deadline& deadline) {
       return ok();
     }
     RETURN_IF_ERROR(oldest.load(deadline));
-    const bool below_start = next <= log_start_;
+    const bool below_start = next <= log_start();
     const bool too_large = config_.retention_bytes >= 0 && segments_.size() > 1 &&
                            size_bytes() - oldest.bytes() >= static_cast<std::uint64_t>(config_.retention_bytes);
     const Duration age = Duration::milliseconds(now.milliseconds() - oldest.max_timestamp().milliseconds());
@@ -304,7 +304,7 @@ bool StoredLog::retention_waits_for_drain() const {
   const TailBatch& oldest = tail_.front();
   const Duration age =
       Duration::milliseconds(host_.clock().wall().milliseconds() - oldest.max_timestamp.milliseconds());
-  const bool below_start = oldest.last < log_start_;
+  const bool below_start = oldest.last < log_start();
   const bool too_large =
       config_.retention_bytes >= 0 && tail_.bytes() > static_cast<std::uint64_t>(config_.retention_bytes);
   const bool too_old = config_.retention_age != Duration::infinite() && age > config_.retention_age;

@@ -19,7 +19,7 @@ StatusOr<ReadResult> StoredLog::read(Offset from, const ReadLimits& asked, const
   if (closed_) {
     return absl::AbortedError("the log is closed");
   }
-  if (from < log_start_ || from > log_end_) {
+  if (from < log_start() || from > log_end_) {
     return absl::OutOfRangeError("offset out of range");
   }
   if (damage_at(from) != nullptr) {
@@ -42,7 +42,7 @@ StatusOr<ReadResult> StoredLog::read(Offset from, const ReadLimits& asked, const
   if (closed_ || truncations != truncations_) {
     return absl::AbortedError("the log changed while it was read");
   }
-  if (from < log_start_) {
+  if (from < log_start()) {
     return absl::OutOfRangeError("the log start has moved past the offset while it was read");
   }
   return result;

@@ -65,17 +65,20 @@ Status StoredLogs::drain_round(bool everything) {
       RETURN_IF_ERROR(wal_->wait_durable(first, file_deadline()));
     }
     const Ref<StoredLog> log = undrained_.front();
-    StatusOr<bool> more = log->drain(wal_->durable(), write_deadline());
-    RETURN_IF_ERROR(more.status());
+    RETURN_IF_ERROR(log->drain(wal_->durable(), write_deadline()));
     if (log->closed()) {
       continue;  // forget() took it out of the queue
     }
     std::erase_if(undrained_, [&](const Ref<StoredLog>& other) { return other == log; });
     log->keeping.in_drain_queue = false;
     count_tail(*log);  // puts it back, at the end, if it is not empty
-    if (*more) {
-      // Its first record is still among the oldest.
-      std::rotate(undrained_.begin(), undrained_.end() - 1, undrained_.end());
+    // Others may stand before it whose records are younger than what it still has, and a round ends at the first log
+    // that nobody needs drained.
+    for (std::size_t i = undrained_.size(); log->keeping.in_drain_queue && i-- > 1;) {
+      if (undrained_[i - 1]->first_undrained() < undrained_[i]->first_undrained()) {
+        break;
+      }
+      std::swap(undrained_[i - 1], undrained_[i]);
     }
   }
   return ok();
