@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <string>
 
+#include "sim/fiber_stacks.h"
 #include "sim/run.h"
 #include "sim/runner.h"
 #include "sim/scenario.h"
@@ -192,4 +193,7 @@ int main_program(int argc, char** argv) {
 
 }  // namespace chronik::sim
 
-int main(int argc, char** argv) { return chronik::sim::main_program(argc, argv); }
+int main(int argc, char** argv) {
+  chronik::sim::initialize_symbols(argv[0]);
+  return chronik::sim::main_program(argc, argv);
+}

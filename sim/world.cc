@@ -2,11 +2,13 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "core/base/mix.h"
 #include "core/fiber/wait_graph.h"
 #include "sim/checkers.h"
+#include "sim/fiber_stacks.h"
 #include "sim/machine.h"
 #include "sim/network.h"
 #include "sim/obligations.h"
@@ -148,7 +150,29 @@ std::vector<fiber::FiberWait> all_waits(const std::vector<std::unique_ptr<Machin
 
 std::string World::describe_waits() const {
   const std::vector<fiber::FiberWait> waits = all_waits(machines_);
-  return fiber::describe_waits(waits, fiber::find_deadlock(waits));
+  const std::vector<std::size_t> deadlocked = fiber::find_deadlock(waits);
+  return fiber::describe_waits(waits, deadlocked) + describe_stacks(waits, deadlocked, nullptr);
+}
+
+std::string World::describe_stacks(const std::vector<fiber::FiberWait>& waits,
+                                   const std::vector<std::size_t>& deadlocked, const fiber::Fiber* also) const {
+  if (fiber::Fiber::current_or_null() != nullptr) {
+    return "  (no stacks: a fiber runs)\n";
+  }
+  std::vector<FiberStack> stacks;
+  for (const std::unique_ptr<Machine>& machine : machines_) {
+    for (const std::unique_ptr<Shard>& shard : machine->shards()) {
+      collect_stacks(shard->scheduler(), shard->name(), stacks);
+    }
+  }
+  if (!deadlocked.empty()) {
+    std::erase_if(stacks, [&](const FiberStack& stack) {
+      return !(also != nullptr && stack.path == also->path()) &&
+             std::none_of(deadlocked.begin(), deadlocked.end(),
+                          [&](std::size_t i) { return waits[i].place == stack.place && waits[i].path == stack.path; });
+    });
+  }
+  return "  stacks:\n" + sim::describe_stacks(stacks);
 }
 
 void World::judge_expiry(Shard& shard, const fiber::Fiber& fiber, const WaitKey& key, Expiry meaning) {
@@ -167,8 +191,9 @@ void World::judge_expiry(Shard& shard, const fiber::Fiber& fiber, const WaitKey&
   } else {
     return;
   }
-  fail("NO-STUCK", fmt::format("{}: {} {} waits for {}\n{}", verdict, shard.name(), fiber.path(),
-                               fiber::describe_key(key), fiber::describe_waits(waits, deadlocked)));
+  fail("NO-STUCK",
+       fmt::format("{}: {} {} waits for {}\n{}", verdict, shard.name(), fiber.path(), fiber::describe_key(key),
+                   fiber::describe_waits(waits, deadlocked) + describe_stacks(waits, deadlocked, &fiber)));
 }
 
 }  // namespace chronik::sim

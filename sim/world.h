@@ -29,6 +29,10 @@
 #include "sim/trace.h"
 #include "sim/virtual_time.h"
 
+namespace chronik::fiber {
+struct FiberWait;
+}  // namespace chronik::fiber
+
 namespace chronik::sim {
 
 class Checkers;
@@ -114,7 +118,8 @@ class World {
   // A fault really fired.
   void fault_fired(std::string_view kind, std::uint64_t target = 0);
   const absl::btree_map<std::string, std::uint64_t>& faults() const { return faults_; }
-  // The wait-for graph of all machines, with what is deadlocked in it.
+  // The wait-for graph of all machines, with what is deadlocked in it, and the stacks of those; of all that wait where
+  // nothing is. A fiber that runs cannot look at the others' stacks.
   std::string describe_waits() const;
   // A wait is about to expire: judged by what its expiry means (rule S3).
   void judge_expiry(Shard& shard, const fiber::Fiber& fiber, const WaitKey& key, Expiry meaning);
@@ -124,6 +129,8 @@ class World {
 
  private:
   void watch_progress();
+  std::string describe_stacks(const std::vector<fiber::FiberWait>& waits, const std::vector<std::size_t>& deadlocked,
+                              const fiber::Fiber* also) const;
 
   WorldOptions options_;
   StackSource& stacks_;

@@ -4,6 +4,7 @@
 
 #include "core/base/mix.h"
 #include "core/fiber/scope.h"
+#include "core/fiber/wait.h"
 
 namespace chronik::fiber {
 
@@ -204,9 +205,31 @@ void Scheduler::suspend_current(Fiber& fiber) {
     fiber.state_ = Fiber::State::kBlocked;
   }
   switch_context(fiber.machine_, loop_);
+  while (visitor_ != nullptr) {
+    visitor_->on_stack(fiber);
+    switch_context(fiber.machine_, loop_);
+  }
   if (dying_) {
     throw FiberKilled{};
   }
+}
+
+void Scheduler::visit_stacks(StackVisitor& visitor) {
+  CHECK(Fiber::current_or_null() == nullptr);
+  if (dying_) {
+    return;
+  }
+  const AmbientGuard guard(loop_ambient_);
+  visitor_ = &visitor;
+  alive_.for_each([this](Fiber& fiber) {
+    // Who was halted is blocked, too, but waits for nothing and is not to be continued any more.
+    if (fiber.state_ == Fiber::State::kBlocked && fiber.waiter_ != nullptr && !fiber.waiter_->fired()) {
+      Ambient* loop = set_ambient(&fiber);
+      switch_context(loop_, fiber.machine_);
+      set_ambient(loop);
+    }
+  });
+  visitor_ = nullptr;
 }
 
 void Scheduler::make_ready(Fiber& fiber) {

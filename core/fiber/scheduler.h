@@ -37,6 +37,14 @@ class SchedulerWatch {
   virtual void on_expiry(const Fiber& /*fiber*/, const WaitKey& /*key*/, Expiry /*meaning*/) {}
 };
 
+// Looks at the stacks of blocked fibers, each from within: called on the fiber's own stack, below the wait that it is
+// in. Must not suspend.
+class StackVisitor {
+ public:
+  virtual ~StackVisitor() = default;
+  virtual void on_stack(const Fiber& fiber) = 0;
+};
+
 struct SchedulerOptions {
   StackPoolOptions stacks = {};
   Duration timer_granularity = Duration::milliseconds(1);  // deadlines are rounded up to it
@@ -64,6 +72,9 @@ class Scheduler {
   bool idle() const { return ready_.empty() && late_.empty(); }
   // Unwinds every fiber, youngest first, outside every fiber (rule S4). Ports must have been detached before.
   void kill_all();
+  // Shows every fiber that waits to `visitor`, in the order of spawning. Outside every fiber. Nothing is woken: a fiber
+  // is continued only to make that call.
+  void visit_stacks(StackVisitor& visitor);
   bool dying() const { return dying_; }
   // Ends the turn at once and for good, before the world kills this shard (Process::fatal in a simulation). From a
   // fiber or from the loop; also where nothing may suspend. Never returns: unwinds, from the loop out of run_turn().
@@ -139,6 +150,7 @@ class Scheduler {
   OpNumber next_operation_{1};
   std::uint64_t scope_numbers_ = 0;
   CancelSource root_cancel_;
+  StackVisitor* visitor_ = nullptr;
   bool dying_ = false;
   bool halted_ = false;
 };

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/fiber/turnstile.h"
+#include "sim/fiber_stacks.h"
 #include "sim/points.h"
 #include "tests/sim/sim_support.h"
 
@@ -234,6 +235,96 @@ TEST(Hang, ACycleOfTurnstilesIsReportedWhicheverWaitExpiresFirst) {
   EXPECT_NE(small.message().find("DEADLOCKED node#1.0 main-0/one-1 waits for turnstile 2 (of node#1.0 main-0/two-2)"),
             std::string::npos)
       << small.message();
+}
+
+void wait_without_end(fiber::Turnstile& held) __attribute__((noinline));
+void wait_without_end(fiber::Turnstile& held) {
+  std::optional<fiber::Turnstile::Pass> pass;
+  static_cast<void>(held.enter(pass, fiber::within(Duration::seconds(5), Expiry::kPeer)));
+}
+
+void left_then_right(fiber::Turnstile& left, fiber::Turnstile& right) __attribute__((noinline));
+void left_then_right(fiber::Turnstile& left, fiber::Turnstile& right) {
+  std::optional<fiber::Turnstile::Pass> pass;
+  EXPECT_TRUE(left.enter(pass, fiber::within(Duration::seconds(5), Expiry::kPeer)).ok());
+  static_cast<void>(fiber::sleep(Duration::milliseconds(10)));
+  wait_without_end(right);
+}
+
+void right_then_left(fiber::Turnstile& left, fiber::Turnstile& right) __attribute__((noinline));
+void right_then_left(fiber::Turnstile& left, fiber::Turnstile& right) {
+  std::optional<fiber::Turnstile::Pass> pass;
+  EXPECT_TRUE(right.enter(pass, fiber::within(Duration::seconds(5), Expiry::kPeer)).ok());
+  static_cast<void>(fiber::sleep(Duration::milliseconds(10)));
+  wait_without_end(left);
+}
+
+// What stands in `text` from `begin` up to the first line that does not go deeper.
+std::string paragraph(const std::string& text, const std::string& begin) {
+  const std::size_t from = text.find(begin);
+  if (from == std::string::npos) {
+    return {};
+  }
+  std::size_t to = text.find('\n', from);
+  while (to != std::string::npos && text.compare(to + 1, 6, "      ") == 0) {
+    to = text.find('\n', to + 1);
+  }
+  return text.substr(from, to - from);
+}
+
+TEST(Hang, TheReportNamesTheFunctionsThatTheDeadlockedFibersAreIn) {
+  initialize_symbols("/proc/self/exe");
+  SmallWorld small;
+  small
+      .machine("node",
+               [](ProcessContext&) {
+                 fiber::Turnstile left("left", 1);
+                 fiber::Turnstile right("right", 2);
+                 fiber::FiberScope scope;
+                 scope.spawn({"one", 1}, [&] { left_then_right(left, right); });
+                 scope.spawn({"two", 2}, [&] { right_then_left(left, right); });
+                 scope.spawn({"idle", 3}, [] { static_cast<void>(fiber::sleep(Duration::seconds(50))); });
+                 static_cast<void>(scope.join(fiber::within(Duration::seconds(60), Expiry::kNormal)));
+                 scope.cancel_and_join();
+               })
+      .start();
+  small.world.run_for(Duration::seconds(30));
+  const std::string text = small.message();
+  const std::size_t stacks = text.find("stacks:");
+  ASSERT_NE(stacks, std::string::npos) << text;
+  const std::string one = paragraph(text.substr(stacks), "node#1.0 main-0/one-1 is in");
+  const std::string two = paragraph(text.substr(stacks), "node#1.0 main-0/two-2 is in");
+  EXPECT_NE(one.find("wait_without_end"), std::string::npos) << text;
+  EXPECT_NE(one.find("left_then_right"), std::string::npos) << text;
+  EXPECT_NE(two.find("wait_without_end"), std::string::npos) << text;
+  EXPECT_NE(two.find("right_then_left"), std::string::npos) << text;
+  EXPECT_LT(one.find("wait_without_end"), one.find("left_then_right")) << "the innermost first";
+  EXPECT_EQ(one.find("suspend_current"), std::string::npos) << one;
+  EXPECT_EQ(text.find("idle-3 is in"), std::string::npos) << "it has nothing to do with it: " << text;
+}
+
+TEST(Hang, WhoseStackWasLookedAtGoesOnAsIfNothingHadBeen) {
+  SmallWorld small;
+  fiber::Event event;
+  bool told = false;
+  bool ended = false;
+  small
+      .machine("node",
+               [&](ProcessContext&) {
+                 fiber::FiberScope scope;
+                 scope.spawn({"waiter", 0}, [&] { told = event.wait({WaitKind::kEvent, 1, 0, 0}, patience()).ok(); });
+                 static_cast<void>(fiber::sleep(Duration::seconds(5)));
+                 event.notify_all();
+                 static_cast<void>(scope.join(patience()));
+                 ended = true;
+               })
+      .start();
+  small.world.run_for(Duration::seconds(1));
+  EXPECT_NE(small.world.describe_waits().find("waiter-0"), std::string::npos);
+  EXPECT_EQ(small.world.describe_waits(), small.world.describe_waits());
+  small.world.run_for(Duration::seconds(9));
+  EXPECT_TRUE(told);
+  EXPECT_TRUE(ended);
 }
 
 TEST(Hang, AWaitForAPeerMayExpireWhileFaultsLastAndNotAfterwards) {
