@@ -23,20 +23,29 @@ std::string Ledger::bytes_of(std::uint64_t value, std::size_t size) {
 }
 
 void Ledger::send(std::uint64_t value, std::size_t size, std::size_t partition, const ProducerSessionId& session,
-                  std::uint64_t era) {
+                  std::uint64_t era, const ProducedAs& as) {
   const bool fresh = sent_
                          .emplace(value, Sent{.size = size,
                                               .partition = partition,
                                               .session = session,
                                               .era = era,
                                               .order = sent_.size(),
-                                              .behind = acknowledged_[partition] - 1})
+                                              .behind = acknowledged_[partition] - 1,
+                                              .as = as})
                          .second;
   CHECK(fresh);
 }
 
 void Ledger::acknowledge(std::uint64_t value, std::int64_t offset) {
   Sent& sent = sent_.at(value);
+  if (sent.as.idempotent() && sent.acknowledged >= 0) {
+    if (sent.acknowledged != offset) {
+      world_.fail("IDEMPOTENT", fmt::format("value {:x} of partition {} was acknowledged at offset {}, and its retry "
+                                            "at {}",
+                                            value, sent.partition, sent.acknowledged, offset));
+    }
+    return;
+  }
   CHECK_EQ(sent.acknowledged, std::int64_t{-1});
   sent.acknowledged = offset;
   acknowledged_[sent.partition] = std::max(acknowledged_[sent.partition], offset + 1);
@@ -44,7 +53,7 @@ void Ledger::acknowledge(std::uint64_t value, std::int64_t offset) {
   ++acknowledged_count_;
 }
 
-bool Ledger::see(std::size_t partition, std::int64_t offset, ByteSpan bytes) {
+bool Ledger::see(std::size_t partition, std::int64_t offset, ByteSpan bytes, const ProducedAs& as) {
   const std::uint64_t value = bytes.size() < 8 ? 0 : load_big<std::uint64_t>(bytes.data());
   const auto found = sent_.find(value);
   if (found == sent_.end() || found->second.partition != partition ||
@@ -59,10 +68,23 @@ bool Ledger::see(std::size_t partition, std::int64_t offset, ByteSpan bytes) {
                                        partition, offset, value));
     return false;
   }
+  if (found->second.as != as) {
+    const ProducedAs& sent = found->second.as;
+    world_.fail(
+        "IDEMPOTENT",
+        fmt::format("partition {} offset {}: value {:x} was sent by producer {} in epoch {} as {}, and is "
+                    "stored as producer {}'s in epoch {} as {}",
+                    partition, offset, value, sent.id, sent.epoch, sent.sequence, as.id, as.epoch, as.sequence));
+    return false;
+  }
+  return place(partition, offset, value, found->second);
+}
+
+bool Ledger::place(std::size_t partition, std::int64_t offset, std::uint64_t value, Sent& sent) {
   std::vector<std::uint64_t>& seen = seen_[partition];
   const auto at = static_cast<std::size_t>(offset);
   if (forgiven_ > 0) {
-    found->second.found = offset;
+    sent.found = offset;
     return true;
   }
   while (seen.size() < at) {
@@ -78,26 +100,41 @@ bool Ledger::see(std::size_t partition, std::int64_t offset, ByteSpan bytes) {
   if (at == seen.size() || seen[at] == 0) {
     seen.resize(std::max(seen.size(), at + 1));
     seen[at] = value;
-    if (found->second.found >= 0) {
-      world_.fail("OFFSET-UNIQUE", fmt::format("partition {}: value {:x}, sent once, is at offset {} and at {}",
-                                               partition, value, found->second.found, offset));
+    if (sent.found >= 0) {
+      world_.fail(sent.as.idempotent() ? "IDEMPOTENT" : "OFFSET-UNIQUE",
+                  fmt::format("partition {}: value {:x}, {}, is at offset {} and at {}", partition, value,
+                              sent.as.idempotent() ? "of an idempotent producer" : "sent once", sent.found, offset));
       return false;
     }
-    found->second.found = offset;
+    sent.found = offset;
   }
   return true;
 }
 
 void Ledger::refuse(std::size_t partition, std::int64_t offset) { refused_[partition].insert(offset); }
 
-bool Ledger::begin_at(std::size_t partition, std::int64_t offset, std::int64_t known) {
+bool Ledger::begin_at(std::size_t partition, std::int64_t offset, std::int64_t known, bool retained) {
   if (offset < known) {
     world_.fail("LOG-START",
                 fmt::format("partition {} begins at {}, and began at {} before", partition, offset, known));
     return false;
   }
+  if (offset > asked_start_[partition] && !retained) {
+    world_.fail("LOG-START", fmt::format("partition {} begins at {}, and nobody asked for more to be deleted than "
+                                         "what is below {}",
+                                         partition, offset, asked_start_[partition]));
+    return false;
+  }
   log_start_[partition] = std::max(log_start_[partition], offset);
   return true;
+}
+
+bool Ledger::read_at(std::size_t partition, std::int64_t offset, std::int64_t known) {
+  if (offset < known) {
+    world_.fail("LOG-START", fmt::format("partition {}: offset {} is read, and the log began at {} before", partition,
+                                         offset, known));
+  }
+  return offset >= known;
 }
 
 std::int64_t Ledger::known_end(std::size_t partition) const {
@@ -113,6 +150,11 @@ void Ledger::end_at(std::size_t partition, std::int64_t offset, std::int64_t kno
 }
 
 bool Ledger::judge_value(std::uint64_t value, const Sent& sent) {
+  if (sent.as.idempotent() && sent.acknowledged >= 0 && sent.found >= 0 && sent.found != sent.acknowledged) {
+    world_.fail("IDEMPOTENT", fmt::format("value {:x} of partition {} was acknowledged at offset {}, and is at {}",
+                                          value, sent.partition, sent.acknowledged, sent.found));
+    return false;
+  }
   if (sent.acknowledged >= log_start_[sent.partition] && sent.found != sent.acknowledged &&
       (sent.found >= 0 || !refused_[sent.partition].contains(sent.acknowledged))) {
     world_.fail("ACK-DURABLE",
@@ -148,6 +190,36 @@ void Ledger::judge_order(std::size_t partition) {
   }
 }
 
+// The records of a producer in one epoch, from its first on: one sequence number behind the other.
+void Ledger::judge_sequences(std::size_t partition) {
+  struct Last {
+    std::int64_t offset = -1;
+    std::int32_t sequence = -1;
+  };
+  absl::btree_map<std::pair<std::int64_t, std::int32_t>, Last> producers;  // by id and epoch
+  std::int64_t unread = -1;                                                // the latest offset that nobody has read
+  for (std::size_t at = 0; at < seen_[partition].size(); ++at) {
+    const auto offset = static_cast<std::int64_t>(at);
+    const std::uint64_t value = seen_[partition][at];
+    if (value == 0) {
+      unread = offset;
+      continue;
+    }
+    const ProducedAs& as = sent_.at(value).as;
+    if (!as.idempotent()) {
+      continue;
+    }
+    Last& last = producers[{as.id, as.epoch}];
+    if (unread <= last.offset && as.sequence != last.sequence + 1) {
+      world_.fail("IDEMPOTENT", fmt::format("partition {} offset {}: sequence number {} of producer {} in epoch {} "
+                                            "follows {}",
+                                            partition, offset, as.sequence, as.id, as.epoch, last.sequence));
+      return;
+    }
+    last = {offset, as.sequence};
+  }
+}
+
 void Ledger::judge() {
   if (forgiven_ > 0) {
     const auto lost = static_cast<std::uint64_t>(std::count_if(sent_.begin(), sent_.end(), [this](const auto& entry) {
@@ -168,6 +240,7 @@ void Ledger::judge() {
     }
   }
   for (std::size_t partition = 0; partition < seen_.size(); ++partition) {
+    judge_sequences(partition);
     judge_order(partition);
   }
 }

@@ -1,9 +1,9 @@
-// What clients of one topic did and saw, and the judgement over it: checkers ACK-DURABLE, OFFSET-UNIQUE,
-// REFUSED, ORDER
-// and LOG-START.
+// What clients of one topic did and saw, and the judgement over it: checkers ACK-DURABLE, OFFSET-UNIQUE, REFUSED,
+// ORDER, IDEMPOTENT and LOG-START.
 //
-// Values are numbered and each is sent at most once, so a value that is there twice, or at another offset than the
-// acknowledged one, is the broker's doing. Plain code; outlives every program.
+// Values are numbered. One without a producer id is sent at most once, and one with an id only ever again under the
+// same sequence number; so a value that is there twice, or at another offset than the acknowledged one, is the broker's
+// doing. Plain code; outlives every program.
 #pragma once
 
 #include <absl/container/btree_map.h>
@@ -27,33 +27,60 @@ struct ProducerSessionId {
   std::uint64_t number = 0;  // of its connections
 };
 
+// What a record's batch says of its producer. By default: of none.
+struct ProducedAs {
+  std::int64_t id = -1;
+  std::int32_t epoch = -1;
+  std::int32_t sequence = -1;  // of this record
+  bool idempotent() const { return id >= 0; }
+  friend bool operator==(const ProducedAs&, const ProducedAs&) = default;
+};
+
 class Ledger {
  public:
   Ledger(World& world, std::size_t partitions)
-      : world_(world), seen_(partitions), acknowledged_(partitions), refused_(partitions), log_start_(partitions) {}
+      : world_(world),
+        seen_(partitions),
+        acknowledged_(partitions),
+        refused_(partitions),
+        log_start_(partitions),
+        asked_start_(partitions) {}
 
   std::size_t partitions() const { return seen_.size(); }
   // The bytes of a value: its number and what follows from it.
   static std::string bytes_of(std::uint64_t value, std::size_t size);
 
-  // Before it is sent, in the order of sending. era: whatever the scenario counts (settled_era()).
+  // Before it is sent for the first time, in the order of sending. era: whatever the scenario counts (settled_era()).
   void send(std::uint64_t value, std::size_t size, std::size_t partition, const ProducerSessionId& session,
-            std::uint64_t era = 0);
+            std::uint64_t era = 0, const ProducedAs& as = {});
+  // Each attempt of an idempotent producer may be acknowledged: all of them must name one offset.
   void acknowledge(std::uint64_t value, std::int64_t offset);
   // The broker has answered that it did not take it: it must not be there.
   void refuse_value(std::uint64_t value) { sent_.at(value).refused = true; }
   // A reader met these bytes. False where that was a finding. Gaps are for who says first that they were refused.
-  bool see(std::size_t partition, std::int64_t offset, ByteSpan bytes);
+  bool see(std::size_t partition, std::int64_t offset, ByteSpan bytes, const ProducedAs& as = {});
   // From now on a log may end too early and give offsets again, for at most so many acknowledged values.
   void forgive(std::uint64_t values) { forgiven_ = std::max(forgiven_, values); }
   // A reader was answered an error instead of what is at this offset: damaged, and the broker says so.
   void refuse(std::size_t partition, std::int64_t offset);
   // Behind the last offset that was acknowledged, or read by anybody.
   std::int64_t known_end(std::size_t partition) const;
-  // The broker says that the log begins here; what was before has gone by its retention. known: log_start() before the
-  // reader asked. False where that was a finding.
-  bool begin_at(std::size_t partition, std::int64_t offset, std::int64_t known);
+  // Somebody is about to ask for the deletion of what is below `offset`: no log that nothing else deletes from begins
+  // later.
+  void ask_start(std::size_t partition, std::int64_t offset) {
+    asked_start_[partition] = std::max(asked_start_[partition], offset);
+  }
+  std::int64_t asked_start(std::size_t partition) const { return asked_start_[partition]; }
+  // That deletion was acknowledged: the log never begins earlier again.
+  void confirm_start(std::size_t partition, std::int64_t offset) {
+    log_start_[partition] = std::max(log_start_[partition], offset);
+  }
+  // The broker says that the log begins here; what was before has been deleted. known: log_start() before the reader
+  // asked; retained: the broker may also have deleted by itself. False where that was a finding.
+  bool begin_at(std::size_t partition, std::int64_t offset, std::int64_t known, bool retained);
   std::int64_t log_start(std::size_t partition) const { return log_start_[partition]; }
+  // A reader was given what is at `offset`. known: as above. False where that was a finding.
+  bool read_at(std::size_t partition, std::int64_t offset, std::int64_t known);
   // A reader has read a partition to its end. known: known_end() before it asked for the end.
   void end_at(std::size_t partition, std::int64_t offset, std::int64_t known);
 
@@ -75,16 +102,20 @@ class Ledger {
     std::int64_t acknowledged = -1;  // offset
     std::int64_t found = -1;         // offset
     bool refused = false;
+    ProducedAs as = {};
   };
+  bool place(std::size_t partition, std::int64_t offset, std::uint64_t value, Sent& sent);
   bool judge_value(std::uint64_t value, const Sent& sent);
   void judge_order(std::size_t partition);
+  void judge_sequences(std::size_t partition);
 
   World& world_;
   absl::btree_map<std::uint64_t, Sent> sent_;
   std::vector<std::vector<std::uint64_t>> seen_;  // values by partition and offset; 0: refused
   std::vector<std::int64_t> acknowledged_;        // behind the highest offset, by partition
   std::vector<absl::btree_set<std::int64_t>> refused_;
-  std::vector<std::int64_t> log_start_;  // the highest that a reader was told
+  std::vector<std::int64_t> log_start_;    // the highest that a reader was told, or that was acknowledged
+  std::vector<std::int64_t> asked_start_;  // the highest that anybody asked for
   std::uint64_t acknowledged_count_ = 0;
   std::uint64_t settled_era_ = 0;
   std::uint64_t forgiven_ = 0;

@@ -11,6 +11,7 @@
 #include "sim/knobs.h"
 #include "sim/obligations.h"
 #include "sim/scenarios/bounds_checker.h"
+#include "sim/segment_checker.h"
 #include "sim/wal_checker.h"
 
 namespace chronik::sim {
@@ -138,6 +139,7 @@ OneNodeState::OneNodeState(World& of, const Plan& plan, OneNodeRules with)
       config(config_of(plan)),
       ledger(of, static_cast<std::size_t>(plan.knob("partitions", 1))),
       window(static_cast<std::size_t>(plan.knob("window", 1))),
+      deletes_everything(plan.knob("trimmer.everything", 0) == 1),
       healed(VirtualTime::zero() + plan.lasts),
       consumer_at(ledger.partitions()) {}
 
@@ -213,8 +215,14 @@ Plan OneNode::generate(std::uint64_t seed) const {
     const std::int64_t clients = draws.between(1, with.clients_most);
     for (std::int64_t i = 1; i <= clients; ++i) {
       names.push_back(fmt::format("client-{}", i));
-      plan.machines.push_back(draw_machine(names.back(), "producer", draws));
+      const bool idempotent = !with.disk_rots && draws.below(2) == 0;
+      plan.machines.push_back(draw_machine(names.back(), idempotent ? "idempotent" : "producer", draws));
       draw_operations(plan, names.back(), with.operations_most, draws);
+    }
+    if (!with.disk_rots && draws.below(2) == 0) {
+      names.emplace_back("trimmer");
+      plan.machines.push_back(draw_machine("trimmer", "trimmer", draws));
+      plan.knobs["trimmer.everything"] = draws.below(4) == 0 ? 1 : 0;
     }
   }
   draw_faults(plan, draws, names);
@@ -248,12 +256,19 @@ std::unique_ptr<ScenarioState> OneNode::build(World& world, const Plan& plan, Ne
       machine.install([state](ProcessContext& process) { run_consumer(process, *state); });
     } else if (planned.role == "producer") {
       machine.install([state](ProcessContext& process) { run_producer(process, *state); });
+    } else if (planned.role == "idempotent") {
+      machine.install([state](ProcessContext& process) { run_idempotent_producer(process, *state); });
+    } else if (planned.role == "trimmer") {
+      machine.install([state](ProcessContext& process) { run_trimmer(process, *state); });
     }
   }
   world.checkers().add(std::make_unique<WalChecker>(
       world, *state->machine,
       WalChecker::Excuses{
           .damage = state->rules.disk_rots, .overdue = state->rules.hang_limit, .healed = state->healed}));
+  if (!state->rules.disk_rots) {
+    world.checkers().add(std::make_unique<SegmentChecker>(world, *state->machine));
+  }
   world.checkers().add(std::make_unique<BoundsChecker>(world, *state));
   prepare(world, plan, nemesis, *state);
   for (const std::unique_ptr<Machine>& machine : world.machines()) {

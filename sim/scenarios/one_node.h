@@ -1,17 +1,21 @@
-// What all scenarios of one node share: the node, producers, a reader that reads everything over and over, a consumer
-// that waits at the end of the log, the ledger of what was acknowledged, and the checkers.
+// What all scenarios of one node share: the node, producers, half of them idempotent, a reader that reads everything
+// over and over, a consumer that waits at the end of the log, in half of the runs a trimmer that deletes records, the
+// ledger of what was acknowledged, and the checkers.
 //
 // A scenario derives from OneNode and says which faults strike (draw_faults), how the node is set up (configure), and
-// what of the judgement it excuses (OneNodeRules). The plan's machines are "node", "reader", "consumer" and "client-1"
-// and so on; knobs and workload are drawn here.
+// what of the judgement it excuses (OneNodeRules). The plan's machines are "node", "reader", "consumer", "client-1" and
+// so on, and "trimmer"; knobs and workload are drawn here. Where the disk rots there are neither idempotent producers
+// nor a trimmer: what recovery may lose there of the write-ahead log would excuse whatever they could find.
 //
 // Judged in each: what was acknowledged is there, at that offset, with those bytes, and what was read once stays
 // (ACK-DURABLE); what was refused is not there (REFUSED); offsets are dense (OFFSET-CONTIG) and each holds one value
 // for ever, sent once (OFFSET-UNIQUE); a connection's values are in the order of sending, and behind all that was
-// acknowledged before (ORDER); answers can be read, are in the order of the requests and hold errors that they may hold
-// (CONFORM); the consumer is told of what was acknowledged (NO-STUCK); the node starts from whatever a death left
-// (NODE-START) and does not end by itself (NODE-FATAL); once all is healed everything gets done (NODE-LIVE); and what
-// wal_checker.h and bounds_checker.h say.
+// acknowledged before (ORDER); a batch of an idempotent producer is there once, however often it was sent, at the
+// offset that every attempt was answered (IDEMPOTENT); what was deleted stays so, and nothing else goes (LOG-START);
+// answers can be read, are in the order of the requests and hold errors that they may hold (CONFORM); the consumer is
+// told of what was acknowledged (NO-STUCK); the node starts from whatever a death left (NODE-START) and does not end by
+// itself (NODE-FATAL); once all is healed everything gets done (NODE-LIVE); and what wal_checker.h and bounds_checker.h
+// say.
 #pragma once
 
 #include <absl/container/btree_map.h>
@@ -28,6 +32,7 @@
 #include "sim/disk.h"
 #include "sim/machine.h"
 #include "sim/scenario.h"
+#include "sim/scenarios/idempotent.h"
 #include "sim/scenarios/ledger.h"
 
 namespace chronik::sim {
@@ -77,7 +82,10 @@ struct OneNodeState : ScenarioState {
   Machine* machine = nullptr;        // of the node
   const node::Node* node = nullptr;  // while one serves
   std::map<std::string, Producer> producers;
+  std::map<std::string, IdempotentProducer> idempotent;  // what such a one knows besides
+  std::map<std::int64_t, std::string> producer_ids;      // that were ever given, and to whom
   std::size_t window = 1;
+  bool deletes_everything = false;  // the trimmer may ask for deletion up to the high watermark, whatever that is
   std::uint64_t node_starts = 0;
   std::uint64_t served = 0;                          // the latest incarnation that came to serve
   std::function<void()> on_start;                    // at each start of the node's process, in its first fiber
@@ -118,8 +126,20 @@ StatusOr<std::unique_ptr<client::Client>> connect_to_node(ProcessContext& proces
 void sleep_between(ProcessContext& process, std::int64_t low_ms, std::int64_t high_ms);
 
 // ---- one_node_clients.cc ----
+// The topic is there with all its partitions.
+Status expect_topic(OneNodeState& state, client::Client& client);
+std::uint64_t value_of(const PlanOperation& operation, std::int64_t record);
+PartitionId partition_id(std::size_t partition);
+// Something was acknowledged: where the rules say so, the consumer must be told of it soon.
+void expect_news(OneNodeState& state, std::size_t partition, std::int64_t offset);
+// Where connections last, this one had to.
+void judge_lasting(OneNodeState& state, const Status& status);
 void run_producer(ProcessContext& process, OneNodeState& state);
 void run_reader(ProcessContext& process, OneNodeState& state);
 void run_consumer(ProcessContext& process, OneNodeState& state);
+// ---- idempotent.cc ----
+void run_idempotent_producer(ProcessContext& process, OneNodeState& state);
+// ---- trimmer.cc ----
+void run_trimmer(ProcessContext& process, OneNodeState& state);
 
 }  // namespace chronik::sim

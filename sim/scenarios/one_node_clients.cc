@@ -1,4 +1,4 @@
-// The clients of the scenarios of one node: producers, the reader, the consumer.
+// The clients of the scenarios of one node: producers without an id, the reader, the consumer.
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -20,22 +20,6 @@ using protocol::ErrorCode;
 
 constexpr std::int16_t kFetchByName = 12;  // the last version that names topics by their names
 constexpr Duration kConsumerWait = Duration::seconds(30);
-
-// The topic is there with all its partitions.
-Status expect_topic(OneNodeState& state, client::Client& client) {
-  StatusOr<protocol::MetadataTopic> topic = client.metadata(kLedgerTopic, node_patience());
-  state.judge_answer(topic.status(), "metadata");
-  RETURN_IF_ERROR(topic.status());
-  return topic->error_code == ErrorCode::kNone && topic->partitions.size() == state.ledger.partitions()
-             ? ok()
-             : absl::UnavailableError("not made yet");
-}
-
-std::uint64_t value_of(const PlanOperation& operation, std::int64_t record) {
-  return operation.id * 16 + static_cast<std::uint64_t>(record);
-}
-
-PartitionId partition_id(std::size_t partition) { return PartitionId(static_cast<std::int32_t>(partition)); }
 
 // ---- producers ----
 
@@ -83,11 +67,8 @@ class ProducerSession {
     state_.judge_answer(answer.status(), "produce");
     if (answer.ok()) {
       state_.judge_error(answer->error_code, "produce");
-    } else if (state_.rules.connections_last && !given_up_) {
-      const bool late = absl::IsUnknown(answer.status());
-      state_.world.fail(
-          late ? "NO-STUCK" : "CONFORM",
-          fmt::format("{} for no reason: {}", late ? "no answer" : "a connection ended", answer.status().ToString()));
+    } else if (!given_up_) {
+      judge_lasting(state_, answer.status());
     }
     const bool acknowledged = answer.ok() && answer->error_code == ErrorCode::kNone;
     state_.world.trace().record(Record::kClient, operation.id, acknowledged ? 0 : 1);
@@ -104,15 +85,8 @@ class ProducerSession {
     for (std::int64_t i = 0; i < records; ++i) {
       state_.ledger.acknowledge(value_of(operation, i), answer->base_offset.value() + i);
     }
-    expect_news(partition, answer->base_offset.value() + records - 1);
+    expect_news(state_, partition, answer->base_offset.value() + records - 1);
     return true;
-  }
-
-  void expect_news(std::size_t partition, std::int64_t offset) {
-    if (state_.rules.consumer_is_prompt && state_.consumer_at[partition] <= offset) {
-      const std::string what = fmt::format("the consumer learns of partition {} offset {}", partition, offset);
-      state_.news[{partition, offset}] = state_.world.obligations().open(what, kNewsWithin);
-    }
   }
 
   ProcessContext& process_;
@@ -125,6 +99,15 @@ class ProducerSession {
 
 // ---- reading ----
 
+ProducedAs produced_as(const protocol::RecordBatchView& batch, Offset offset) {
+  if (!batch.has_producer()) {
+    return {};
+  }
+  return {.id = batch.producer_id().value(),
+          .epoch = batch.producer_epoch().value(),
+          .sequence = batch.base_sequence() + static_cast<std::int32_t>(offset - batch.base_offset())};
+}
+
 // What a fetch from `position` on has brought goes to the ledger; moves `position` behind it.
 Status take_records(OneNodeState& state, std::size_t partition, const Slice& records, std::int64_t& position) {
   protocol::BatchWalk walk(records.bytes(), protocol::BatchWalk::Checksums::kCheck);
@@ -134,8 +117,9 @@ Status take_records(OneNodeState& state, std::size_t partition, const Slice& rec
     return absl::DataLossError(what);
   };
   while (walk.next(batch)) {
-    // Behind an offset that was refused, an answer may begin within a batch.
-    const bool within = state.rules.disk_rots && batch.base_offset().value() < position;
+    // Behind an offset that was refused, and at a start that somebody asked for, an answer may begin within a batch.
+    const bool within = (state.rules.disk_rots || position <= state.ledger.asked_start(partition)) &&
+                        batch.base_offset().value() < position;
     if (batch.base_offset().value() != position && !within) {
       return wrong("OFFSET-CONTIG", fmt::format("a batch at offset {}", batch.base_offset().value()));
     }
@@ -149,7 +133,7 @@ Status take_records(OneNodeState& state, std::size_t partition, const Slice& rec
       if (expected <= position) {
         continue;
       }
-      if (!state.ledger.see(partition, position, record.value_bytes)) {
+      if (!state.ledger.see(partition, position, record.value_bytes, produced_as(batch, record.offset(batch)))) {
         return absl::DataLossError("record");
       }
       ++position;
@@ -178,15 +162,15 @@ bool skip_damaged(OneNodeState& state, std::size_t partition, ErrorCode error, s
 bool skip_to_start(OneNodeState& state, std::size_t partition, const protocol::FetchPartitionResponse& answer,
                    std::int64_t known_start, std::int64_t& position) {
   const std::int64_t start = answer.log_start_offset.value();
-  if (!state.rules.retains || answer.error_code != ErrorCode::kOffsetOutOfRange ||
-      answer.high_watermark.value() < position) {
+  const bool deletes = state.rules.retains || state.ledger.asked_start(partition) > 0;
+  if (!deletes || answer.error_code != ErrorCode::kOffsetOutOfRange || answer.high_watermark.value() < position) {
     return false;
   }
   if (start <= position) {
     return true;  // it moved while the answer was made: ask again
   }
   position = start;
-  return state.ledger.begin_at(partition, start, known_start);
+  return state.ledger.begin_at(partition, start, known_start, state.rules.retains);
 }
 
 // Everything of one partition from its first offset on. Not ok: the broker could not be read.
@@ -206,6 +190,9 @@ Status read_partition(OneNodeState& state, client::Client& client, std::size_t p
       }
       state.judge_error(got->error_code, "fetch");
       return absl::UnavailableError(std::string(protocol::error_name(got->error_code)));
+    }
+    if (!state.ledger.read_at(partition, position, known_start)) {
+      return absl::DataLossError("deleted");
     }
     if (position >= got->high_watermark.value()) {
       state.ledger.end_at(partition, position, known);
@@ -274,10 +261,14 @@ Status consume_once(OneNodeState& state, client::Client& client) {
   for (std::size_t partition = 0; partition < state.ledger.partitions(); ++partition) {
     const protocol::FetchPartitionResponse& answer = got->responses[0].partitions[partition];
     if (answer.error_code == ErrorCode::kNone) {
+      if (!state.ledger.read_at(partition, state.consumer_at[partition], known_starts[partition])) {
+        return absl::DataLossError("deleted");
+      }
       RETURN_IF_ERROR(take_records(state, partition, answer.records.value_or(Slice()), state.consumer_at[partition]));
       settle_news(state, partition);
-    } else if (!skip_damaged(state, partition, answer.error_code, state.consumer_at[partition]) &&
-               !skip_to_start(state, partition, answer, known_starts[partition], state.consumer_at[partition])) {
+    } else if (skip_to_start(state, partition, answer, known_starts[partition], state.consumer_at[partition])) {
+      settle_news(state, partition);
+    } else if (!skip_damaged(state, partition, answer.error_code, state.consumer_at[partition])) {
       state.judge_error(answer.error_code, "fetch that waits");
       return absl::UnavailableError(std::string(protocol::error_name(answer.error_code)));
     }
@@ -286,6 +277,36 @@ Status consume_once(OneNodeState& state, client::Client& client) {
 }
 
 }  // namespace
+
+Status expect_topic(OneNodeState& state, client::Client& client) {
+  StatusOr<protocol::MetadataTopic> topic = client.metadata(kLedgerTopic, node_patience());
+  state.judge_answer(topic.status(), "metadata");
+  RETURN_IF_ERROR(topic.status());
+  return topic->error_code == ErrorCode::kNone && topic->partitions.size() == state.ledger.partitions()
+             ? ok()
+             : absl::UnavailableError("not made yet");
+}
+
+std::uint64_t value_of(const PlanOperation& operation, std::int64_t record) {
+  return operation.id * 16 + static_cast<std::uint64_t>(record);
+}
+
+PartitionId partition_id(std::size_t partition) { return PartitionId(static_cast<std::int32_t>(partition)); }
+
+void expect_news(OneNodeState& state, std::size_t partition, std::int64_t offset) {
+  if (state.rules.consumer_is_prompt && state.consumer_at[partition] <= offset) {
+    const std::string what = fmt::format("the consumer learns of partition {} offset {}", partition, offset);
+    state.news[{partition, offset}] = state.world.obligations().open(what, kNewsWithin);
+  }
+}
+
+void judge_lasting(OneNodeState& state, const Status& status) {
+  if (!status.ok() && state.rules.connections_last) {
+    const bool late = absl::IsUnknown(status);
+    state.world.fail(late ? "NO-STUCK" : "CONFORM",
+                     fmt::format("{} for no reason: {}", late ? "no answer" : "a connection ended", status.ToString()));
+  }
+}
 
 Deadline node_patience() { return fiber::within(kNodePatience, Expiry::kPeer); }
 

@@ -12,7 +12,7 @@ import mutants  # noqa: E402
 
 MUTANTS_MIN = 20
 # The rules of durability that one node can break; of the others each takes a second node.
-RULES_OF_ONE_NODE = ("R1", "R2", "R3", "R4", "R6", "R10", "R12", "R14", "R16", "R18")
+RULES_OF_ONE_NODE = ("R1", "R2", "R3", "R4", "R5", "R6", "R10", "R11", "R12", "R14", "R16", "R17", "R18")
 
 
 def problems(planted, read, scenarios, checkers):
