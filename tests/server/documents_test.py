@@ -69,6 +69,41 @@ class EveryDocument(unittest.TestCase):
         self.assertEqual(names - everything, set())
 
 
+class Promises(unittest.TestCase):
+    """The table of docs/SIMULATION.md that says by what each promise is held."""
+    text = (ROOT / "docs/SIMULATION.md").read_text(encoding="utf-8")
+    PROMISES = 6  # that one node can keep
+
+    def table(self):
+        return rows(self.text.split("\n## Promises\n", 1)[1].split("\n## ")[0])
+
+    def test_every_promise_has_all_that_holds_it(self):
+        self.assertEqual(len(self.table()), self.PROMISES)
+        for row in self.table():
+            self.assertEqual(len(row), 5, row[0])
+            for cell in row[1:]:
+                self.assertTrue(code(cell), f"{row[0]}: {cell!r} names nothing")
+
+    def test_its_names_exist(self):
+        told = self.text.split("\n## Promises\n", 1)[0]
+        checkers = set(re.findall(r"^\|[^|\n]*?`([A-Z-]+)`", told, re.M))
+        scenarios = {line.split()[0] for line in output(os.environ["CHRONIK_SIM"], "list").splitlines() if line}
+        for promise, judges, where, bugs, real in self.table():
+            self.assertLessEqual(set(code(judges)), checkers, promise)
+            self.assertLessEqual(set(code(where)), scenarios, promise)
+            for bug in code(bugs):
+                mutant = ROOT / "tests/mutants" / f"{bug}.mutant"
+                self.assertTrue(mutant.is_file(), f"{promise}: no bug {bug} is planted")
+                checker = re.search(r"^checker: (.+)$", mutant.read_text(encoding="utf-8"), re.M).group(1)
+                self.assertIn(checker, code(judges), f"{promise}: {bug} is caught by another checker")
+            for tests in real.split(";"):
+                file, *names = code(tests)
+                program_text = (ROOT / file).read_text(encoding="utf-8")
+                self.assertTrue(names, f"{promise}: which test of {file}?")
+                for name in names:
+                    self.assertIn(f"def {name}(", program_text, promise)
+
+
 class Readme(unittest.TestCase):
     def test_every_verb_of_make_exists(self):
         verbs = set(re.findall(r"\bmake ([a-z]+)", README))
