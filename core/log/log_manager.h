@@ -48,9 +48,9 @@ class LogManager {
   virtual Status stop(const Deadline& deadline) = 0;
 
   // Makes sure, before an offset is given, that a batch of so many bytes can be kept (R14). Good for one append, until
-  // the caller suspends. Waits only where the disk is behind; kInvalidArgument where no batch of that size ever fits
-  // (answer MESSAGE_TOO_LARGE); kResourceExhausted where there is no room at all (answer KAFKA_STORAGE_ERROR);
-  // kDeadlineExceeded, kCancelled, kAborted.
+  // the caller suspends. Waits where the disk is behind, be it with the WAL or with segments. kInvalidArgument: no
+  // batch of that size ever fits (answer MESSAGE_TOO_LARGE); kResourceExhausted: the disk is full (answer
+  // KAFKA_STORAGE_ERROR); kDeadlineExceeded, kCancelled, kAborted.
   virtual Status make_room(std::uint64_t batch_bytes, const Deadline& deadline) = 0;
 
   // Creates the log; kAlreadyExists, kResourceExhausted. Does not suspend: what is appended to it stands behind its

@@ -63,6 +63,9 @@ LogState StoredLog::state() const {
   state.synced_bytes = synced_bytes_;
   state.epochs = epochs_.starts();
   state.damaged = damaged_;
+  if (missing_below_.has_value() && log_start_ < *missing_below_) {
+    state.damaged.push_back({log_start_, *missing_below_});
+  }
   state.producers.assign(producers_.producers().begin(), producers_.producers().end());
   return state;
 }
@@ -168,9 +171,12 @@ Status StoredLog::truncate(Offset to, const Deadline& deadline) {
   }
   if (written_end_ > to) {
     RETURN_IF_ERROR(open(deadline));
+    const bool synced = to <= synced_end_;
     RETURN_IF_ERROR(cut_segments(to, deadline));
-    // What the checkpoint says must not lie above the cut; replay finds the same by the record.
-    synced_lsn_ = std::max(synced_lsn_, lsn);
+    if (synced) {
+      // What the checkpoint says must not lie above the cut; replay finds the same by the record.
+      synced_lsn_ = std::max(synced_lsn_, lsn);
+    }
   }
   return host_.wal().wait_durable(lsn, deadline);
 }
@@ -261,7 +267,7 @@ void StoredLog::replay_truncate(Lsn lsn, Offset to, bool checkpointed) {
   }
   tail_.truncate(to);
   if (written_end_ > to) {
-    cut_at_open_ = cut_at_open_.has_value() ? std::min(*cut_at_open_, to) : to;
+    cut_ = cut_.has_value() ? Cut{std::min(cut_->to, to), cut_->first, lsn} : Cut{to, lsn, lsn};
     written_end_ = to;
   }
   if (!checkpointed) {
@@ -280,6 +286,11 @@ void StoredLog::replay_log_start(Offset to) {
 }
 
 void StoredLog::finish_replay() {
+  replayed_ = true;
+  std::erase_if(damaged_, [this](const DamagedRange& range) { return range.to <= log_start_; });
+  if (missing_below_.has_value()) {
+    note_damage(log_start_, *std::exchange(missing_below_, std::nullopt));
+  }
   const Offset have = tail_.empty() ? written_end_ : tail_.back().last.next();
   if (have < log_end_) {
     note_damage(have, log_end_);  // promised by the checkpoint; the end stays where it was (R3)

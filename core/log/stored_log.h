@@ -131,6 +131,8 @@ class StoredLog final : public PartitionLog {
   // Takes a batch of a record that was read back. `checkpointed`: the log's positions know it already.
   Status replay_append(Lsn lsn, Slice batch, bool checkpointed);
   void replay_truncate(Lsn lsn, Offset to, bool checkpointed);
+  // Cuts the segments where a truncation was replayed: once it is certain, and before anything is drained on top.
+  Status settle(const Deadline& deadline);
   void replay_log_start(Offset to);
   // Compares what was replayed with what the checkpoint promised; what is missing is damage (R3).
   void finish_replay();
@@ -142,6 +144,7 @@ class StoredLog final : public PartitionLog {
   std::string directory() const { return "logs/" + key_.to_string(); }
   Appended keep(Slice batch, const BatchSummary& summary, Offset base, LeaderEpoch epoch);
   Status open(const Deadline& deadline);
+  Status cut_as_replayed(const Deadline& deadline);
   Status open_listed(const std::vector<std::string>& names, const Deadline& deadline);
   Status roll(Offset base, const Deadline& deadline);
   bool must_roll(std::uint64_t batch_bytes) const;
@@ -191,7 +194,17 @@ class StoredLog final : public PartitionLog {
   Offset synced_segment_;
   std::uint64_t synced_bytes_ = 0;
   Lsn first_unsynced_written_ = Lsn::none();  // of what is written and not synced
-  std::optional<Offset> cut_at_open_;         // a truncation that replay found
+  // Truncations that replay found, and that the segments have yet to follow.
+  struct Cut {
+    Offset to;
+    Lsn first;  // of the first and the last of them
+    Lsn last;
+  };
+  std::optional<Cut> cut_;
+  bool replayed_ = false;  // all records were, so what files lack can be judged
+  // Segments below it are not there, as a drain amid the replay found. Perhaps rightly: a deletion or a log start may
+  // follow.
+  std::optional<Offset> missing_below_;
   fiber::Turnstile files_turnstile_;
 };
 

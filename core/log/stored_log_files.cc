@@ -16,7 +16,7 @@ constexpr std::uint64_t kPositionsMax = 0x7fffffff;  // positions in an index ar
 
 Status StoredLog::open(const Deadline& deadline) {
   if (opened_) {
-    return ok();
+    return cut_as_replayed(deadline);
   }
   Disk& disk = host_.disk();
   StatusOr<std::vector<std::string>> names = disk.list_directory(directory(), deadline);
@@ -64,14 +64,29 @@ Status StoredLog::open_listed(const std::vector<std::string>& names, const Deadl
     return ok();  // somebody else was faster
   }
   if (synced_segment_ != Offset::none() && (found.empty() || found.back()->base() != synced_segment_)) {
-    note_damage(log_start_, synced_end_);
+    if (replayed_) {
+      note_damage(log_start_, synced_end_);
+    } else {
+      missing_below_ = synced_end_;
+    }
   }
   segments_ = std::move(found);
   segment_bytes_ = bytes;
   opened_ = true;
-  if (cut_at_open_.has_value()) {
-    const Offset to = *std::exchange(cut_at_open_, std::nullopt);
-    RETURN_IF_ERROR(cut_segments(to, deadline));
+  return cut_as_replayed(deadline);
+}
+
+Status StoredLog::settle(const Deadline& deadline) { return cut_.has_value() ? open(deadline) : ok(); }
+
+Status StoredLog::cut_as_replayed(const Deadline& deadline) {
+  if (!cut_.has_value()) {
+    return ok();
+  }
+  const Cut cut = *std::exchange(cut_, std::nullopt);
+  const bool synced = cut.to <= synced_end_;
+  RETURN_IF_ERROR(cut_segments(cut.to, deadline));
+  if (synced) {
+    synced_lsn_ = std::max(synced_lsn_, cut.last);
   }
   return ok();
 }
@@ -209,7 +224,9 @@ Status StoredLog::sync(const Deadline& deadline) {
 }
 
 Lsn StoredLog::first_unsynced() const {
-  return first_unsynced_written_ != Lsn::none() ? first_unsynced_written_ : first_undrained();
+  // A later replay must come across the truncation before what was appended on top of it.
+  const Lsn first = first_unsynced_written_ != Lsn::none() ? first_unsynced_written_ : first_undrained();
+  return cut_.has_value() && (first == Lsn::none() || cut_->first < first) ? cut_->first : first;
 }
 
 Status StoredLog::cut_segments(Offset to, const Deadline& deadline) {
@@ -227,9 +244,12 @@ Status StoredLog::cut_segments(Offset to, const Deadline& deadline) {
   }
   count_segment_bytes();
   written_end_ = std::min(written_end_, to);
-  synced_end_ = std::min(synced_end_, to);
-  synced_segment_ = segments_.empty() ? Offset::none() : segments_.back()->base();
-  synced_bytes_ = segments_.empty() ? 0 : segments_.back()->bytes();
+  if (to <= synced_end_) {
+    synced_end_ = to;
+    synced_segment_ = segments_.empty() ? Offset::none() : segments_.back()->base();
+    synced_bytes_ = segments_.empty() ? 0 : segments_.back()->bytes();
+    first_unsynced_written_ = Lsn::none();
+  }
   return ok();
 }
 

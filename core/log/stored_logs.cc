@@ -36,6 +36,7 @@ StatusOr<RecoverySummary> StoredLogs::open(const Deadline& deadline) {
   RETURN_IF_ERROR(ports_.disk.create_directory("logs", deadline));
   ASSIGN_OR_RETURN(wal_, wal::Wal::open({ports_.disk, ports_.random, ports_.process}, options_.wal, *this,
                                         wal_scope_.source(), deadline));
+  RETURN_IF_ERROR(settle_logs());
   for (auto& [key, log] : logs_) {
     log->finish_replay();
   }
@@ -48,6 +49,13 @@ StatusOr<RecoverySummary> StoredLogs::open(const Deadline& deadline) {
   }
   recovery_.took = ports_.clock.monotonic() - began;
   return recovery_;
+}
+
+Status StoredLogs::settle_logs() {
+  for (const auto& [key, log] : logs_) {
+    RETURN_IF_ERROR(log->settle(file_deadline()));
+  }
+  return ok();
 }
 
 Status StoredLogs::delete_strays(const Deadline& deadline) {
@@ -206,8 +214,8 @@ Status StoredLogs::make_room(std::uint64_t batch_bytes, const Deadline& deadline
   for (;;) {
     switch (wal_->try_reserve(batch_bytes, wal::Urgency::kData)) {
       case wal::Room::kGranted: return ok();
-      case wal::Room::kQueueFull: RETURN_IF_ERROR(wal_->wait_for_room(deadline)); break;
-      case wal::Room::kLogFull: return absl::ResourceExhaustedError("the write-ahead log is full");
+      case wal::Room::kQueueFull:
+      case wal::Room::kLogFull: RETURN_IF_ERROR(wal_->wait_for_room(deadline)); break;  // the drainer is at it
       case wal::Room::kDiskFull: return absl::ResourceExhaustedError("the disk is full");
     }
   }
@@ -218,9 +226,18 @@ Status StoredLogs::wait_durable(const Deadline& deadline) { return wal_->wait_du
 void StoredLogs::count_tail(StoredLog& log) {
   tail_bytes_ += log.tail_bytes() - log.keeping.counted_bytes;
   log.keeping.counted_bytes = log.tail_bytes();
+  if (log.keeping.in_drain_queue && !log.has_undrained()) {
+    std::erase_if(undrained_, [&](const Ref<StoredLog>& other) { return other.get() == &log; });
+    log.keeping.in_drain_queue = false;
+  }
   if (log.has_undrained() && !log.keeping.in_drain_queue) {
+    // A new record is the newest of all; what a drain has left over may be older than others'.
+    auto at = undrained_.end();
+    while (at != undrained_.begin() && (*std::prev(at))->first_undrained() > log.first_undrained()) {
+      --at;
+    }
+    undrained_.insert(at, logs_[log.key()]);
     log.keeping.in_drain_queue = true;
-    undrained_.push_back(logs_[log.key()]);
   }
 }
 
@@ -300,10 +317,28 @@ Status StoredLogs::replay(const wal::ReplayedRecord& record) {
   recovered_anything_ = true;
   ++recovery_.records_replayed;
   recovery_.bytes_replayed += record.payload.size();
+  RETURN_IF_ERROR(replay_change(record, record.lsn < checkpoint_lsn_));
   if (record.in_doubt) {
     recovery_.bytes_rewritten += record.payload.size();
+    return ok();  // no segment may hold it yet (R4), and one flush is not much
   }
-  return replay_change(record, record.lsn < checkpoint_lsn_);
+  replayed_to_ = record.lsn;
+  if (tail_bytes_ <= options_.tail_bytes_max) {
+    return ok();
+  }
+  const Status drained = drain_round(false);
+  check_disk(drained, "writing segments");
+  return drained;
+}
+
+Status StoredLogs::drain_replayed() {
+  const Status drained = drain_round(true);
+  check_disk(drained, "writing segments");
+  RETURN_IF_ERROR(drained);
+  RETURN_IF_ERROR(settle_logs());
+  const Status synced = sync_dirty_logs();
+  check_disk(synced, "syncing segments");
+  return synced;
 }
 
 Status StoredLogs::replay_change(const wal::ReplayedRecord& record, bool checkpointed) {

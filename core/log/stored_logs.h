@@ -64,6 +64,7 @@ class StoredLogs final : public LogManager, private LogHost, private wal::WalCli
   void on_pressure(Lsn drain_to) override;
   Status replay_checkpoint(Lsn lsn, const Slice& part, bool last_part) override;
   Status replay(const wal::ReplayedRecord& record) override;
+  Status drain_replayed() override;
   void replay_damage(const wal::DamagedRange& range) override;
 
   // The last drain and checkpoint.
@@ -72,9 +73,13 @@ class StoredLogs final : public LogManager, private LogHost, private wal::WalCli
   StoredLog& adopt(const LogState& state, const LogConfig& config);
   void forget(const LogKey& key);
   Status replay_change(const wal::ReplayedRecord& record, bool checkpointed);
+  Status settle_logs();
   Status delete_strays(const Deadline& deadline);
   void drain_for_ever();
+  // What a drain may take: what is durable.
+  Lsn drainable() const { return wal_ == nullptr ? replayed_to_ : wal_->durable(); }
   Status drain_round(bool everything);
+  Status sync_dirty_logs();
   Status sync_round();
   Lsn first_needed() const;
   void keep_for_ever();
@@ -109,6 +114,7 @@ class StoredLogs final : public LogManager, private LogHost, private wal::WalCli
   bool drain_all_ = false;  // retention wants what is still in tails
   Lsn drained_to_{0};       // everything up to it is in synced segments
   Lsn checkpoint_lsn_{0};
+  Lsn replayed_to_{0};  // the last record that was replayed and is certain
   RecoverySummary recovery_;
   bool recovered_anything_ = false;
   fiber::Event drain_wanted_;

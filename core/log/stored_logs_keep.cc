@@ -43,11 +43,21 @@ void StoredLogs::drain_for_ever() {
       }
     }
     pressed_ = false;
-    const Status drained = drain_round(std::exchange(drain_all_, false));
+    const bool all = std::exchange(drain_all_, false);
+    const Status drained = drain_round(all);
     check_disk(drained, "writing segments");
     const Status synced = drained.ok() ? sync_round() : drained;
     check_disk(synced, "syncing segments");
-    if (!synced.ok() && !fiber::sleep(kPauseWhenFull).ok()) {
+    if (synced.ok()) {
+      continue;
+    }
+    // What was wanted still is, and whoever sleeps until it is done hears that it cannot be.
+    pressed_ = true;
+    drain_all_ |= all;
+    if (absl::IsResourceExhausted(synced)) {
+      wal_->note_disk_full();
+    }
+    if (!fiber::sleep(kPauseWhenFull).ok()) {
       return;
     }
   }
@@ -61,30 +71,22 @@ Status StoredLogs::drain_round(bool everything) {
     if (!wanted) {
       break;
     }
-    if (first != Lsn::none() && first > wal_->durable()) {
+    if (first != Lsn::none() && first > drainable()) {
       RETURN_IF_ERROR(wal_->wait_durable(first, file_deadline()));
     }
     const Ref<StoredLog> log = undrained_.front();
-    RETURN_IF_ERROR(log->drain(wal_->durable(), write_deadline()));
+    RETURN_IF_ERROR(log->drain(drainable(), write_deadline()));
     if (log->closed()) {
       continue;  // forget() took it out of the queue
     }
     std::erase_if(undrained_, [&](const Ref<StoredLog>& other) { return other == log; });
     log->keeping.in_drain_queue = false;
-    count_tail(*log);  // puts it back, at the end, if it is not empty
-    // Others may stand before it whose records are younger than what it still has, and a round ends at the first log
-    // that nobody needs drained.
-    for (std::size_t i = undrained_.size(); log->keeping.in_drain_queue && i-- > 1;) {
-      if (undrained_[i - 1]->first_undrained() < undrained_[i]->first_undrained()) {
-        break;
-      }
-      std::swap(undrained_[i - 1], undrained_[i]);
-    }
+    count_tail(*log);  // puts it back if it is not empty
   }
   return ok();
 }
 
-Status StoredLogs::sync_round() {
+Status StoredLogs::sync_dirty_logs() {
   std::vector<Ref<StoredLog>> dirty;
   for (const auto& [key, log] : logs_) {
     if (log->has_unsynced_files()) {
@@ -109,6 +111,11 @@ Status StoredLogs::sync_round() {
       RETURN_IF_ERROR(log->sync(file_deadline()));
     }
   }
+  return ok();
+}
+
+Status StoredLogs::sync_round() {
+  RETURN_IF_ERROR(sync_dirty_logs());
   const Lsn first = first_needed();
   const Lsn synced_to = first == Lsn::none() ? wal_->durable() : first - 1;
   drained_to_ = std::max(drained_to_, synced_to);

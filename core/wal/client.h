@@ -1,6 +1,7 @@
 // What the write-ahead log asks of whoever keeps the logs (core/log).
 //
-// None of these calls may suspend, replay() excepted. None may call back into the Wal, but for its const members.
+// None of these calls may suspend, replay() and drain_replayed() excepted. None may call back into the Wal, but for its
+// const members.
 #pragma once
 
 #include <cstdint>
@@ -64,8 +65,10 @@ class WalClient {
   // wait_durable() run.
   virtual void on_durable(Lsn durable) = 0;
 
-  // Files run short. Drain the records up to `drain_to` to segments, then say so by Wal::release_up_to(). Comes again
-  // with every new file and every refused reservation while files are short: starting a drain twice must do no harm.
+  // Files run short. Drain the records up to `drain_to` to segments, then say so by Wal::release_up_to(): also where
+  // there was nothing left to drain, for somebody may sleep in wait_for_room() until that is known. Where the disk has
+  // no room for it, say that by Wal::note_disk_full() and try again. Comes again with every new file and every refused
+  // reservation while files are short: starting a drain twice must do no harm.
   virtual void on_pressure(Lsn drain_to) = 0;
 
   // ---- while it is opened, in this order ----
@@ -75,9 +78,15 @@ class WalClient {
 
   // Every record from the checkpoint's replay_from on, in order of LSNs: the effects of those below the checkpoint's
   // LSN are in the checkpoint, those of the others are not. Between the records that are certain and those in doubt,
-  // write_checkpoint() is called: it describes the certain ones. May suspend (to drain what it got). An error ends
-  // open().
+  // write_checkpoint() is called: it describes the certain ones. May suspend: a log is longer than memory, so what is
+  // certain goes to segments when it has become too much to hold. An error ends open().
   virtual Status replay(const ReplayedRecord& record) = 0;
+
+  // Drains all that was replayed so far, which is all that is certain, and syncs it, so that the write_checkpoint()
+  // which follows returns checkpoint.lsn(). Called where the files that replay read would leave too few for the log to
+  // run on: every recovery begins a file, and a row of lives that end before they have drained would have no end of
+  // them. May suspend. An error ends open().
+  virtual Status drain_replayed() = 0;
 
   // Called in the order of positions, before and among the replay() calls. first > last: no record was lost, but one of
   // the two copies of a checkpoint.

@@ -64,6 +64,9 @@ Status Engine::plan_rotation() {
   StatusOr<std::size_t> slot = absl::ResourceExhaustedError("no free slot");
   if (files_.may_begin_file(released_, next_lsn_)) {
     slot = files_.take_slot(disk_);
+    if (absl::IsResourceExhausted(slot.status())) {
+      note_disk_full();
+    }
   }
   if (absl::IsResourceExhausted(slot.status())) {
     // The file grows beyond its size; how far, try_reserve() bounds. Whoever asked for the rotation is told.

@@ -9,6 +9,7 @@ namespace chronik::wal {
 namespace {
 constexpr std::uint64_t kCopies = 2;  // of each byte: in the log, later in a segment
 constexpr std::uint64_t kAskAfterMin = 64 * 1024;
+constexpr Duration kPauseWhenFull = Duration::seconds(1);
 }  // namespace
 
 Status DiskSpace::refresh(const Deadline& deadline) {
@@ -20,7 +21,7 @@ Status DiskSpace::refresh(const Deadline& deadline) {
 
 bool DiskSpace::allows(bool control, std::uint64_t bytes) const {
   const std::uint64_t floor = control ? reserve_ / 8 : reserve_;
-  return left() >= floor + bytes;
+  return !full_ && left() >= floor + bytes;
 }
 
 void DiskSpace::note_queued(std::uint64_t bytes) {
@@ -36,6 +37,23 @@ void DiskSpace::ask_again() {
   wanted_.notify_all();
 }
 
+void DiskSpace::note_full() {
+  full_ = true;
+  ask_again();
+}
+
+// False where the node ends meanwhile.
+bool DiskSpace::pause(const bool& closing) {
+  const Deadline end = fiber::within(kPauseWhenFull, Expiry::kNormal);
+  for (Status waited; !closing && !absl::IsDeadlineExceeded(waited);) {
+    waited = wanted_.wait({WaitKind::kEvent, 0, 0, 0}, end);
+    if (absl::IsAborted(waited) || absl::IsCancelled(waited)) {
+      return false;
+    }
+  }
+  return !closing;
+}
+
 void DiskSpace::run(const bool& closing, Duration timeout, fiber::Event& notify) {
   while (!closing) {
     if (!asked_) {
@@ -46,6 +64,12 @@ void DiskSpace::run(const bool& closing, Duration timeout, fiber::Event& notify)
       continue;
     }
     asked_ = false;
+    if (full_) {
+      if (!pause(closing)) {
+        return;
+      }
+      full_ = false;
+    }
     const Status refreshed = refresh(fiber::within(timeout, Expiry::kPeer));
     if (absl::IsAborted(refreshed) || absl::IsCancelled(refreshed)) {
       return;

@@ -21,12 +21,16 @@ class DiskSpace {
   void note_queued(std::uint64_t bytes);
   // Somebody was refused, or space may have been freed.
   void ask_again();
+  // The disk had no room for a write or a new file, whatever it says is free: nothing is allowed until it has been
+  // asked again, a moment later.
+  void note_full();
 
   // The fiber that asks, until `closing` and told so by wake(). `notify` is notified after every answer.
   void run(const bool& closing, Duration timeout, fiber::Event& notify);
   void wake() { wanted_.notify_all(); }
 
  private:
+  bool pause(const bool& closing);
   std::uint64_t left() const { return free_ > used_since_ ? free_ - used_since_ : 0; }
 
   Disk& disk_;
@@ -34,6 +38,7 @@ class DiskSpace {
   std::uint64_t free_ = 0;        // as the disk last said
   std::uint64_t used_since_ = 0;  // at most, by what the log knows of
   bool asked_ = false;
+  bool full_ = false;  // noted, and not asked again since
   fiber::Event wanted_;
 };
 

@@ -101,10 +101,10 @@ Room Engine::room_for(std::size_t bytes, Urgency urgency) {
   const std::uint64_t limit =
       limit_of(next ? next_file_->header : current_) - (control ? 0 : options_.control_reserve_bytes);
   const std::uint64_t used = (next ? next_file_->header.records_at() : position_) + queued_bytes_;
-  const std::uint64_t here = limit > used ? limit - used : 0;
   const std::size_t available = files_.available();
   const std::uint64_t beyond = available > 1 ? (available - 1) * (options_.rotation_bytes / 2) : 0;
-  return bytes + kBlockBytes <= here + beyond ? Room::kGranted : Room::kLogFull;
+  // A file that has grown beyond its limit, since no next one could be made, takes what it has too much from those.
+  return used + bytes + kBlockBytes <= limit + beyond ? Room::kGranted : Room::kLogFull;
 }
 
 // A file is full at rotation_bytes; behind a checkpoint that takes most of that, there is room for records all the
@@ -113,7 +113,17 @@ std::uint64_t Engine::limit_of(const FileHeader& header) const {
   return std::max(options_.rotation_bytes, header.records_at() + options_.rotation_bytes / 2);
 }
 
+// Who was refused sleeps here, and nothing polls: each reason for a refusal has an event that ends it.
+//   kQueueFull  the flush under way: publish().
+//   kLogFull    The refusal pressed the client, which answers by release_up_to() or note_disk_full(). release_up_to()
+//               begins the file whose checkpoint frees others, and that ends in publish(); or the file has been begun
+//               already, and ends there as well; or the last slot is being filled, and the end of that begins it; or it
+//               cannot be created, which is a full disk.
+//   kDiskFull   the answer of the disk, which the refusal has asked for.
 Status Engine::wait_for_room(const Deadline& deadline) {
+  if (closing_) {
+    return absl::CancelledError("wal: closed");
+  }
   return room_.wait(WaitKey{WaitKind::kBudget, 0, 0, 0}, deadline);
 }
 
@@ -164,8 +174,18 @@ void Engine::wake_waiters() {
 void Engine::release_up_to(Lsn lsn) {
   CHECK_LE(lsn, next_lsn_);
   released_ = std::max(released_, lsn);
-  // With room left, the checkpoint that makes use of this comes by itself, when the file is full.
-  if (files_.available() <= 1 && !next_file_.has_value() && files_.may_begin_file(released_, next_lsn_)) {
+  rotate_for_room();
+}
+
+void Engine::note_disk_full() {
+  space_.note_full();
+  room_.notify_all();
+}
+
+void Engine::rotate_for_room() {
+  // With room left, the checkpoint that makes use of what was released comes by itself, when the file is full.
+  const bool wanted = files_.available() <= 1 || projected() >= limit_of(current_);
+  if (wanted && !next_file_.has_value() && files_.may_begin_file(released_, next_lsn_)) {
     rotation_asked_ = current_.generation.next();
     work_.notify_all();
   }
@@ -187,6 +207,7 @@ Status Engine::rotate(const Deadline& deadline) {
 Status Engine::close(const Deadline& deadline) {
   closing_ = true;
   work_.notify_all();
+  room_.notify_all();
   fill_wanted_.notify_all();
   space_.wake();
   const Status joined = scope_.join(deadline);
@@ -217,10 +238,12 @@ void Engine::fill_loop() {
       return;
     }
     if (!slot.ok() || !slot->has_value()) {
+      rotate_for_room();
       continue;
     }
     const Status filled = fill(**slot);
     files_.end_fill(**slot);
+    rotate_for_room();
     room_.notify_all();
     work_.notify_all();
     if (absl::IsAborted(filled)) {

@@ -29,6 +29,7 @@ class Engine final : public Wal {
   Lsn append(RecordType type, const LogKey& key, Slice payload) override;
   Status wait_durable(Lsn lsn, const Deadline& deadline) override;
   void release_up_to(Lsn lsn) override;
+  void note_disk_full() override;
   Status rotate(const Deadline& deadline) override;
   Status close(const Deadline& deadline) override;
 
@@ -59,6 +60,7 @@ class Engine final : public Wal {
   std::uint64_t projected() const { return position_ + queued_bytes_; }
   bool files_are_short() const;
   void press();
+  void rotate_for_room();
 
   void commit_loop();
   Status linger(const WaitKey& key);

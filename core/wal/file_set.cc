@@ -39,13 +39,10 @@ std::size_t FileSet::freed_by(Lsn replay_from, Lsn first_lsn) const {
 }
 
 bool FileSet::may_begin_file(Lsn replay_from, Lsn first_lsn) const {
-  const bool frees = freed_by(replay_from, first_lsn) > 0;
   if (files_.free.empty() && existing() >= options_.files_max) {
-    // Recoveries took the slot that is kept for this: one more file is made, unless the one that is being filled will
-    // do. The next recovery drops what is too many.
-    return frees && available() == 0;
+    return false;
   }
-  return available() > 1 || frees;
+  return available() > 1 || freed_by(replay_from, first_lsn) > 0;
 }
 
 StatusOr<std::size_t> FileSet::take_slot(DiskGuard& guard) {

@@ -1,7 +1,7 @@
 // Which slot holds what while the log runs: the files that a replay needs, the free slots, and the one filled ahead.
 //
 // Invariant 4 of wal.h lives here: may_begin_file() never lets the last free slot go, unless the checkpoint that goes
-// into it frees another; and where recoveries took that one too, it lets one more be made for it.
+// into it frees another. Recovery leaves one free.
 #pragma once
 
 #include <cstdint>
@@ -30,7 +30,7 @@ class FileSet {
   // Live files that a checkpoint at the beginning of a file with `first_lsn` frees, if its replay starts at
   // `replay_from`.
   std::size_t freed_by(Lsn replay_from, Lsn first_lsn) const;
-  // Whether such a file may begin now.
+  // Whether such a file may begin now. Not where the one slot that is left is being filled.
   bool may_begin_file(Lsn replay_from, Lsn first_lsn) const;
   // Takes a free slot, creating and opening it if there is none. A filled one first.
   StatusOr<std::size_t> take_slot(DiskGuard& guard);

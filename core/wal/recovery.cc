@@ -383,7 +383,18 @@ StatusOr<Recovery::Index> Recovery::free_slot() {
   return slots_.size() - 1;
 }
 
+// Whether the files that a replay still needs, and the new one, would not leave one that is free (invariant 4).
+bool Recovery::would_run_short(Generation previous) const {
+  const std::optional<Index> before = find(previous);
+  const std::size_t needed = before.has_value() ? chain_from(*before, replay_from_).files.size() : 0;
+  return needed + 2 > options_.files_max;
+}
+
 Status Recovery::begin(Generation previous) {
+  const bool drain = would_run_short(previous);
+  if (drain) {
+    RETURN_IF_ERROR(client_.drain_replayed());
+  }
   ASSIGN_OR_RETURN(new_slot_, free_slot());
   CheckpointWriter checkpoint(in_doubt_from_);
   FileHeader header;
@@ -400,6 +411,7 @@ Status Recovery::begin(Generation previous) {
   header.flush_bytes_max = flush_bytes_max(options_);
   CHECK_GE(header.replay_from, replay_from_);
   CHECK_LE(header.replay_from, header.first_lsn);
+  CHECK(!drain || header.replay_from == header.first_lsn);
   std::vector<Slice> parts = checkpoint.take();
   if (parts.empty()) {
     parts.emplace_back();  // so that a checkpoint of nothing can be told from a lost one
@@ -435,7 +447,7 @@ LogFiles Recovery::finish() {
   return files;
 }
 
-// A recovery that crashed between committing and its first flush may have cost a slot more than is wanted.
+// A recovery takes a slot beside those that the replay needs, which may have been all of them.
 Status Recovery::drop_extra_slots(LogFiles& files) {
   std::size_t count = files.slots.size();
   while (count > options_.files_max && files.free.size() > 1) {

@@ -63,6 +63,7 @@ class Recovery {
   void report(const DamagedRange& range);
 
   Status begin(Generation previous);
+  bool would_run_short(Generation previous) const;
   StatusOr<Index> free_slot();
   LogFiles finish();
   Status drop_extra_slots(LogFiles& files);

@@ -14,7 +14,8 @@
 //   3. durable() < LSN of any record whose sync has not returned in this incarnation of the process.
 //   4. Every file begins with a checkpoint; a file is written over only after a later checkpoint that does not need it
 //      is durable. One slot is always free, or becomes free with the checkpoint under way, so a checkpoint can always
-//      be written and a full log always gets out of it once its partitions are drained.
+//      be written and a full log always gets out of it once its partitions are drained. There are at most files_max
+//      files, one more while open() is at work (rule R6): where it would find too few free, it has the client drain.
 //   5. A write that fails, and a sync that fails or is overdue, ends the process with ExitStatus::kDiskFailed, at once.
 //
 //   const Room room = wal.try_reserve(batch.size(), Urgency::kData);   // before an offset is given
@@ -54,7 +55,7 @@ enum class Room : std::uint8_t {
   kGranted,
   kQueueFull,  // too much waits for the disk: wait_for_room(), or let the client wait
   kLogFull,    // every file holds records that are in no segment yet; on_pressure() was called
-  kDiskFull,   // free disk space is below the reserve
+  kDiskFull,   // free disk space is below the reserve, or the log cannot be drained for want of it
 };
 
 class Wal {
@@ -70,7 +71,8 @@ class Wal {
   // Whether a record with a payload of so many bytes may be appended now. The answer holds until the caller suspends or
   // asks again; it is meant for one record.
   virtual Room try_reserve(std::size_t payload_bytes, Urgency urgency) = 0;
-  // Returns when the queue has room again, or there may be room in files or on the disk again. Ask try_reserve() then.
+  // Returns when the queue has room again, or there may be room in files or on the disk again, or it is known that
+  // there is none. Ask try_reserve() then. kCancelled where the log is closed meanwhile.
   virtual Status wait_for_room(const Deadline& deadline) = 0;
 
   // Queues a record, for which room was granted, and gives it its LSN. Does not suspend. The payload's bytes must not
@@ -83,6 +85,9 @@ class Wal {
   // Everything below `lsn` is in segments, and their data and directories are synced: files that hold nothing else may
   // be used again once a checkpoint says so, which the log writes when it is worth it (or rotate() is called).
   virtual void release_up_to(Lsn lsn) = 0;
+  // The disk has no room for what is drained to segments, whatever it says is free: reservations answer kDiskFull until
+  // it has been asked again.
+  virtual void note_disk_full() = 0;
 
   // Begins a new file, hence writes a checkpoint, and returns when that is durable. For a clean shutdown: the next
   // start has nothing to replay. kResourceExhausted where no slot is free.

@@ -73,11 +73,15 @@ class ModelDisk : public Disk {
   // Asked before each; an error is returned instead of doing it (a sync is done as one that failed).
   std::function<Status(std::string_view path, const FileBatch& batch)> on_run;
   std::function<Status(std::string_view path)> on_fill;
+  std::function<Status(std::string_view path)> on_create;
   std::function<void(std::string_view event)> on_event;  // "write a/b 4096+8192", "synced a/b"
   bool hang_syncs = false;
 
   StatusOr<std::unique_ptr<File>> open(std::string_view path, OpenMode mode, DiskLane, const Deadline&) override {
     point();
+    if (on_create && mode == OpenMode::kCreate) {
+      RETURN_IF_ERROR(on_create(path));
+    }
     ASSIGN_OR_RETURN(const sim::InodeId id, model_.open(path, mode));
     return std::make_unique<OpenFile>(*this, id, std::string(path));
   }

@@ -386,6 +386,127 @@ TEST_F(WalTest, ADiskThatIsTooFullToFillAFileIsNoFailure) {
   });
 }
 
+// Who sleeps until there is room is woken when there is, or when it is known that there is none.
+
+// Appends until the log is full.
+void fill_up(Node& n) {
+  for (int i = 0; i < 10'000; ++i) {
+    const Room room = n.reserve(5000);
+    if (room == Room::kLogFull) {
+      return;
+    }
+    if (room == Room::kGranted) {
+      ASSERT_TRUE(n.append_and_wait(std::string(5000, 'x')).ok());
+    } else {
+      ASSERT_TRUE(n.wal->wait_for_room(n.soon()).ok());
+    }
+  }
+  FAIL() << "the log has no end";
+}
+
+// What try_reserve() says at last to a fiber that sleeps while the log is full.
+void wait_while_full(Node& n, std::vector<Room>& heard) {
+  n.world.scope.spawn({"waiter", 0}, [&n, &heard] {
+    Room room = n.reserve(5000);
+    while (room == Room::kLogFull) {
+      ASSERT_TRUE(n.wal->wait_for_room(n.soon()).ok());
+      room = n.reserve(5000);
+    }
+    heard.push_back(room);
+  });
+}
+
+TEST_F(WalTest, ADrainThatEndsWhileTheLastSlotIsFilledMakesRoomOnceThatIsFilled) {
+  WalOptions options = small_options();
+  options.files_max = 3;
+  Node node(model, 1, options);
+  std::vector<Room> heard;
+  node.run([&heard](Node& n) {
+    ASSERT_TRUE(n.open().ok());
+    n.disk.fill_time = Duration::seconds(20);
+    ASSERT_NO_FATAL_FAILURE(fill_up(n));
+    EXPECT_EQ(n.wal->files_in_use(), 2u);
+    wait_while_full(n, heard);
+    ASSERT_TRUE(fiber::sleep(Duration::seconds(1)).ok());
+    n.client.pressed.clear();
+    n.drain();
+    ASSERT_TRUE(fiber::sleep(Duration::seconds(1)).ok());
+    EXPECT_TRUE(heard.empty());
+    ASSERT_TRUE(fiber::sleep(Duration::seconds(60)).ok());
+    EXPECT_EQ(heard, std::vector{Room::kGranted});
+  });
+}
+
+TEST_F(WalTest, ADiskThatIsTooFullToDrainToIsSaidToBeFullAndAskedAgain) {
+  Node node(model, 1);
+  std::vector<Room> heard;
+  node.run([&heard](Node& n) {
+    ASSERT_TRUE(n.open().ok());
+    ASSERT_NO_FATAL_FAILURE(fill_up(n));
+    wait_while_full(n, heard);
+    ASSERT_TRUE(fiber::sleep(Duration::seconds(10)).ok());
+    EXPECT_TRUE(heard.empty());
+    n.wal->note_disk_full();
+    ASSERT_TRUE(fiber::sleep(Duration::milliseconds(1)).ok());
+    EXPECT_EQ(heard, std::vector{Room::kDiskFull});
+    EXPECT_EQ(n.reserve(100, Urgency::kControl), Room::kDiskFull);
+    ASSERT_TRUE(fiber::sleep(Duration::seconds(2)).ok());
+    EXPECT_EQ(n.reserve(5000), Room::kLogFull);  // the disk says that it has room
+    wait_while_full(n, heard);
+    n.drain();
+    ASSERT_TRUE(fiber::sleep(Duration::seconds(1)).ok());
+    EXPECT_EQ(heard, (std::vector{Room::kDiskFull, Room::kGranted}));
+  });
+}
+
+TEST_F(WalTest, AFileThatCannotBeCreatedIsAFullDiskAndIsTriedAgainAfterTheNextDrain) {
+  WalOptions options = small_options();
+  options.fill_after_bytes = 1 << 20;  // never
+  Node node(model, 1, options);
+  std::vector<Room> heard;
+  node.run([&heard](Node& n) {
+    ASSERT_TRUE(n.open().ok());
+    int tries = 0;
+    n.disk.on_create = [&tries](std::string_view) {
+      ++tries;
+      return absl::ResourceExhaustedError("no space left on the disk");
+    };
+    ASSERT_NO_FATAL_FAILURE(fill_up(n));
+    EXPECT_GE(tries, 1);
+    EXPECT_EQ(n.wal->files_in_use(), 1u);
+    EXPECT_LE(n.wal->metrics().bytes_written.value(), n.options.files_max * n.options.rotation_bytes);
+    wait_while_full(n, heard);
+    n.drain();
+    ASSERT_TRUE(fiber::sleep(Duration::milliseconds(10)).ok());
+    EXPECT_EQ(heard, std::vector{Room::kDiskFull});
+    n.disk.on_create = nullptr;
+    ASSERT_TRUE(fiber::sleep(Duration::seconds(2)).ok());
+    wait_while_full(n, heard);
+    n.drain();
+    ASSERT_TRUE(fiber::sleep(Duration::seconds(1)).ok());
+    EXPECT_EQ(heard, (std::vector{Room::kDiskFull, Room::kGranted}));
+    EXPECT_EQ(n.wal->metrics().rotations.value(), 1u);
+  });
+}
+
+TEST_F(WalTest, WhoWaitsForRoomIsToldThatTheLogIsClosed) {
+  Node node(model, 1);
+  node.run([](Node& n) {
+    ASSERT_TRUE(n.open().ok());
+    ASSERT_NO_FATAL_FAILURE(fill_up(n));
+    Status waited;
+    n.world.scope.spawn({"waiter", 0}, [&] {
+      while (waited.ok()) {
+        waited = n.wal->wait_for_room(n.soon());
+      }
+    });
+    ASSERT_TRUE(fiber::sleep(Duration::seconds(1)).ok());
+    EXPECT_TRUE(n.wal->close(n.soon()).ok());
+    fiber::yield_to_ready();
+    EXPECT_TRUE(absl::IsCancelled(waited)) << waited.ToString();
+  });
+}
+
 TEST_F(WalTest, ARotationThatIsAskedForIsDurableWhenItReturns) {
   Node node(model, 1);
   node.run([](Node& n) {

@@ -40,11 +40,14 @@ class TestClient : public WalClient {
   std::vector<DamagedRange> damage;
   std::vector<ReplayedRecord> replayed;
   Lsn checkpoint_lsn = Lsn::none();
+  Lsn drained_before{1};  // as the checkpoint said
+  std::size_t drained_by_recovery = 0;
   std::size_t parts_replayed = 0;
   std::string wrong;  // the first thing that does not fit together
   Status refuse;      // what replay() returns, once not ok
 
   Lsn write_checkpoint(CheckpointWriter& checkpoint) override {
+    drained = std::exchange(drained_all_, false) ? checkpoint.lsn() : drained;
     for (std::size_t i = 0; i < checkpoint_parts; ++i) {
       Slice part = Slice::allocate(std::max<std::size_t>(checkpoint_part_bytes, 20));
       std::fill(part.mutable_data(), part.mutable_data() + part.size(), static_cast<std::uint8_t>(i));
@@ -68,6 +71,7 @@ class TestClient : public WalClient {
       wrong = "a checkpoint of another LSN";
     }
     drained = Lsn(load_little<std::int64_t>(part.data() + 8));
+    drained_before = drained;
     expected_fingerprint_ = load_little<std::uint32_t>(part.data() + 16);
     if (last_part != (parts_replayed == checkpoint_parts)) {
       wrong = "parts of the checkpoint are missing";
@@ -93,13 +97,21 @@ class TestClient : public WalClient {
     replayed.push_back(std::move(copy));
     return ok();
   }
+  Status drain_replayed() override {
+    ++drained_by_recovery;
+    drained_all_ = true;
+    if (!replayed.empty() && replayed.back().in_doubt) {
+      wrong = "what is in doubt was to be drained";
+    }
+    return ok();
+  }
   void replay_damage(const DamagedRange& range) override { damage.push_back(range); }
 
   // After open(): the checkpoint described what was replayed below it.
   void check_checkpoint() {
     checkpoint_checked_ = true;
     if (checkpoint_lsn != Lsn::none() && damage.empty() &&
-        fingerprint(drained, checkpoint_lsn) != expected_fingerprint_) {
+        fingerprint(drained_before, checkpoint_lsn) != expected_fingerprint_) {
       wrong = "the checkpoint does not describe the records before it";
     }
   }
@@ -114,6 +126,7 @@ class TestClient : public WalClient {
   }
   std::uint32_t expected_fingerprint_ = 0;
   bool checkpoint_checked_ = false;
+  bool drained_all_ = false;
 };
 
 inline WalOptions small_options() {
