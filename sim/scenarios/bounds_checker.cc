@@ -26,7 +26,15 @@ BoundsChecker::BoundsChecker(World& world, OneNodeState& state) : world_(world),
 void BoundsChecker::on_exit(Machine& machine, const Exit& /*exit*/) {
   if (&machine == state_.machine) {
     alone_since_ = VirtualTime::never();
+    // A recovery needs one more than the log that runs; where its checkpoint is rotten, perhaps another.
+    expect(wal_files(), state_.config.logs.wal.files_max + (state_.rules.disk_rots ? 2 : 1),
+           "files of the write-ahead log after a death");
   }
+}
+
+std::uint64_t BoundsChecker::wal_files() const {
+  const auto names = disk_of(*state_.machine).model().list_directory(state_.config.logs.wal.directory);
+  return names.ok() ? names->size() : 0;
 }
 
 void BoundsChecker::look() {
@@ -54,6 +62,7 @@ void BoundsChecker::look_at_bounds() {
          kFibersAlone + server.connections() * (2 + limits.requests_per_connection), "fibers");
   expect(disk_of(*state_.machine).open_files(),
          state_.config.logs.open_files_max + 2 * state_.config.logs.wal.files_max + 8, "open files");
+  expect(wal_files(), state_.config.logs.wal.files_max, "files of the write-ahead log");
 }
 
 void BoundsChecker::look_at_rest() {

@@ -1,7 +1,8 @@
 // What a node takes, looked at ten times a second: checkers BOUNDED and NO-SPIN.
 //
 // BOUNDED: fibers, connections, bytes of requests and answers, open files and files of the write-ahead log stay below
-// what the configuration allows at every moment; once no client is there, connections and their bytes are gone, too.
+// what the configuration allows at every moment, and files of the write-ahead log also across deaths, however many, of
+// whatever kind; once no client is there, connections and their bytes are gone, too.
 // NO-SPIN: once no client is there, a node takes at most kIdleTurns turns a second.
 #pragma once
 
@@ -24,6 +25,7 @@ class BoundsChecker final : public Checker {
 
  private:
   void look();
+  std::uint64_t wal_files() const;
   void look_at_bounds();
   void look_at_rest();
   void expect(std::uint64_t amount, std::uint64_t most, std::string_view what);

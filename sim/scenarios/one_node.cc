@@ -174,9 +174,12 @@ void OneNodeState::judge_error(protocol::ErrorCode error, const char* what) {
     case ErrorCode::kNotLeaderOrFollower:
     case ErrorCode::kLeaderNotAvailable:
     case ErrorCode::kUnknownTopicOrPartition: return;
-    case ErrorCode::kRequestTimedOut:
     case ErrorCode::kKafkaStorageError:
-      // A full log, or a full disk.
+      if (!rules.space_may_lack && !rules.disk_rots && !rules.disk_may_fail && !rules.logs_may_be_refused) {
+        break;  // a node that is merely busy lets its producers wait
+      }
+      [[fallthrough]];
+    case ErrorCode::kRequestTimedOut:
       ++refused_writes;
       first_refusal = std::min(first_refusal, world.now());
       last_refusal = world.now();

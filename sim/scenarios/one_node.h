@@ -53,6 +53,7 @@ struct OneNodeRules {
   bool disk_may_fail = false;          // the node may end with kDiskFailed once a fault of its disk has fired
   bool disk_rots = false;              // damaged offsets may answer errors, and the node may refuse to start
   bool space_may_lack = false;         // writes may be refused, and a start fail for want of room
+  bool logs_may_be_refused = false;    // a topic made while the write-ahead log is full to the brim has none at first
   bool retains = false;                // a log may begin later than at 0
   bool connections_last = false;       // nothing may end a producer's connection
   Duration hang_limit = {};            // after which an operation that hangs has ended the node; zero: not judged

@@ -153,6 +153,8 @@ class TopicLoop final : public OneNode {
   std::vector<std::string> announced_faults() const override { return death_fault_names(); }
 
  protected:
+  OneNodeRules rules() const override { return {.logs_may_be_refused = true}; }
+
   void draw_faults(Plan& plan, Draws& draws, const std::vector<std::string>& names) const override {
     const std::int64_t loopers = draws.between(1, 3);
     for (std::int64_t i = 1; i <= loopers; ++i) {
