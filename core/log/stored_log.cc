@@ -227,7 +227,7 @@ void StoredLog::note_damage(Offset from, Offset to) {
 
 // ---- replay ----
 
-Status StoredLog::replay_append(Lsn lsn, Slice batch, bool checkpointed) {
+Status StoredLog::replay_append(Lsn lsn, const Slice& batch, bool checkpointed) {
   if (lsn <= synced_lsn_) {
     return ok();  // in a synced segment
   }

@@ -129,7 +129,7 @@ class StoredLog final : public PartitionLog {
 
   // ---- replay ----
   // Takes a batch of a record that was read back. `checkpointed`: the log's positions know it already.
-  Status replay_append(Lsn lsn, Slice batch, bool checkpointed);
+  Status replay_append(Lsn lsn, const Slice& batch, bool checkpointed);
   void replay_truncate(Lsn lsn, Offset to, bool checkpointed);
   // Cuts the segments where a truncation was replayed: once it is certain, and before anything is drained on top.
   Status settle(const Deadline& deadline);

@@ -79,7 +79,7 @@ Status StoredLogs::delete_strays(const Deadline& deadline) {
     const std::string directory = "logs/" + name.substr(0, name.size() - 1);
     ASSIGN_OR_RETURN(const std::vector<std::string> files, ports_.disk.list_directory(directory, deadline));
     for (const std::string& file : files) {
-      RETURN_IF_ERROR(ports_.disk.unlink(directory + "/" + file, deadline));
+      RETURN_IF_ERROR(ports_.disk.unlink(fmt::format("{}/{}", directory, file), deadline));
     }
     RETURN_IF_ERROR(ports_.disk.remove_directory(directory, deadline));
   }
@@ -326,7 +326,7 @@ Status StoredLogs::replay(const wal::ReplayedRecord& record) {
   if (tail_bytes_ <= options_.tail_bytes_max) {
     return ok();
   }
-  const Status drained = drain_round(false);
+  Status drained = drain_round(false);
   check_disk(drained, "writing segments");
   return drained;
 }
@@ -336,7 +336,7 @@ Status StoredLogs::drain_replayed() {
   check_disk(drained, "writing segments");
   RETURN_IF_ERROR(drained);
   RETURN_IF_ERROR(settle_logs());
-  const Status synced = sync_dirty_logs();
+  Status synced = sync_dirty_logs();
   check_disk(synced, "syncing segments");
   return synced;
 }
