@@ -110,8 +110,11 @@ void PartitionTable::assume(HostedTopic& hosted, const cluster::Partition& parti
     if (!log) {
       StatusOr<Ref<log::PartitionLog>> created = logs_.create(key, hosted.name, log_config(hosted.settings));
       if (!created.ok()) {
-        log_error("log cannot be created", field("topic", hosted.name), field("partition", partition.index),
-                  field("why", created.status().ToString()));
+        if (lacking_.empty() || lacking_.back().get() != &hosted) {
+          log_warn("log cannot be created yet", field("topic", hosted.name), field("partition", partition.index),
+                   field("why", created.status().ToString()));
+          lacking_.push_back(by_id_[std::string(id_bytes(hosted.id))]);
+        }
         return;
       }
       log = *std::move(created);
@@ -125,6 +128,15 @@ void PartitionTable::assume(HostedTopic& hosted, const cluster::Partition& parti
                 .epoch = partition.leader_epoch,
                 .in_sync = std::vector<NodeId>(partition.isr.begin(), partition.isr.end()),
                 .min_in_sync = hosted.settings.min_insync_replicas});
+}
+
+void PartitionTable::make_missing_logs(const cluster::Image& image) {
+  for (const Ref<HostedTopic>& hosted : std::exchange(lacking_, {})) {
+    const cluster::Topic* topic = image.find_topic(hosted->id);
+    if (topic != nullptr && find(hosted->id) == hosted.get()) {
+      topic->partitions.for_each([&](const cluster::Partition& partition) { assume(*hosted, partition); });
+    }
+  }
 }
 
 void PartitionTable::drop(const cluster::Topic& topic, std::vector<log::LogKey>& removed) {

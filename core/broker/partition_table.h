@@ -38,6 +38,10 @@ class PartitionTable {
 
   // Follows the image. Does not suspend. Returns the logs to be removed: those of deleted topics.
   std::vector<log::LogKey> apply(const cluster::Delta& delta);
+  // Whether a partition has no log because the write-ahead log had no room for its creation; make_missing_logs() tries
+  // again.
+  bool lacks_logs() const { return !lacking_.empty(); }
+  void make_missing_logs(const cluster::Image& image);
   // Everybody who waits is told that this node serves no more.
   void close_all();
   std::size_t partitions() const { return partition_count_; }
@@ -55,6 +59,7 @@ class PartitionTable {
   absl::flat_hash_map<std::string, Ref<HostedTopic>> by_name_;  // looked up, never iterated
   absl::flat_hash_map<std::string, Ref<HostedTopic>> by_id_;    // by the id's bytes
   std::vector<Ref<HostedTopic>> all_;                           // in the order of their hosting
+  std::vector<Ref<HostedTopic>> lacking_;                       // logs
   std::size_t partition_count_ = 0;
 };
 

@@ -65,6 +65,7 @@ Status Node::start() {
   // Everything that was created just now is durable before the first answer relies on it.
   RETURN_IF_ERROR(logs_->wait_durable(deadline));
   scope_.spawn({"log-remover", 0}, [this] { remove_logs(); });
+  scope_.spawn({"log-maker", 0}, [this] { make_missing_logs(); });
   broker_->metrics().register_in(metrics_);
   logs_->wal_metrics().add_to(metrics_);
   server_->start();
@@ -124,6 +125,25 @@ void Node::on_metadata(const cluster::Delta& delta) {
   if (!removed.empty()) {
     doomed_.insert(doomed_.end(), removed.begin(), removed.end());
     doomed_event_.notify_all();
+  }
+  if (table_->lacks_logs()) {
+    logs_lack_.notify_all();
+  }
+}
+
+// The image has a topic, and applying it may not wait; its log waits until the write-ahead log has room for a record.
+void Node::make_missing_logs() {
+  constexpr Duration kPause = Duration::milliseconds(100);
+  for (;;) {
+    while (!table_->lacks_logs()) {
+      if (!logs_lack_.wait({WaitKind::kEvent, 3, 0, 0}, fiber::for_ever()).ok()) {
+        return;
+      }
+    }
+    if (!fiber::sleep(kPause).ok()) {
+      return;
+    }
+    table_->make_missing_logs(*metadata_->image());
   }
 }
 

@@ -52,6 +52,7 @@ class Node final : private cluster::MetadataListener {
   Status register_broker(const Deadline& deadline);
   Status reconcile();
   void remove_logs();
+  void make_missing_logs();
 
   const Ports& ports_;
   const NodeConfig& config_;
@@ -67,6 +68,7 @@ class Node final : private cluster::MetadataListener {
   std::unique_ptr<broker::Server> server_;
   std::vector<log::LogKey> doomed_;  // logs of deleted topics, to be removed
   fiber::Event doomed_event_;
+  fiber::Event logs_lack_;
   bool reconciled_ = false;  // from then on the table follows every image
   bool serving_ = false;
   fiber::FiberScope voter_scope_;
