@@ -9,7 +9,12 @@ StatusOr<FileRef> FileCache::open(const std::string& path, const Deadline& deadl
     found->second.used = ++uses_;
     return found->second.file;
   }
+  const std::uint64_t changes = changes_;
   ASSIGN_OR_RETURN(std::unique_ptr<File> file, disk_.open(path, OpenMode::kReadWrite, DiskLane::kBulk, deadline));
+  if (changes != changes_) {
+    // Perhaps of this name, and what was opened is the file that had it before.
+    return Ref<OpenFile>::make(std::move(file));
+  }
   return keep(path, std::move(file));
 }
 
@@ -21,10 +26,14 @@ StatusOr<FileRef> FileCache::create(const std::string& path, const Deadline& dea
     return old;
   }
   RETURN_IF_ERROR(file.status());
+  ++changes_;
   return keep(path, *std::move(file));
 }
 
-void FileCache::forget(const std::string& path) { entries_.erase(path); }
+void FileCache::forget(const std::string& path) {
+  ++changes_;
+  entries_.erase(path);
+}
 
 FileRef FileCache::keep(const std::string& path, std::unique_ptr<File> file) {
   if (entries_.size() >= files_max_) {

@@ -44,6 +44,7 @@ class FileCache {
   Disk& disk_;
   std::size_t files_max_;
   std::uint64_t uses_ = 0;
+  std::uint64_t changes_ = 0;  // of which file a name stands for
   absl::btree_map<std::string, Entry> entries_;
 };
 

@@ -20,9 +20,12 @@ using protocol::RecordBatchView;
 namespace {
 
 constexpr std::size_t kBaseDigits = 20;
-constexpr std::size_t kWalkChunkBytes = 256 * 1024;
 // How much of a chunk a read looks at beyond what it gives: the batches between an index entry and the asked offset.
 constexpr std::size_t kReadSlackBytes = 16 * 1024;
+
+Offset announced_base_offset(ByteSpan header) {
+  return Offset(load_big<std::int64_t>(header.data() + protocol::kBatchBaseOffsetAt));
+}
 
 // The last offset that the header at the start of `bytes` names, whether or not the whole batch is there; none(): it is
 // no header.
@@ -56,82 +59,12 @@ Offset segment_base_of(std::string_view file_name) {
 
 Status Segment::create(const Deadline& deadline) {
   for (const char* ending : {".log", ".index", ".timeindex"}) {
-    RETURN_IF_ERROR(files_.create(path(ending), deadline).status());
+    RETURN_IF_ERROR(host_.files().create(path(ending), deadline).status());
   }
+  data_end_ = base_;
   loaded_ = true;
   dirty_ = true;
   return ok();
-}
-
-Status Segment::load(const Deadline& deadline) {
-  if (loaded_) {
-    return ok();
-  }
-  ASSIGN_OR_RETURN(const FileRef log, files_.open(path(".log"), deadline));
-  ASSIGN_OR_RETURN(const std::uint64_t there, log->file->size(deadline));
-  if (there < bytes_) {
-    return absl::DataLossError(fmt::format("{} has {} bytes, {} were synced", path(".log"), there, bytes_));
-  }
-  if (there > bytes_) {
-    RETURN_IF_ERROR(log->file->truncate(bytes_, deadline));
-    dirty_ = true;
-  }
-  Slice entries;
-  Slice times;
-  for (const auto& [ending, content] : {std::pair(".index", &entries), std::pair(".timeindex", &times)}) {
-    StatusOr<FileRef> file = files_.open(path(ending), deadline);
-    if (absl::IsNotFound(file.status())) {
-      file = files_.create(path(ending), deadline);
-    }
-    RETURN_IF_ERROR(file.status());
-    ASSIGN_OR_RETURN(const std::uint64_t size, (*file)->file->size(deadline));
-    ASSIGN_OR_RETURN(*content, (*file)->file->read(0, size, deadline));
-  }
-  index_.decode(entries.bytes(), times.bytes(), bytes_);
-  return rebuild_index(deadline);
-}
-
-Status Segment::rebuild_index(const Deadline& deadline) {
-  if (end_ != Offset::none()) {
-    index_.cut(relative(end_));
-  }
-  entries_written_ = index_.entries().size();
-  times_written_ = index_.times().size();
-  std::uint64_t from = 0;
-  if (!index_.times().empty()) {
-    // The two files may have kept more or less of what was written: what lies behind the end of either is looked at.
-    const SegmentIndex::TimeEntry last = index_.times().back();
-    ASSIGN_OR_RETURN(const bool agrees, holds(last, deadline));
-    if (agrees) {
-      max_timestamp_ = WallTime::from_milliseconds(last.timestamp);
-      offset_of_max_ = base_ + last.relative_offset;
-      ASSIGN_OR_RETURN(from, position_before(offset_of_max_, deadline));
-    } else {
-      index_.clear();
-      entries_written_ = 0;
-      times_written_ = 0;
-    }
-  }
-  indexed_to_ = from;
-  std::uint64_t end = bytes_;
-  Status walked = visit(
-      from,
-      [&](const RecordBatchView& batch, std::uint64_t position) {
-        note(batch, position, 4096);
-        if (batch.next_offset() == end_) {
-          end = position + batch.size_bytes();
-        }
-        return batch.next_offset() != end_;
-      },
-      deadline);
-  if (walked.ok() && end < bytes_) {
-    ASSIGN_OR_RETURN(const FileRef log, files_.open(path(".log"), deadline));
-    RETURN_IF_ERROR(log->file->truncate(end, deadline));
-    bytes_ = end;
-    dirty_ = true;
-  }
-  loaded_ = walked.ok();
-  return walked;
 }
 
 // ---- the index, believed as far as the log agrees ----
@@ -142,16 +75,16 @@ bool Segment::holds(const SegmentIndex::Entry& entry, ByteSpan at_entry) const {
 
 StatusOr<bool> Segment::holds(const SegmentIndex::TimeEntry& time, const Deadline& deadline) {
   const Offset offset = base_ + time.relative_offset;
-  ASSIGN_OR_RETURN(const std::uint64_t position, position_before(offset, deadline));
+  ASSIGN_OR_RETURN(const Place place, place_before(offset, deadline));
   bool agrees = false;
   const Status looked = visit(
-      position,
+      place.position,
       [&](const RecordBatchView& batch, std::uint64_t) {
         agrees = batch.last_offset() == offset && batch.max_timestamp().milliseconds() == time.timestamp;
         return batch.last_offset() < offset;
       },
       deadline);
-  if (!looked.ok() && !absl::IsDataLoss(looked)) {
+  if (!looked.ok() && !says_damage(looked)) {
     return looked;
   }
   return agrees;
@@ -162,23 +95,21 @@ void Segment::forget(const SegmentIndex::Entry& wrong) {
   entries_written_ = 0;  // the next sync, if there is one, writes all of them anew
 }
 
-StatusOr<std::uint64_t> Segment::position_before(Offset offset, const Deadline& deadline) {
-  if (offset <= base_) {
-    return 0;
-  }
-  ASSIGN_OR_RETURN(const FileRef log, files_.open(path(".log"), deadline));
-  for (;;) {
+StatusOr<Segment::Place> Segment::place_before(Offset offset, const Deadline& deadline) {
+  const Place first{0, base_};
+  while (offset > base_) {
     const SegmentIndex::Entry entry = index_.entry_before(relative(offset));
     if (entry.position == 0) {
-      return 0;
+      break;
     }
     const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(kBatchHeaderBytes, bytes_ - entry.position));
-    ASSIGN_OR_RETURN(const Slice header, log->file->read(entry.position, size, deadline));
+    ASSIGN_OR_RETURN(const Slice header, read_bytes(entry.position, size, deadline));
     if (holds(entry, header.bytes())) {
-      return entry.position;
+      return Place{entry.position, announced_base_offset(header.bytes())};
     }
     forget(entry);
   }
+  return first;
 }
 
 StatusOr<std::uint64_t> Segment::position_before_time(WallTime at, const Deadline& deadline) {
@@ -189,7 +120,8 @@ StatusOr<std::uint64_t> Segment::position_before_time(WallTime at, const Deadlin
     }
     ASSIGN_OR_RETURN(const bool agrees, holds(time, deadline));
     if (agrees) {
-      return position_before(base_ + time.relative_offset, deadline);
+      ASSIGN_OR_RETURN(const Place place, place_before(base_ + time.relative_offset, deadline));
+      return place.position;
     }
     index_.forget(time);
     times_written_ = 0;
@@ -197,6 +129,9 @@ StatusOr<std::uint64_t> Segment::position_before_time(WallTime at, const Deadlin
 }
 
 void Segment::note(const RecordBatchView& batch, std::uint64_t position, std::uint32_t interval) {
+  if (position == 0) {
+    first_timestamp_ = batch.max_timestamp();
+  }
   if (batch.max_timestamp() > max_timestamp_) {
     max_timestamp_ = batch.max_timestamp();
     offset_of_max_ = batch.last_offset();
@@ -214,7 +149,8 @@ void Segment::note(const RecordBatchView& batch, std::uint64_t position, std::ui
 Status Segment::append(std::span<const TailBatch> batches, std::uint32_t index_interval_bytes,
                        const Deadline& deadline) {
   CHECK(loaded_);
-  ASSIGN_OR_RETURN(const FileRef log, files_.open(path(".log"), deadline));
+  CHECK(damage_.empty());
+  ASSIGN_OR_RETURN(const FileRef log, host_.files().open(path(".log"), deadline));
   FileBatch write;
   FileWrite& all = write.writes.emplace_back();
   all.offset = bytes_;
@@ -233,6 +169,7 @@ Status Segment::append(std::span<const TailBatch> batches, std::uint32_t index_i
     position += batch.bytes.size();
   }
   bytes_ = position;
+  data_end_ = batches.back().last.next();
   return ok();
 }
 
@@ -248,7 +185,7 @@ Status Segment::write_index(const Deadline& deadline) {
     if (part.bytes.empty()) {
       continue;
     }
-    ASSIGN_OR_RETURN(const FileRef file, files_.open(path(part.ending), deadline));
+    ASSIGN_OR_RETURN(const FileRef file, host_.files().open(path(part.ending), deadline));
     FileBatch write;
     write.writes.push_back({.offset = part.offset, .parts = {part.bytes}});
     RETURN_IF_ERROR(file->file->run(std::move(write), deadline));
@@ -262,145 +199,109 @@ Status Segment::sync(const Deadline& deadline) {
   if (!dirty_) {
     return ok();
   }
-  ASSIGN_OR_RETURN(const FileRef log, files_.open(path(".log"), deadline));
+  ASSIGN_OR_RETURN(const FileRef log, host_.files().open(path(".log"), deadline));
   RETURN_IF_ERROR(write_index(deadline));
   // What is written while the sync runs makes it dirty again.
   dirty_ = false;
   FileBatch batch;
   batch.sync = true;
-  const Status synced = log->file->run(std::move(batch), deadline);
+  Status synced = log->file->run(std::move(batch), deadline);
   dirty_ = dirty_ || !synced.ok();
   return synced;
 }
 
-Status Segment::visit(std::uint64_t position, VisitBatch visit, const Deadline& deadline) {
-  ASSIGN_OR_RETURN(const FileRef log, files_.open(path(".log"), deadline));
-  std::size_t chunk_bytes = kWalkChunkBytes;
-  while (position < bytes_) {
-    const std::size_t want = static_cast<std::size_t>(std::min<std::uint64_t>(chunk_bytes, bytes_ - position));
-    ASSIGN_OR_RETURN(const Slice chunk, log->file->read(position, want, deadline));
-    BatchWalk walk(chunk.bytes(), BatchWalk::Checksums::kTrust);
-    RecordBatchView batch;
-    std::uint64_t at = position;
-    while (walk.next(batch)) {
-      if (!visit(batch, at)) {
-        return ok();
-      }
-      at = position + walk.position();
+namespace {
+
+// What of a chunk answers a read.
+struct Scan {
+  bool in_row = true;      // false: the next batch is not the one that belongs there
+  bool full = false;       // the limits leave no room for the next one
+  std::size_t begin = 0;   // of what is given
+  std::size_t end = 0;     // of what is given; equal: nothing
+  std::size_t passed = 0;  // good batches
+  Offset next;             // behind what is given
+  BatchDefect stop = BatchDefect::kNone;
+};
+
+// `row`: the base offset that the next batch must have.
+Scan scan_chunk(const Slice& chunk, const Segment::Wanted& wanted, Offset& row) {
+  Scan scan;
+  scan.next = wanted.from;
+  BatchWalk walk(chunk.bytes(), BatchWalk::Checksums::kCheck);
+  RecordBatchView batch;
+  while (walk.next(batch)) {
+    scan.in_row = batch.base_offset() == row && batch.next_offset() <= wanted.segment_end;
+    if (!scan.in_row) {
+      break;
     }
-    if (walk.position() == 0) {
-      const auto announced = RecordBatchView::announced_bytes(chunk.bytes());
-      if (walk.stop() != BatchDefect::kTruncated || chunk.size() < want || chunk_bytes >= bytes_ - position) {
-        return absl::DataLossError(fmt::format("{} at {}: {}", path(".log"), position, batch_defect_text(walk.stop())));
-      }
-      chunk_bytes = std::max(2 * chunk_bytes, announced.value_or(0));  // a batch larger than the chunk
-      continue;
+    const std::size_t size = walk.position() - scan.begin;
+    if (batch.last_offset() < wanted.from) {
+      scan.begin = scan.end = walk.position();
+    } else if (batch.next_offset() > wanted.below ||
+               (size > wanted.max_bytes && !(wanted.at_least_one && scan.end == scan.begin))) {
+      scan.full = true;
+      break;
+    } else {
+      scan.end = walk.position();
+      scan.next = batch.next_offset();
     }
-    position += walk.position();
+    row = batch.next_offset();
+    scan.passed = walk.position();
   }
-  return ok();
+  scan.stop = walk.stop();
+  return scan;
 }
 
-StatusOr<std::uint64_t> Segment::position_of(Offset offset, const Deadline& deadline) {
-  std::uint64_t found = bytes_;
-  ASSIGN_OR_RETURN(const std::uint64_t from, position_before(offset, deadline));
-  RETURN_IF_ERROR(visit(
-      from,
-      [&](const RecordBatchView& batch, std::uint64_t position) {
-        if (batch.last_offset() < offset) {
-          return true;
-        }
-        found = position;
-        return false;
-      },
-      deadline));
-  return found;
-}
+}  // namespace
 
-StatusOr<Segment::Read> Segment::read(Offset from, Offset below, Offset segment_end, std::size_t max_bytes,
-                                      bool at_least_one, Damage& damage, const Deadline& deadline) {
-  RETURN_IF_ERROR(load(deadline));
-  ASSIGN_OR_RETURN(const FileRef log, files_.open(path(".log"), deadline));
+StatusOr<Segment::Read> Segment::read(const Wanted& wanted, Damage& damage, const Deadline& deadline) {
+  CHECK(loaded_);
+  const std::uint64_t bytes = bytes_;
+  const Offset from = wanted.from;
   const std::uint32_t asked = from <= base_ ? 0 : relative(from);
   SegmentIndex::Entry entry = index_.entry_before(asked);
-  std::uint64_t position = entry.position;
-  std::size_t want = max_bytes + kReadSlackBytes;
-  for (;;) {
-    const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(want, bytes_ - position));
-    ASSIGN_OR_RETURN(const Slice chunk, log->file->read(position, size, deadline));
-    if (position == entry.position && !holds(entry, chunk.bytes())) {
+  bool believed = false;  // the entry
+  Place at{entry.position, base_};
+  std::size_t want = wanted.max_bytes + kReadSlackBytes;
+  while (at.position < bytes) {
+    const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(want, bytes - at.position));
+    ASSIGN_OR_RETURN(const Slice chunk, read_bytes(at.position, size, deadline));
+    if (!believed && !holds(entry, chunk.bytes())) {
       forget(entry);
       entry = index_.entry_before(asked);
-      position = entry.position;
+      at = {entry.position, base_};
       continue;
     }
-    BatchWalk walk(chunk.bytes(), BatchWalk::Checksums::kCheck);
-    RecordBatchView batch;
-    std::size_t begin = 0;
-    std::size_t end = 0;
-    std::size_t at = 0;
-    Read found{.bytes = {}, .end = from};
-    bool full = false;
-    Offset expected = base_;
-    while (!full && walk.next(batch)) {
-      const std::size_t next = walk.position();
-      if (batch.base_offset() < expected || batch.next_offset() > segment_end) {
-        damage = {std::max(from, base_), from.next()};
-        return absl::DataLossError(
-            fmt::format("{} at {}: base offset {}", path(".log"), position + at, batch.base_offset().value()));
-      }
-      expected = batch.next_offset();
-      if (batch.last_offset() < from) {
-        begin = end = next;
-      } else if (batch.next_offset() > below || (next - begin > max_bytes && !(at_least_one && end == begin))) {
-        full = true;
-      } else {
-        end = next;
-        found.end = batch.next_offset();
-      }
-      at = next;
+    at.base = !believed && entry.position > 0 ? announced_base_offset(chunk.bytes()) : at.base;
+    believed = true;
+    const Scan scan = scan_chunk(chunk, wanted, at.base);
+    if (scan.full || scan.end > scan.begin) {
+      return Read{.bytes = chunk.sub(scan.begin, scan.end - scan.begin), .end = scan.next};
     }
-    if (end > begin) {
-      found.bytes = chunk.sub(begin, end - begin);
-      return found;
+    at.position += scan.passed;
+    const bool all_read = chunk.size() == size;
+    if (scan.in_row && all_read && scan.stop == BatchDefect::kNone && scan.passed > 0) {
+      continue;
     }
-    if (full || position + at >= bytes_) {
-      return found;
-    }
-    if (walk.stop() == BatchDefect::kTruncated && chunk.size() == size && position + size < bytes_) {
+    if (scan.in_row && all_read && scan.stop == BatchDefect::kTruncated && at.position - scan.passed + size < bytes) {
       // The batch that is wanted begins in this chunk and does not end in it.
-      position += at;
-      want = std::max<std::size_t>(RecordBatchView::announced_bytes(chunk.bytes().subspan(at)).value_or(0), want);
-      if (!at_least_one && want > max_bytes + kReadSlackBytes) {
-        return found;
+      want =
+          std::max<std::size_t>(RecordBatchView::announced_bytes(chunk.bytes().subspan(scan.passed)).value_or(0), want);
+      if (!wanted.at_least_one && want > wanted.max_bytes + kReadSlackBytes) {
+        return Read{.bytes = {}, .end = from};
       }
       continue;
     }
-    if (walk.stop() == BatchDefect::kNone) {
-      position += at;
-      continue;
+    ASSIGN_OR_RETURN(const std::optional<Place> next, resume_behind(at, bytes, wanted.segment_end, index_, deadline));
+    if (!next.has_value() || next->base > from) {
+      damage = {at.base, next.has_value() ? next->base : wanted.segment_end};
+      return absl::DataLossError(fmt::format("{} at {}: {}", path(".log"), at.position,
+                                             scan.in_row ? batch_defect_text(scan.stop) : "out of the row"));
     }
-    damage = {std::max(from, base_), from.next()};
-    return absl::DataLossError(
-        fmt::format("{} at {}: {}", path(".log"), position + at, batch_defect_text(walk.stop())));
+    at = *next;
   }
-}
-
-Status Segment::truncate(Offset to, const Deadline& deadline) {
-  RETURN_IF_ERROR(load(deadline));
-  ASSIGN_OR_RETURN(const std::uint64_t position, position_of(to, deadline));
-  ASSIGN_OR_RETURN(const FileRef log, files_.open(path(".log"), deadline));
-  RETURN_IF_ERROR(log->file->truncate(position, deadline));
-  bytes_ = position;
-  index_.clear();
-  for (const char* ending : {".index", ".timeindex"}) {
-    ASSIGN_OR_RETURN(const FileRef file, files_.open(path(ending), deadline));
-    RETURN_IF_ERROR(file->file->truncate(0, deadline));
-  }
-  max_timestamp_ = WallTime::from_milliseconds(-1);
-  offset_of_max_ = Offset::none();
-  dirty_ = true;
-  return rebuild_index(deadline);
+  damage = {at.base, wanted.segment_end};
+  return absl::DataLossError(fmt::format("{} ends at {}, before offset {}", path(".log"), at.position, from.value()));
 }
 
 }  // namespace chronik::log

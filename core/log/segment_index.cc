@@ -18,6 +18,12 @@ SegmentIndex::Entry SegmentIndex::entry_before(std::uint32_t relative_offset) co
   return behind == entries_.begin() ? Entry{} : *(behind - 1);
 }
 
+SegmentIndex::Entry SegmentIndex::entry_behind(std::uint64_t position) const {
+  const auto behind = std::upper_bound(entries_.begin(), entries_.end(), position,
+                                       [](std::uint64_t asked, const Entry& entry) { return asked < entry.position; });
+  return behind == entries_.end() ? Entry{} : *behind;
+}
+
 SegmentIndex::TimeEntry SegmentIndex::time_before(std::int64_t at) const {
   // Up to an entry's offset no record is later than its timestamp; so the first record that is, lies behind the last
   // entry whose timestamp is still too early.

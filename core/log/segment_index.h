@@ -37,6 +37,8 @@ class SegmentIndex {
   void add(const Entry& entry);
   // Keeps only what rises in both numbers.
   void add(const TimeEntry& entry);
+  // The first entry whose position is behind this one; all zeros: there is none.
+  Entry entry_behind(std::uint64_t position) const;
   // Forgets an entry that turned out to be wrong.
   void forget(const Entry& wrong);
   void forget(const TimeEntry& wrong);

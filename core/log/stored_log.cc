@@ -41,7 +41,9 @@ StoredLog::StoredLog(LogHost& host, const LogState& state, const LogConfig& conf
       synced_lsn_(state.synced_lsn),
       synced_segment_(state.synced_segment),
       synced_bytes_(state.synced_bytes),
-      files_turnstile_("log files", number) {
+      number_(number),
+      files_turnstile_("log files", number),
+      opening_({WaitKind::kTurnstile, number, 0, 1}) {
   epochs_.restore(state.epochs);
   for (const auto& [id, producer] : state.producers) {
     producers_.restore(id, producer);
@@ -63,9 +65,6 @@ LogState StoredLog::state() const {
   state.synced_bytes = synced_bytes_;
   state.epochs = epochs_.starts();
   state.damaged = damaged_;
-  if (missing_below_.has_value() && log_start_ < *missing_below_) {
-    state.damaged.push_back({log_start_, *missing_below_});
-  }
   state.producers.assign(producers_.producers().begin(), producers_.producers().end());
   return state;
 }
@@ -150,13 +149,27 @@ Status StoredLog::make_control_room(const Deadline& deadline) {
 }
 
 Status StoredLog::truncate(Offset to, const Deadline& deadline) {
+  std::optional<fiber::Turnstile::Pass> pass;
+  for (bool room = false; !room;) {
+    // Not waited for within: whoever makes room in the write-ahead log may need this log's files.
+    pass.reset();
+    RETURN_IF_ERROR(make_control_room(deadline));
+    RETURN_IF_ERROR(files_turnstile_.enter(pass, deadline));
+    if (!opened_ && written_end_ > to) {
+      // Whoever opened it behind the record, a reader perhaps, would cut what the record has yet to take away.
+      RETURN_IF_ERROR(open(deadline));
+    }
+    room = host_.wal().try_reserve(sizeof(std::int64_t), wal::Urgency::kControl) == wal::Room::kGranted;
+  }
+  if (closed_) {
+    return absl::AbortedError("the log is closed");
+  }
   if (to >= log_end_) {
     return ok();
   }
-  std::optional<fiber::Turnstile::Pass> pass;
-  RETURN_IF_ERROR(files_turnstile_.enter(pass, deadline));
-  RETURN_IF_ERROR(make_control_room(deadline));
-  CHECK_GE(to, log_start_);
+  if (to < log_start_) {
+    return absl::OutOfRangeError("the log start has moved past where the log is to end");
+  }
   const Lsn lsn = host_.wal().append(wal::RecordType::kTruncate, wal_key(key_), encode_offset(to));
   ++truncations_;
   tail_.truncate(to);
@@ -165,20 +178,32 @@ Status StoredLog::truncate(Offset to, const Deadline& deadline) {
   log_end_ = to;
   durable_end_ = std::min(durable_end_, to);
   high_watermark_ = std::min(high_watermark_, to);
+  forget_written(lsn, to);
   host_.on_truncated(*this, to);
   if (Observer* o = observer()) {
     o->on_truncated(observed(key_), epochs_.last(), to);
   }
-  if (written_end_ > to) {
-    RETURN_IF_ERROR(open(deadline));
-    const bool synced = to <= synced_end_;
-    RETURN_IF_ERROR(cut_segments(to, deadline));
-    if (synced) {
-      // What the checkpoint says must not lie above the cut; replay finds the same by the record.
-      synced_lsn_ = std::max(synced_lsn_, lsn);
-    }
+  // Before it is durable nothing may be cut: the log that came back would miss what it still promises.
+  RETURN_IF_ERROR(host_.wal().wait_durable(lsn, deadline));
+  return cut_.has_value() ? open_to_change(deadline) : ok();
+}
+
+void StoredLog::forget_written(Lsn lsn, Offset to) {
+  if (opened_ && written_end_ > to) {
+    cut_ = Cut{cut_.has_value() ? std::min(cut_->to, to) : to, lsn};
   }
-  return host_.wal().wait_durable(lsn, deadline);
+  // A checkpoint taken from now on counts of the segments only what ends at or below the cut, whether they are cut by
+  // then or not.
+  written_end_ = std::min(written_end_, to);
+  if (to <= synced_end_) {
+    // No record before the cut matters to the log any more.
+    synced_end_ = to;
+    synced_lsn_ = std::max(synced_lsn_, lsn);
+    first_unsynced_written_ = Lsn::none();
+  } else if (written_end_ <= synced_end_) {
+    first_unsynced_written_ = Lsn::none();
+  }
+  keep_damage(log_start_, to);
 }
 
 Status StoredLog::advance_log_start(Offset to, const Deadline& deadline) {
@@ -192,12 +217,15 @@ Status StoredLog::advance_log_start(Offset to, const Deadline& deadline) {
     // Somebody else has moved it, and perhaps gave up waiting: that it was moved is not yet durable.
     return host_.wal().wait_durable(log_start_lsn_, deadline);
   }
-  CHECK_LE(to, log_end_);
+  if (to > log_end_) {
+    return absl::AbortedError("the log was cut below where it is to begin");
+  }
   durable_start_ = log_start();
   const Lsn lsn = host_.wal().append(wal::RecordType::kLogStart, wal_key(key_), encode_offset(to));
   log_start_ = to;
   log_start_lsn_ = lsn;
   epochs_.advance_start(to);
+  keep_damage(to, log_end_);
   if (Observer* o = observer()) {
     o->on_log_start(observed(key_), to);
   }
@@ -214,15 +242,41 @@ const DamagedRange* StoredLog::damage_at(Offset offset) const {
 }
 
 void StoredLog::note_damage(Offset from, Offset to) {
-  if (from >= to || (damage_at(from) != nullptr && damage_at(from)->to >= to)) {
+  from = std::max(from, log_start_);
+  const auto covers = [&](const DamagedRange& range) { return range.from <= from && to <= range.to; };
+  if (from >= to || std::any_of(damaged_.begin(), damaged_.end(), covers)) {
     return;
   }
-  damaged_.push_back({from, to});
+  if (!host_.replaying()) {
+    report_damage(from, to);
+  }
+  // Ranges that touch are one, so that there are never more of them than damaged places.
+  DamagedRange joined{from, to};
+  std::erase_if(damaged_, [&](const DamagedRange& range) {
+    const bool touches = range.from <= to && from <= range.to;
+    if (touches) {
+      joined = {std::min(joined.from, range.from), std::max(joined.to, range.to)};
+    }
+    return touches;
+  });
+  const auto behind = std::find_if(damaged_.begin(), damaged_.end(),
+                                   [&](const DamagedRange& range) { return joined.from < range.from; });
+  damaged_.insert(behind, joined);
+}
+
+void StoredLog::report_damage(Offset from, Offset to) const {
   log_error("log damaged: offsets answer an error", field("topic", topic_name_), field("partition", key_.partition),
             field("from", from), field("to", to));
   if (Observer* o = observer()) {
     o->on_damage(observed(key_), from, to);
   }
+}
+
+void StoredLog::keep_damage(Offset from, Offset to) {
+  for (DamagedRange& range : damaged_) {
+    range = {std::max(range.from, from), std::min(range.to, to)};
+  }
+  std::erase_if(damaged_, [](const DamagedRange& range) { return range.from >= range.to; });
 }
 
 // ---- replay ----
@@ -237,10 +291,12 @@ Status StoredLog::replay_append(Lsn lsn, const Slice& batch, bool checkpointed) 
     return absl::DataLossError(batch_defect_text(defect));  // the WAL's own checksum was right: not written by us
   }
   const Offset base = view.base_offset();
-  const Offset expected = tail_.empty() ? written_end_ : tail_.back().last.next();
-  if (base > expected) {
-    note_damage(expected, base);
+  if (base < (tail_.empty() ? written_end_ : tail_.back().last.next())) {
+    // The record of the truncation has rotted: it was durable before anything was appended behind it (R4).
+    replay_truncate(lsn - 1, base, checkpointed);
   }
+  const Offset expected = tail_.empty() ? written_end_ : tail_.back().last.next();
+  note_damage(expected, base);  // where there is a hole
   CHECK_GE(base, expected);
   tail_.push({.base = base,
               .last = view.last_offset(),
@@ -266,10 +322,7 @@ void StoredLog::replay_truncate(Lsn lsn, Offset to, bool checkpointed) {
     return;
   }
   tail_.truncate(to);
-  if (written_end_ > to) {
-    cut_ = cut_.has_value() ? Cut{std::min(cut_->to, to), cut_->first, lsn} : Cut{to, lsn, lsn};
-    written_end_ = to;
-  }
+  forget_written(lsn, to);
   if (!checkpointed) {
     epochs_.truncate(to);
     producers_.truncate(to);
@@ -282,14 +335,13 @@ void StoredLog::replay_log_start(Offset to) {
   if (to > log_start_) {
     log_start_ = to;
     epochs_.advance_start(to);
+    keep_damage(to, std::max(to, log_end_));
   }
 }
 
 void StoredLog::finish_replay() {
-  replayed_ = true;
-  std::erase_if(damaged_, [this](const DamagedRange& range) { return range.to <= log_start_; });
-  if (missing_below_.has_value()) {
-    note_damage(log_start_, *std::exchange(missing_below_, std::nullopt));
+  for (const DamagedRange& range : damaged_) {
+    report_damage(range.from, range.to);
   }
   const Offset have = tail_.empty() ? written_end_ : tail_.back().last.next();
   if (have < log_end_) {

@@ -2,9 +2,11 @@
 //
 // Who changes what: appends, truncation and log start go through the WAL (R5) and take effect in memory at once; the
 // drainer, one fiber of the manager, alone moves the tail into segments and syncs them. Segments are opened when they
-// are first needed. The turnstile keeps draining, truncation and deletion of segments from each other; readers do not
-// enter it but look at truncations() after every suspension (R11).
+// are first needed, once for all who ask. The turnstile keeps draining, truncation and deletion of segments from each
+// other; readers do not enter it but look at truncations() after every suspension (R11), before they note anything.
 #pragma once
+
+#include <absl/functional/function_ref.h>
 
 #include <cstdint>
 #include <optional>
@@ -33,14 +35,16 @@ class StoredLog;
 inline wal::LogKey wal_key(const LogKey& key) { return {key.topic, key.partition}; }
 
 // What a log needs of its manager.
-class LogHost {
+class LogHost : public FileHost {
  public:
-  virtual ~LogHost() = default;
   virtual Disk& disk() = 0;
-  virtual FileCache& files() = 0;
   virtual const Clock& clock() const = 0;
   virtual protocol::Codecs& codecs() = 0;
   virtual wal::Wal& wal() = 0;
+  // Null where the log is removed.
+  virtual Ref<StoredLog> hold(const LogKey& key) = 0;
+  // What was replayed so far may be changed by later records. All of it is certain; there may be no wal() to ask.
+  virtual bool replaying() const = 0;
   // A batch up to `end` went to the WAL as `lsn`: tell the log when it is durable, and drain it some day.
   virtual void on_queued(StoredLog& log, Lsn lsn, Offset end) = 0;
   // Everything at and above `to` that was queued for the log is gone.
@@ -131,7 +135,7 @@ class StoredLog final : public PartitionLog {
   // Takes a batch of a record that was read back. `checkpointed`: the log's positions know it already.
   Status replay_append(Lsn lsn, const Slice& batch, bool checkpointed);
   void replay_truncate(Lsn lsn, Offset to, bool checkpointed);
-  // Cuts the segments where a truncation was replayed: once it is certain, and before anything is drained on top.
+  // Cuts the segments that were opened amid the replay, where a truncation that came later is certain by now.
   Status settle(const Deadline& deadline);
   void replay_log_start(Offset to);
   // Compares what was replayed with what the checkpoint promised; what is missing is damage (R3).
@@ -144,23 +148,45 @@ class StoredLog final : public PartitionLog {
   std::string directory() const { return "logs/" + key_.to_string(); }
   Appended keep(Slice batch, const BatchSummary& summary, Offset base, LeaderEpoch epoch);
   Status open(const Deadline& deadline);
-  Status cut_as_replayed(const Deadline& deadline);
+  Status open_now(const Deadline& deadline);
   Status open_listed(const std::vector<std::string>& names, const Deadline& deadline);
+  // open(), and what a truncation has left to be cut, once that is durable. Within the turnstile.
+  Status open_to_change(const Deadline& deadline);
+  // Loads the segment and notes what is damaged in it. kAborted: the log was cut or closed meanwhile.
+  Status load(const Ref<Segment>& segment, const Deadline& deadline);
+  bool changed_since(std::uint64_t truncations) const { return closed_ || truncations != truncations_; }
   Status roll(Offset base, const Deadline& deadline);
-  bool must_roll(std::uint64_t batch_bytes) const;
-  ReadResult read_tail(Offset from, const ReadLimits& limits) const;
+  // Whether `next` goes into a new segment: Kafka's rules. `pending`: what is to be written before it.
+  struct Pending {
+    Offset end;
+    std::uint64_t bytes = 0;
+    WallTime first_timestamp = WallTime::from_milliseconds(-1);
+  };
+  bool must_roll(const Pending& pending, const TailBatch& next) const;
+  Pending nothing_pending() const;
+  StatusOr<ReadResult> read_tail(Offset from, const ReadLimits& limits);
   StatusOr<ReadResult> read_segments(Offset from, const ReadLimits& limits, const Deadline& deadline);
   Status make_control_room(const Deadline& deadline);
   std::size_t segment_holding(Offset offset) const;
   const DamagedRange* damage_at(Offset offset) const;
+  // Amid a replay it is not reported before the end: what files lack may be gone rightly, as a later record says.
   void note_damage(Offset from, Offset to);
-  StatusOr<std::optional<TimestampOffset>> search_segment(Segment& segment, WallTime at, Offset below,
+  void report_damage(Offset from, Offset to) const;
+  // The log ends at `to` now, by the record `lsn`: positions in segments, and damage.
+  void forget_written(Lsn lsn, Offset to);
+  // Of damage, only what lies in [from, to) is left.
+  void keep_damage(Offset from, Offset to);
+  // Gives `look` the segments from the log start on, in order, those too that are made meanwhile, until it returns
+  // false. Does not suspend behind the last look. kAborted: the log was cut or closed.
+  using Look = absl::FunctionRef<StatusOr<bool>(const Ref<Segment>& segment)>;
+  Status look_through(Look look, const Deadline& deadline);
+  StatusOr<std::optional<TimestampOffset>> search_segment(const Ref<Segment>& segment, WallTime at, Offset below,
                                                           const Deadline& deadline);
   // Of what the segment holds from the log start on; -1: nothing.
-  StatusOr<WallTime> max_timestamp_of(Segment& segment, const Deadline& deadline);
+  StatusOr<WallTime> max_timestamp_of(const Ref<Segment>& segment, const Deadline& deadline);
   std::optional<TimestampOffset> search_batch(ByteSpan batch, WallTime at, Offset below) const;
   Status delete_oldest_segment(const Deadline& deadline);
-  Status cut_segments(Offset to, const Deadline& deadline);
+  Status cut_segments(Offset to);
   void count_segment_bytes();
 
   LogHost& host_;
@@ -183,7 +209,6 @@ class StoredLog final : public PartitionLog {
   Tail tail_;
   std::vector<Ref<Segment>> segments_;  // by base; empty until opened
   bool opened_ = false;
-  bool directory_made_ = false;   // the directory is there (perhaps not synced)
   bool directory_dirty_ = false;  // names in it, or its own, are not synced
   std::uint64_t segment_bytes_ = 0;
   WallTime rolled_at_;
@@ -194,18 +219,15 @@ class StoredLog final : public PartitionLog {
   Offset synced_segment_;
   std::uint64_t synced_bytes_ = 0;
   Lsn first_unsynced_written_ = Lsn::none();  // of what is written and not synced
-  // Truncations that replay found, and that the segments have yet to follow.
+  // Segments hold what a truncation has taken away.
   struct Cut {
     Offset to;
-    Lsn first;  // of the first and the last of them
-    Lsn last;
+    Lsn lsn;  // of the last such truncation
   };
   std::optional<Cut> cut_;
-  bool replayed_ = false;  // all records were, so what files lack can be judged
-  // Segments below it are not there, as a drain amid the replay found. Perhaps rightly: a deletion or a log start may
-  // follow.
-  std::optional<Offset> missing_below_;
+  std::uint64_t number_;
   fiber::Turnstile files_turnstile_;
+  fiber::SingleFlight opening_;
 };
 
 }  // namespace chronik::log

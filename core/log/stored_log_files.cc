@@ -12,12 +12,24 @@ namespace {
 // One hand-over to the disk while draining; others get their turn in between.
 constexpr std::uint64_t kDrainBytes = 4 << 20;
 constexpr std::uint64_t kPositionsMax = 0x7fffffff;  // positions in an index are 32 bits
+constexpr std::int64_t kOffsetsMax = 0x7fffffff;     // and so are offsets, from the segment's base on
 }  // namespace
+
+// ---- opening ----
 
 Status StoredLog::open(const Deadline& deadline) {
   if (opened_) {
-    return cut_as_replayed(deadline);
+    return ok();
   }
+  const Ref<StoredLog> self = host_.hold(key_);
+  if (closed_ || self.get() != this) {
+    return absl::AbortedError("the log is closed");
+  }
+  return opening_.run(host_.scope(), {"open-log", number_}, deadline,
+                      [self] { return self->open_now(self->host_.file_deadline()); });
+}
+
+Status StoredLog::open_now(const Deadline& deadline) {
   Disk& disk = host_.disk();
   StatusOr<std::vector<std::string>> names = disk.list_directory(directory(), deadline);
   if (absl::IsNotFound(names.status())) {
@@ -26,11 +38,13 @@ Status StoredLog::open(const Deadline& deadline) {
     names = std::vector<std::string>();
   }
   RETURN_IF_ERROR(names.status());
-  directory_made_ = true;
   return open_listed(*names, deadline);
 }
 
 Status StoredLog::open_listed(const std::vector<std::string>& names, const Deadline& deadline) {
+  // Nobody moves them meanwhile: a truncation opens the log first (truncate()).
+  const Offset end = synced_end_;
+  const Offset last = synced_segment_;
   std::vector<Ref<Segment>> found;
   std::uint64_t bytes = 0;
   for (const std::string& name : names) {
@@ -38,8 +52,8 @@ Status StoredLog::open_listed(const std::vector<std::string>& names, const Deadl
     if (base == Offset::none()) {
       continue;
     }
-    if (synced_segment_ == Offset::none() || base > synced_segment_) {
-      // Made before a crash and never relied on: what it holds is in the WAL.
+    if (last == Offset::none() || base > last || base > end) {
+      // Made before a crash and never relied on: what it holds is in the WAL. Or a truncation has taken it away.
       for (const char* ending : {".log", ".index", ".timeindex"}) {
         Status gone = host_.disk().unlink(directory() + "/" + segment_file_name(base, ending), deadline);
         if (!gone.ok() && !absl::IsNotFound(gone)) {
@@ -49,52 +63,73 @@ Status StoredLog::open_listed(const std::vector<std::string>& names, const Deadl
       directory_dirty_ = true;
       continue;
     }
-    std::uint64_t size = synced_bytes_;
-    if (base != synced_segment_) {
+    std::uint64_t size = base == end ? 0 : synced_bytes_;
+    if (base != last && base != end) {
       ASSIGN_OR_RETURN(const FileRef file, host_.files().open(directory() + "/" + name, deadline));
       ASSIGN_OR_RETURN(size, file->file->size(deadline));
     }
-    found.push_back(Ref<Segment>::make(host_.files(), directory(), base, size));
+    found.push_back(Ref<Segment>::make(host_, directory(), number_, base, size));
+    found.back()->ends_at(end);
     bytes += size;
     if (found.size() > 1) {
       found[found.size() - 2]->ends_at(base);
     }
   }
-  if (opened_) {
-    return ok();  // somebody else was faster
-  }
-  if (synced_segment_ != Offset::none() && (found.empty() || found.back()->base() != synced_segment_)) {
-    if (replayed_) {
-      note_damage(log_start_, synced_end_);
-    } else {
-      missing_below_ = synced_end_;
+  // Of a segment that is there, loading it says what is missing.
+  if (last < end && last != Offset::none() && (found.empty() || found.back()->base() != last)) {
+    if (!found.empty()) {
+      found.back()->ends_at(last);
     }
+    note_damage(last, end);
   }
+  note_damage(log_start_, std::min(found.empty() ? end : found.front()->base(), end));
   segments_ = std::move(found);
   segment_bytes_ = bytes;
+  rolled_at_ = host_.clock().wall();
   opened_ = true;
-  return cut_as_replayed(deadline);
+  return ok();
 }
 
-Status StoredLog::settle(const Deadline& deadline) { return cut_.has_value() ? open(deadline) : ok(); }
-
-Status StoredLog::cut_as_replayed(const Deadline& deadline) {
+Status StoredLog::settle(const Deadline& deadline) {
   if (!cut_.has_value()) {
     return ok();
   }
-  const Cut cut = *std::exchange(cut_, std::nullopt);
-  const bool synced = cut.to <= synced_end_;
-  RETURN_IF_ERROR(cut_segments(cut.to, deadline));
-  if (synced) {
-    synced_lsn_ = std::max(synced_lsn_, cut.last);
+  std::optional<fiber::Turnstile::Pass> pass;
+  RETURN_IF_ERROR(files_turnstile_.enter(pass, deadline));
+  return open_to_change(deadline);
+}
+
+Status StoredLog::open_to_change(const Deadline& deadline) {
+  RETURN_IF_ERROR(open(deadline));
+  if (cut_.has_value()) {
+    if (!host_.replaying()) {
+      // Whoever truncated may have given up waiting for it.
+      RETURN_IF_ERROR(host_.wal().wait_durable(cut_->lsn, deadline));
+    }
+    RETURN_IF_ERROR(cut_segments(cut_->to));
+    cut_.reset();
   }
+  return ok();
+}
+
+Status StoredLog::load(const Ref<Segment>& segment, const Deadline& deadline) {
+  if (segment->loaded()) {
+    return ok();
+  }
+  const std::uint64_t truncations = truncations_;
+  RETURN_IF_ERROR(Segment::load(segment, deadline));
+  if (changed_since(truncations)) {
+    return absl::AbortedError("the log changed while a segment was loaded");
+  }
+  for (const Segment::Damage& damage : segment->damage()) {
+    note_damage(damage.from, damage.to);
+  }
+  count_segment_bytes();
   return ok();
 }
 
 StatusOr<std::uint64_t> StoredLog::stored_bytes(const Deadline& deadline) {
   if (!opened_ && segment_bytes() > 0) {
-    std::optional<fiber::Turnstile::Pass> pass;
-    RETURN_IF_ERROR(files_turnstile_.enter(pass, deadline));
     RETURN_IF_ERROR(open(deadline));
   }
   if (closed_) {
@@ -103,28 +138,40 @@ StatusOr<std::uint64_t> StoredLog::stored_bytes(const Deadline& deadline) {
   return size_bytes();
 }
 
-bool StoredLog::must_roll(std::uint64_t batch_bytes) const {
-  if (segments_.empty()) {
-    return true;
-  }
+// ---- writing ----
+
+StoredLog::Pending StoredLog::nothing_pending() const {
   const Segment& active = *segments_.back();
-  if (active.bytes() == 0) {
-    return false;
+  return {.end = active.data_end(), .first_timestamp = active.first_timestamp()};
+}
+
+bool StoredLog::must_roll(const Pending& pending, const TailBatch& next) const {
+  const Segment& active = *segments_.back();
+  if (!active.damage().empty() || next.base != pending.end) {
+    return true;  // a segment's batches lie end to end, and damage is not written over
   }
-  const Duration age = Duration::milliseconds(host_.clock().wall().milliseconds() - rolled_at_.milliseconds());
-  return active.bytes() + batch_bytes > std::min(config_.segment_bytes, kPositionsMax) || age > config_.segment_age ||
-         active.index_entries() * 8 >= config_.segment_index_bytes;
+  const std::uint64_t bytes = active.bytes() + pending.bytes;
+  if (bytes == 0) {
+    return false;  // however large it is, it has to go somewhere
+  }
+  const std::uint64_t entries = active.index_entries() + pending.bytes / std::max(config_.index_interval_bytes, 1u);
+  const bool has_times = pending.first_timestamp.milliseconds() >= 0;
+  const WallTime now = has_times ? next.max_timestamp : host_.clock().wall();
+  const WallTime since = has_times ? pending.first_timestamp : rolled_at_;
+  const Duration age = Duration::milliseconds(now.milliseconds() - since.milliseconds());
+  return bytes + next.bytes.size() > std::min(config_.segment_bytes, kPositionsMax) || age > config_.segment_age ||
+         entries * 8 >= config_.segment_index_bytes || next.last - active.base() > kOffsetsMax;
 }
 
 Status StoredLog::roll(Offset base, const Deadline& deadline) {
   if (!segments_.empty()) {
     // After a restart its file may hold more than was synced, which the new segment will hold again. Loading cuts it;
     // once it is not the last one, its size is what the file says.
-    RETURN_IF_ERROR(segments_.back()->load(deadline));
+    RETURN_IF_ERROR(load(segments_.back(), deadline));
     // The cut may also be an earlier life's that was never synced: a loss of power would undo it.
     segments_.back()->mark_unsynced();
   }
-  Ref<Segment> fresh = Ref<Segment>::make(host_.files(), directory(), base, std::uint64_t{0});
+  Ref<Segment> fresh = Ref<Segment>::make(host_, directory(), number_, base, std::uint64_t{0});
   RETURN_IF_ERROR(fresh->create(deadline));
   directory_dirty_ = true;
   segments_.push_back(std::move(fresh));
@@ -138,34 +185,46 @@ Status StoredLog::roll(Offset base, const Deadline& deadline) {
 Status StoredLog::drain(Lsn durable, const Deadline& deadline) {
   std::optional<fiber::Turnstile::Pass> pass;
   RETURN_IF_ERROR(files_turnstile_.enter(pass, deadline));
-  RETURN_IF_ERROR(open(deadline));
+  if (closed_ || tail_.empty() || tail_.front().lsn > durable) {
+    return ok();
+  }
+  RETURN_IF_ERROR(open_to_change(deadline));
+  if (segments_.empty()) {
+    RETURN_IF_ERROR(roll(tail_.front().base, deadline));
+  }
+  RETURN_IF_ERROR(load(segments_.back(), deadline));
+  Pending pending = nothing_pending();
   std::vector<TailBatch> batches;
-  std::uint64_t bytes = 0;
-  for (std::size_t i = 0; i < tail_.size() && tail_[i].lsn <= durable && bytes < kDrainBytes; ++i) {
-    if (must_roll(bytes + tail_[i].bytes.size())) {
+  for (std::size_t i = 0; i < tail_.size() && tail_[i].lsn <= durable && pending.bytes < kDrainBytes; ++i) {
+    if (must_roll(pending, tail_[i])) {
       if (!batches.empty()) {
         break;
       }
       RETURN_IF_ERROR(roll(tail_[i].base, deadline));
+      pending = nothing_pending();
     }
-    bytes += tail_[i].bytes.size();
+    if (segments_.back()->bytes() + pending.bytes == 0) {
+      pending.first_timestamp = tail_[i].max_timestamp;
+    }
+    pending.bytes += tail_[i].bytes.size();
+    pending.end = tail_[i].last.next();
     batches.push_back(tail_[i]);
   }
   if (batches.empty() || closed_) {
     return ok();
   }
-  Segment& active = *segments_.back();
-  RETURN_IF_ERROR(active.load(deadline));
-  RETURN_IF_ERROR(active.append(batches, config_.index_interval_bytes, deadline));
+  RETURN_IF_ERROR(segments_.back()->append(batches, config_.index_interval_bytes, deadline));
   if (first_unsynced_written_ == Lsn::none()) {
     first_unsynced_written_ = batches.front().lsn;
   }
   written_end_ = batches.back().last.next();
   written_lsn_ = batches.back().lsn;
-  segment_bytes_ += bytes;
+  segment_bytes_ += pending.bytes;
   tail_.pop_front(batches.size());
   return ok();
 }
+
+// ---- syncing ----
 
 StoredLog::Written StoredLog::written() const {
   Written written{.end = written_end_, .lsn = written_lsn_, .truncations = truncations_};
@@ -177,9 +236,12 @@ StoredLog::Written StoredLog::written() const {
 }
 
 Status StoredLog::prepare_sync_all(const Deadline& deadline) {
-  if (closed_) {
-    return ok();  // its files may be gone
+  std::optional<fiber::Turnstile::Pass> pass;
+  RETURN_IF_ERROR(files_turnstile_.enter(pass, deadline));
+  if (!opened_ || closed_) {
+    return ok();  // of a closed one the files may be gone
   }
+  RETURN_IF_ERROR(open_to_change(deadline));
   const std::vector<Ref<Segment>> segments = segments_;
   for (const Ref<Segment>& segment : segments) {
     RETURN_IF_ERROR(segment->write_index(deadline));
@@ -210,6 +272,7 @@ Status StoredLog::sync(const Deadline& deadline) {
   if (!opened_ || closed_) {
     return ok();  // of a closed one the files may be gone
   }
+  RETURN_IF_ERROR(open_to_change(deadline));
   const Written before = written();
   const std::vector<Ref<Segment>> segments = segments_;
   for (const Ref<Segment>& segment : segments) {
@@ -224,31 +287,35 @@ Status StoredLog::sync(const Deadline& deadline) {
 }
 
 Lsn StoredLog::first_unsynced() const {
-  // A later replay must come across the truncation before what was appended on top of it.
-  const Lsn first = first_unsynced_written_ != Lsn::none() ? first_unsynced_written_ : first_undrained();
-  return cut_.has_value() && (first == Lsn::none() || cut_->first < first) ? cut_->first : first;
+  // A truncation need not be replayed again: what it took away counts in no checkpoint that follows it.
+  return first_unsynced_written_ != Lsn::none() ? first_unsynced_written_ : first_undrained();
 }
 
-Status StoredLog::cut_segments(Offset to, const Deadline& deadline) {
+Status StoredLog::cut_segments(Offset to) {
+  // Not by the deadline of whoever truncates: what is begun here is finished.
   while (!segments_.empty() && segments_.back()->base() >= to) {
     const Ref<Segment> last = segments_.back();
-    segments_.pop_back();
+    RETURN_IF_ERROR(last->settle(host_.file_deadline()));
     for (const char* ending : {".log", ".index", ".timeindex"}) {
       host_.files().forget(last->path(ending));
-      RETURN_IF_ERROR(host_.disk().unlink(last->path(ending), deadline));
+      Status gone = host_.disk().unlink(last->path(ending), host_.file_deadline());
+      if (!gone.ok() && !absl::IsNotFound(gone)) {
+        return gone;
+      }
     }
+    segments_.pop_back();
     directory_dirty_ = true;
   }
   if (!segments_.empty()) {
-    RETURN_IF_ERROR(segments_.back()->truncate(to, deadline));
+    RETURN_IF_ERROR(Segment::truncate(segments_.back(), to, host_.file_deadline()));
+    for (const Segment::Damage& damage : segments_.back()->damage()) {
+      note_damage(damage.from, damage.to);
+    }
   }
   count_segment_bytes();
-  written_end_ = std::min(written_end_, to);
-  if (to <= synced_end_) {
-    synced_end_ = to;
+  if (synced_end_ == to) {
     synced_segment_ = segments_.empty() ? Offset::none() : segments_.back()->base();
     synced_bytes_ = segments_.empty() ? 0 : segments_.back()->bytes();
-    first_unsynced_written_ = Lsn::none();
   }
   return ok();
 }
@@ -294,16 +361,17 @@ Status StoredLog::enforce_retention(const Deadline& deadline) {
   if (closed_) {
     return ok();
   }
-  RETURN_IF_ERROR(open(deadline));
+  RETURN_IF_ERROR(open_to_change(deadline));
   const WallTime now = host_.clock().wall();
   while (!segments_.empty()) {
-    Segment& oldest = *segments_.front();
+    const Ref<Segment> first = segments_.front();
+    Segment& oldest = *first;
     const Offset next = segments_.size() > 1 ? segments_[1]->base() : written_end_;
     // Only what is committed and synced goes; an empty active segment stays.
     if (oldest.bytes() == 0 || next > high_watermark_ || next > synced_end_) {
       return ok();
     }
-    RETURN_IF_ERROR(oldest.load(deadline));
+    RETURN_IF_ERROR(load(first, deadline));
     const bool below_start = next <= log_start();
     const bool too_large = config_.retention_bytes >= 0 && segments_.size() > 1 &&
                            size_bytes() - oldest.bytes() >= static_cast<std::uint64_t>(config_.retention_bytes);
@@ -334,6 +402,11 @@ bool StoredLog::retention_waits_for_drain() const {
 Status StoredLog::delete_files(const Deadline& deadline) {
   std::optional<fiber::Turnstile::Pass> pass;
   RETURN_IF_ERROR(files_turnstile_.enter(pass, deadline));
+  // Closed, so nobody begins anew.
+  RETURN_IF_ERROR(opening_.settle(deadline));
+  for (const Ref<Segment>& segment : segments_) {
+    RETURN_IF_ERROR(segment->settle(deadline));
+  }
   StatusOr<std::vector<std::string>> names = host_.disk().list_directory(directory(), deadline);
   if (absl::IsNotFound(names.status())) {
     return ok();  // it never had a segment

@@ -13,6 +13,8 @@ using protocol::RecordBatchView;
 namespace {
 // Records of a batch are decompressed up to here to find a time; beyond it the batch's first offset is the answer.
 constexpr std::size_t kSearchBytesMax = std::size_t{256} << 20;
+
+bool before_segment(Offset offset, const Ref<Segment>& segment) { return offset < segment->base(); }
 }  // namespace
 
 StatusOr<ReadResult> StoredLog::read(Offset from, const ReadLimits& asked, const Deadline& deadline) {
@@ -33,24 +35,28 @@ StatusOr<ReadResult> StoredLog::read(Offset from, const ReadLimits& asked, const
   if (!tail_.empty() && from >= tail_.front().base) {
     return read_tail(from, limits);
   }
+  if (const Offset next = tail_.empty() ? log_end_ : tail_.front().base; from >= written_end_ && from < next) {
+    note_damage(from, next);
+    return absl::DataLossError("offset is damaged");
+  }
   if (from >= written_end_) {
     return ReadResult{.parts = {}, .bytes = 0, .end = from};
   }
-  const std::uint64_t truncations = truncations_;
   StatusOr<ReadResult> result = read_segments(from, limits, deadline);
-  // R11: what was read may be of a log that has been cut meanwhile.
-  if (closed_ || truncations != truncations_) {
-    return absl::AbortedError("the log changed while it was read");
-  }
-  if (from < log_start()) {
+  if (from < log_start() && !absl::IsAborted(result.status())) {
     return absl::OutOfRangeError("the log start has moved past the offset while it was read");
   }
   return result;
 }
 
-ReadResult StoredLog::read_tail(Offset from, const ReadLimits& limits) const {
+StatusOr<ReadResult> StoredLog::read_tail(Offset from, const ReadLimits& limits) {
   ReadResult result{.parts = {}, .bytes = 0, .end = from};
-  for (std::size_t i = tail_.find(from); i < tail_.size(); ++i) {
+  const std::size_t first = tail_.find(from);
+  if (first < tail_.size() && tail_[first].base > from) {
+    note_damage(from, tail_[first].base);
+    return absl::DataLossError("offset is damaged");
+  }
+  for (std::size_t i = first; i < tail_.size(); ++i) {
     const TailBatch& batch = tail_[i];
     const bool fits = result.bytes + batch.bytes.size() <= limits.max_bytes;
     if (batch.last >= limits.below || (!fits && !(limits.min_one_batch && result.parts.empty()))) {
@@ -67,37 +73,49 @@ ReadResult StoredLog::read_tail(Offset from, const ReadLimits& limits) const {
 }
 
 std::size_t StoredLog::segment_holding(Offset offset) const {
-  const auto behind =
-      std::upper_bound(segments_.begin(), segments_.end(), offset,
-                       [](Offset asked, const Ref<Segment>& segment) { return asked < segment->base(); });
+  const auto behind = std::upper_bound(segments_.begin(), segments_.end(), offset, before_segment);
   return behind == segments_.begin() ? 0 : static_cast<std::size_t>(behind - segments_.begin()) - 1;
 }
 
 StatusOr<ReadResult> StoredLog::read_segments(Offset from, const ReadLimits& limits, const Deadline& deadline) {
+  const std::uint64_t truncations = truncations_;
+  const auto changed = [] { return absl::AbortedError("the log changed while it was read"); };
   RETURN_IF_ERROR(open(deadline));
-  ReadResult result{.parts = {}, .bytes = 0, .end = from};
-  // By base offset, not by position: segments may be deleted and rolled while one is read.
-  for (Offset at = from; at < written_end_ && !segments_.empty();) {
-    const std::size_t index = segment_holding(at);
-    const Ref<Segment> segment = segments_[index];
-    const Offset next = index + 1 < segments_.size() ? segments_[index + 1]->base() : written_end_;
-    Segment::Damage damage;
-    StatusOr<Segment::Read> read =
-        segment->read(at, std::min(limits.below, next), next, limits.max_bytes, limits.min_one_batch, damage, deadline);
-    if (absl::IsDataLoss(read.status())) {
-      note_damage(damage.from, damage.to);
+  Ref<Segment> segment;
+  for (bool loaded = false; !loaded;) {
+    if (changed_since(truncations)) {
+      return changed();
     }
-    RETURN_IF_ERROR(read.status());
-    if (!read->bytes.empty()) {
-      result.bytes = read->bytes.size();
-      result.end = read->end;
-      result.parts.push_back(std::move(read->bytes));
-      return result;
+    if (segments_.empty() || from < segments_.front()->base()) {
+      return absl::DataLossError("the segment is not there");  // noted when the log was opened
     }
-    if (next >= limits.below || next <= at) {
-      break;
+    segment = segments_[segment_holding(from)];
+    loaded = segment->loaded();
+    if (!loaded) {
+      RETURN_IF_ERROR(load(segment, deadline));
     }
-    at = next;  // a gap at the segment's end
+  }
+  // Until the segment looks at its own length nothing suspends: what is written and where it ends agree.
+  const std::size_t behind = segment_holding(from) + 1;
+  const Offset end = behind < segments_.size() ? std::min(segments_[behind]->base(), written_end_) : written_end_;
+  Segment::Damage damage;
+  StatusOr<Segment::Read> read = segment->read({.from = from,
+                                                .below = std::min(limits.below, end),
+                                                .segment_end = end,
+                                                .max_bytes = limits.max_bytes,
+                                                .at_least_one = limits.min_one_batch},
+                                               damage, deadline);
+  // R11: what was read, and how it failed, may be of a log that has been cut meanwhile.
+  if (changed_since(truncations)) {
+    return changed();
+  }
+  if (absl::IsDataLoss(read.status())) {
+    note_damage(damage.from, damage.to);
+  }
+  RETURN_IF_ERROR(read.status());
+  ReadResult result{.parts = {}, .bytes = read->bytes.size(), .end = read->end};
+  if (!read->bytes.empty()) {
+    result.parts.push_back(std::move(read->bytes));
   }
   return result;
 }
@@ -138,15 +156,47 @@ std::optional<TimestampOffset> StoredLog::search_batch(ByteSpan bytes, WallTime 
   return answer;
 }
 
-StatusOr<std::optional<TimestampOffset>> StoredLog::search_segment(Segment& segment, WallTime at, Offset below,
-                                                                   const Deadline& deadline) {
-  RETURN_IF_ERROR(segment.load(deadline));
+Status StoredLog::look_through(Look look, const Deadline& deadline) {
+  const std::uint64_t truncations = truncations_;
+  if (written_end_ <= log_start_) {
+    return ok();
+  }
+  RETURN_IF_ERROR(open(deadline));
+  std::optional<Offset> last;
+  for (;;) {
+    if (changed_since(truncations)) {
+      return absl::AbortedError("the log changed while it was searched");
+    }
+    // By base offset, not by position: segments may be deleted and rolled while one is looked at.
+    const auto next = std::upper_bound(segments_.begin(), segments_.end(), last.value_or(Offset(-1)), before_segment);
+    if (next == segments_.end()) {
+      return ok();
+    }
+    const Ref<Segment> segment = *next;
+    last = segment->base();
+    if (const auto behind = std::next(next); behind != segments_.end() && (*behind)->base() <= log_start_) {
+      continue;  // deleted, and its files go with the next round of retention
+    }
+    const StatusOr<bool> more = look(segment);
+    const bool deleted = !more.ok() && std::find(segments_.begin(), segments_.end(), segment) == segments_.end();
+    if (deleted && !changed_since(truncations)) {
+      continue;
+    }
+    if (!changed_since(truncations) && (!more.ok() || !*more)) {
+      return more.status();
+    }
+  }
+}
+
+StatusOr<std::optional<TimestampOffset>> StoredLog::search_segment(const Ref<Segment>& segment, WallTime at,
+                                                                   Offset below, const Deadline& deadline) {
+  RETURN_IF_ERROR(load(segment, deadline));
   std::optional<TimestampOffset> answer;
-  if (segment.max_timestamp() < at) {
+  if (segment->max_timestamp() < at) {
     return answer;
   }
-  ASSIGN_OR_RETURN(const std::uint64_t position, segment.position_before_time(at, deadline));
-  RETURN_IF_ERROR(segment.visit(
+  ASSIGN_OR_RETURN(const std::uint64_t position, segment->position_before_time(at, deadline));
+  RETURN_IF_ERROR(segment->visit(
       position,
       [&](const RecordBatchView& batch, std::uint64_t) {
         if (batch.last_offset() >= log_start_) {
@@ -160,40 +210,30 @@ StatusOr<std::optional<TimestampOffset>> StoredLog::search_segment(Segment& segm
 
 StatusOr<std::optional<TimestampOffset>> StoredLog::find_timestamp(WallTime at, Offset below,
                                                                    const Deadline& deadline) {
-  const std::uint64_t truncations = truncations_;
-  if (written_end_ > log_start_) {
-    RETURN_IF_ERROR(open(deadline));
-    const std::vector<Ref<Segment>> segments = segments_;
-    for (const Ref<Segment>& segment : segments) {
-      ASSIGN_OR_RETURN(const std::optional<TimestampOffset> found, search_segment(*segment, at, below, deadline));
-      if (closed_ || truncations != truncations_) {
-        return absl::AbortedError("the log changed while it was searched");
-      }
-      if (found.has_value()) {
-        return found;
-      }
-    }
-  }
-  for (std::size_t i = 0; i < tail_.size() && tail_[i].base < below; ++i) {
+  std::optional<TimestampOffset> found;
+  RETURN_IF_ERROR(look_through(
+      [&](const Ref<Segment>& segment) -> StatusOr<bool> {
+        ASSIGN_OR_RETURN(found, search_segment(segment, at, below, deadline));
+        return !found.has_value();
+      },
+      deadline));
+  for (std::size_t i = 0; !found.has_value() && i < tail_.size() && tail_[i].base < below; ++i) {
     if (tail_[i].max_timestamp >= at) {
-      const std::optional<TimestampOffset> found = search_batch(tail_[i].bytes.bytes(), at, below);
-      if (found.has_value()) {
-        return found;
-      }
+      found = search_batch(tail_[i].bytes.bytes(), at, below);
     }
   }
-  return std::optional<TimestampOffset>();
+  return found;
 }
 
-StatusOr<WallTime> StoredLog::max_timestamp_of(Segment& segment, const Deadline& deadline) {
-  RETURN_IF_ERROR(segment.load(deadline));
-  if (segment.base() >= log_start_ || segment.offset_of_max() >= log_start_) {
-    return segment.max_timestamp();
+StatusOr<WallTime> StoredLog::max_timestamp_of(const Ref<Segment>& segment, const Deadline& deadline) {
+  RETURN_IF_ERROR(load(segment, deadline));
+  if (segment->base() >= log_start_ || segment->offset_of_max() >= log_start_) {
+    return segment->max_timestamp();
   }
   // What the index knows as the largest is deleted: among the batches that are left there is no other way than to look.
   WallTime largest = WallTime::from_milliseconds(-1);
-  ASSIGN_OR_RETURN(const std::uint64_t position, segment.position_of(log_start_, deadline));
-  RETURN_IF_ERROR(segment.visit(
+  ASSIGN_OR_RETURN(const std::uint64_t position, segment->position_of(log_start_, deadline));
+  RETURN_IF_ERROR(segment->visit(
       position,
       [&](const RecordBatchView& batch, std::uint64_t) {
         if (batch.last_offset() >= log_start_) {
@@ -207,18 +247,15 @@ StatusOr<WallTime> StoredLog::max_timestamp_of(Segment& segment, const Deadline&
 
 StatusOr<std::optional<TimestampOffset>> StoredLog::max_timestamp(const Deadline& deadline) {
   WallTime largest = WallTime::from_milliseconds(-1);
-  if (written_end_ > log_start_) {
-    RETURN_IF_ERROR(open(deadline));
-    const std::vector<Ref<Segment>> segments = segments_;
-    for (std::size_t i = 0; i < segments.size(); ++i) {
-      if (i + 1 < segments.size() && segments[i + 1]->base() <= log_start_) {
-        continue;  // deleted, and its files go with the next round of retention
-      }
-      ASSIGN_OR_RETURN(const WallTime of_segment, max_timestamp_of(*segments[i], deadline));
-      largest = std::max(largest, of_segment);
-    }
-  }
-  for (std::size_t i = 0; i < tail_.size(); ++i) {
+  RETURN_IF_ERROR(look_through(
+      [&](const Ref<Segment>& segment) -> StatusOr<bool> {
+        ASSIGN_OR_RETURN(const WallTime of_segment, max_timestamp_of(segment, deadline));
+        largest = std::max(largest, of_segment);
+        return true;
+      },
+      deadline));
+  const Offset below = durable_end_;
+  for (std::size_t i = 0; i < tail_.size() && tail_[i].last < below; ++i) {
     if (tail_[i].last >= log_start_) {
       largest = std::max(largest, tail_[i].max_timestamp);
     }
@@ -226,7 +263,7 @@ StatusOr<std::optional<TimestampOffset>> StoredLog::max_timestamp(const Deadline
   if (largest.milliseconds() < 0) {
     return std::optional<TimestampOffset>();
   }
-  return find_timestamp(largest, durable_end_, deadline);
+  return find_timestamp(largest, below, deadline);
 }
 
 }  // namespace chronik::log

@@ -37,6 +37,7 @@ StatusOr<RecoverySummary> StoredLogs::open(const Deadline& deadline) {
   ASSIGN_OR_RETURN(wal_, wal::Wal::open({ports_.disk, ports_.random, ports_.process}, options_.wal, *this,
                                         wal_scope_.source(), deadline));
   RETURN_IF_ERROR(settle_logs());
+  replaying_ = false;
   for (auto& [key, log] : logs_) {
     log->finish_replay();
   }
@@ -104,6 +105,7 @@ Status StoredLogs::stop(const Deadline& deadline) {
   // However that went, the log's fibers end before the log does.
   const Status closed = wal_->close(deadline);
   wal_scope_.cancel();
+  scope_.cancel_and_join();  // fibers that load for somebody who has given up
   return finished.ok() ? closed : finished;
 }
 
@@ -126,6 +128,11 @@ StoredLog* StoredLogs::find_log(const LogKey& key) const {
 Ref<PartitionLog> StoredLogs::find(const LogKey& key) {
   const auto found = logs_.find(key);
   return found == logs_.end() ? Ref<PartitionLog>() : Ref<PartitionLog>(found->second);
+}
+
+Ref<StoredLog> StoredLogs::hold(const LogKey& key) {
+  const auto found = logs_.find(key);
+  return found == logs_.end() ? Ref<StoredLog>() : found->second;
 }
 
 StoredLog& StoredLogs::adopt(const LogState& state, const LogConfig& config) {

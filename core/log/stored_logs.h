@@ -56,6 +56,10 @@ class StoredLogs final : public LogManager, private LogHost, private wal::WalCli
   const Clock& clock() const override { return ports_.clock; }
   protocol::Codecs& codecs() override { return codecs_; }
   wal::Wal& wal() override { return *wal_; }
+  fiber::FiberScope& scope() override { return scope_; }
+  Deadline file_deadline() override;
+  Ref<StoredLog> hold(const LogKey& key) override;
+  bool replaying() const override { return replaying_; }
   void on_queued(StoredLog& log, Lsn lsn, Offset end) override;
   void on_truncated(StoredLog& log, Offset to) override;
   // wal::WalClient
@@ -86,7 +90,6 @@ class StoredLogs final : public LogManager, private LogHost, private wal::WalCli
   Status delete_removed();
   void count_tail(StoredLog& log);
   void check_disk(const Status& status, const char* what);
-  Deadline file_deadline();
   Deadline write_deadline();
   bool must_drain() const { return tail_bytes_ > options_.tail_bytes_max || pressed_ || drain_all_; }
 
@@ -115,6 +118,7 @@ class StoredLogs final : public LogManager, private LogHost, private wal::WalCli
   Lsn drained_to_{0};       // everything up to it is in synced segments
   Lsn checkpoint_lsn_{0};
   Lsn replayed_to_{0};  // the last record that was replayed and is certain
+  bool replaying_ = true;
   RecoverySummary recovery_;
   bool recovered_anything_ = false;
   fiber::Event drain_wanted_;

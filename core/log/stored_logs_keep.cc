@@ -75,10 +75,11 @@ Status StoredLogs::drain_round(bool everything) {
       RETURN_IF_ERROR(wal_->wait_durable(first, file_deadline()));
     }
     const Ref<StoredLog> log = undrained_.front();
-    RETURN_IF_ERROR(log->drain(drainable(), write_deadline()));
+    const Status drained = log->drain(drainable(), write_deadline());
     if (log->closed()) {
       continue;  // forget() took it out of the queue
     }
+    RETURN_IF_ERROR(drained);
     std::erase_if(undrained_, [&](const Ref<StoredLog>& other) { return other == log; });
     log->keeping.in_drain_queue = false;
     count_tail(*log);  // puts it back if it is not empty

@@ -11,6 +11,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -75,6 +76,10 @@ class ModelDisk : public Disk {
   std::function<Status(std::string_view path)> on_fill;
   std::function<Status(std::string_view path)> on_create;
   std::function<void(std::string_view event)> on_event;  // "write a/b 4096+8192", "synced a/b"
+  // May suspend, before an operation is done or between that and its completion: "open", "read", "unlink" or
+  // "truncate", and the path.
+  std::function<void(const std::string& operation)> before;
+  std::function<void(const std::string& operation)> after;
   bool hang_syncs = false;
 
   StatusOr<std::unique_ptr<File>> open(std::string_view path, OpenMode mode, DiskLane, const Deadline&) override {
@@ -82,8 +87,10 @@ class ModelDisk : public Disk {
     if (on_create && mode == OpenMode::kCreate) {
       RETURN_IF_ERROR(on_create(path));
     }
-    ASSIGN_OR_RETURN(const sim::InodeId id, model_.open(path, mode));
-    return std::make_unique<OpenFile>(*this, id, std::string(path));
+    return around("open " + std::string(path), [&]() -> StatusOr<std::unique_ptr<File>> {
+      ASSIGN_OR_RETURN(const sim::InodeId id, model_.open(path, mode));
+      return std::make_unique<OpenFile>(*this, id, std::string(path));
+    });
   }
   Status create_directory(std::string_view path, const Deadline&) override {
     point();
@@ -100,7 +107,7 @@ class ModelDisk : public Disk {
   }
   Status unlink(std::string_view path, const Deadline&) override {
     point();
-    return model_.unlink(path);
+    return around("unlink " + std::string(path), [&] { return model_.unlink(path); });
   }
   Status remove_directory(std::string_view path, const Deadline&) override {
     point();
@@ -141,9 +148,11 @@ class ModelDisk : public Disk {
     }
     StatusOr<Slice> read(std::uint64_t offset, std::size_t size, const Deadline&) override {
       disk_.point();
-      Slice bytes = Slice::allocate(size);
-      ASSIGN_OR_RETURN(const std::size_t n, disk_.model_.read(id_, offset, bytes.mutable_bytes()));
-      return bytes.sub(0, n);
+      return disk_.around("read " + path_, [&]() -> StatusOr<Slice> {
+        Slice bytes = Slice::allocate(size);
+        ASSIGN_OR_RETURN(const std::size_t n, disk_.model_.read(id_, offset, bytes.mutable_bytes()));
+        return bytes.sub(0, n);
+      });
     }
     Status fill(std::uint64_t offset, std::uint64_t size, const Deadline&) override {
       disk_.point();
@@ -156,7 +165,7 @@ class ModelDisk : public Disk {
     }
     Status truncate(std::uint64_t size, const Deadline&) override {
       disk_.point();
-      return disk_.model_.truncate(id_, size);
+      return disk_.around("truncate " + path_, [&] { return disk_.model_.truncate(id_, size); });
     }
     StatusOr<std::uint64_t> size(const Deadline&) override {
       disk_.point();
@@ -204,6 +213,18 @@ class ModelDisk : public Disk {
     point();
     event("synced " + path);
     return wanted;
+  }
+
+  template <typename Do>
+  std::invoke_result_t<Do> around(const std::string& operation, Do&& done) {
+    if (before) {
+      before(operation);
+    }
+    std::invoke_result_t<Do> result = done();
+    if (after) {
+      after(operation);
+    }
+    return result;
   }
 
   Status hang(const Deadline& deadline) {

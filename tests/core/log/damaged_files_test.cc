@@ -5,13 +5,15 @@
 #include <string_view>
 
 #include "core/base/endian.h"
-#include "core/protocol/record_batch_walk.h"
 #include "tests/core/log/log_harness.h"
+#include "tests/core/log/log_reading.h"
 
 namespace chronik::log {
 namespace {
 
 using testing::LogNode;
+using testing::overwrite;
+using testing::read_file;
 
 constexpr std::uint64_t kDamagedDiskBytes = 64 << 20;
 constexpr int kBatches = 400;
@@ -40,24 +42,6 @@ void fill_segments(sim::DiskModel& model, int peak = -1) {
     });
   }
   model.process_kill();
-}
-
-Slice read_file(LogNode& n, const std::string& path) {
-  auto file = n.disk.open(path, OpenMode::kReadWrite, DiskLane::kBulk, n.soon());
-  CHECK_OK(file.status());
-  const auto size = (*file)->size(n.soon());
-  CHECK_OK(size.status());
-  auto bytes = (*file)->read(0, *size, n.soon());
-  CHECK_OK(bytes.status());
-  return *bytes;
-}
-
-void overwrite(LogNode& n, const std::string& path, std::uint64_t at, Slice bytes) {
-  auto file = n.disk.open(path, OpenMode::kReadWrite, DiskLane::kBulk, n.soon());
-  CHECK_OK(file.status());
-  FileBatch write;
-  write.writes.push_back({.offset = at, .parts = {std::move(bytes)}});
-  CHECK_OK((*file)->run(std::move(write), n.soon()));
 }
 
 // Every offset is served, by the batch that holds it.

@@ -137,11 +137,11 @@ class LogNode {
   PartitionLog& log(int partition) {
     Ref<PartitionLog> found = logs->find(key_of(partition));
     if (!found) {
-      StatusOr<Ref<PartitionLog>> made = logs->create(key_of(partition), "topic", small_segments());
+      StatusOr<Ref<PartitionLog>> made = logs->create(key_of(partition), "topic", config);
       CHECK_OK(made.status());
       found = *made;
     }
-    logs->configure(key_of(partition), small_segments());
+    logs->configure(key_of(partition), config);
     return *found;  // the manager holds it, too
   }
   Appended append(int partition, const std::string& prefix, int count, std::int64_t timestamp_ms = 1'000) {
@@ -154,6 +154,7 @@ class LogNode {
   }
 
   StoredLogsOptions options;
+  LogConfig config = small_segments();  // of every log
   std::int32_t epoch = 1;
   ModelDisk disk;
   chronik::testing::FakeProcess process;

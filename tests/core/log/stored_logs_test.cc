@@ -2,55 +2,22 @@
 
 #include <gtest/gtest.h>
 
+#include <iterator>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
-#include "core/protocol/record_batch_records.h"
-#include "core/protocol/record_batch_walk.h"
 #include "tests/core/log/log_harness.h"
+#include "tests/core/log/log_reading.h"
 
 namespace chronik::log {
 namespace {
 
 using testing::LogNode;
+using testing::read_all;
 
 constexpr std::uint64_t kDiskBytes = 64 << 20;
-
-// What a reader sees from `from` on: offset → value. Checks that offsets are dense and that every checksum is right.
-std::map<std::int64_t, std::string> read_all(LogNode& node, int partition, Offset from, Status* status = nullptr) {
-  std::map<std::int64_t, std::string> seen;
-  PartitionLog& log = node.log(partition);
-  for (Offset at = from; at < log.durable_end();) {
-    const StatusOr<ReadResult> read = log.read(at, {.max_bytes = 600, .below = log.durable_end()}, node.soon());
-    if (!read.ok()) {
-      if (status != nullptr) {
-        *status = read.status();
-      } else {
-        ADD_FAILURE() << read.status().ToString() << " at offset " << at.value();
-      }
-      return seen;
-    }
-    EXPECT_GT(read->end, at);
-    if (read->end <= at) {
-      return seen;
-    }
-    for (const Slice& part : read->parts) {
-      protocol::BatchWalk walk(part.bytes(), protocol::BatchWalk::Checksums::kCheck);
-      protocol::RecordBatchView batch;
-      while (walk.next(batch)) {
-        protocol::RecordIterator records(batch);
-        protocol::RecordView record;
-        while (records.next(record)) {
-          seen[record.offset(batch).value()] = std::string(as_text(*record.value()));
-        }
-      }
-      EXPECT_EQ(walk.stop(), protocol::BatchDefect::kNone);
-    }
-    at = read->end;
-  }
-  return seen;
-}
 
 TEST(StoredLogs, WhatWasAppendedIsReadBackFromEveryOffset) {
   sim::DiskModel model(kDiskBytes);
@@ -181,6 +148,76 @@ TEST(StoredLogs, TruncationTakesTailAndSegmentsBackAndTheNextEpochGoesOnThere) {
     EXPECT_EQ(seen.at(59), "old2");
     EXPECT_EQ(seen.at(60), "new0");
     EXPECT_EQ(n.log(0).end_of_epoch(LeaderEpoch(1)).end.value(), 60);
+  });
+}
+
+TEST(StoredLogs, ATruncationWhoseRecordRottedIsKnownByWhatWasAppendedBehindIt) {
+  for (const bool drained : {false, true}) {
+    sim::DiskModel model(kDiskBytes);
+    {
+      LogNode node(model, 1);
+      node.run([drained](LogNode& n) {
+        ASSERT_TRUE(n.open().ok());
+        for (int i = 0; i < (drained ? 200 : 20); ++i) {
+          n.append(0, "old", 3);
+        }
+        ASSERT_TRUE(n.logs->wait_durable(n.soon()).ok());
+        std::string flush;
+        n.disk.on_event = [&flush](std::string_view event) {
+          if (flush.empty() && event.starts_with("write wal/")) {
+            flush = event.substr(6);
+          }
+        };
+        ASSERT_TRUE(n.log(0).truncate(Offset(30), n.soon()).ok());
+        n.epoch = 2;
+        for (int i = 0; i < 5; ++i) {
+          n.append(0, "new", 3);
+          ASSERT_TRUE(n.logs->wait_durable(n.soon()).ok());
+        }
+        const std::size_t space = flush.find(' ');
+        ASSERT_NE(space, std::string::npos);
+        testing::overwrite(n, flush.substr(0, space), std::stoull(flush.substr(space + 1)) + 8, Slice::copy_of("rot"));
+      });
+    }
+    model.process_kill();
+    LogNode again(model, 2);
+    again.run([](LogNode& n) {
+      ASSERT_TRUE(n.open().ok());
+      EXPECT_EQ(n.log(0).log_end().value(), 45);
+      const auto seen = read_all(n, 0, Offset(0));
+      ASSERT_EQ(seen.size(), 45u);
+      EXPECT_EQ(seen.at(29), "old2");
+      EXPECT_EQ(seen.at(30), "new0");
+      EXPECT_TRUE(n.log(0).damaged().empty());
+    });
+  }
+}
+
+TEST(StoredLogs, ALogStartThatATruncationHasOvertakenIsNoCrash) {
+  sim::DiskModel model(kDiskBytes);
+  LogNode node(model, 1);
+  node.run([](LogNode& n) {
+    ASSERT_TRUE(n.open().ok());
+    for (int i = 0; i < 20; ++i) {
+      n.append(0, "value", 3);
+    }
+    ASSERT_TRUE(n.logs->wait_durable(n.soon()).ok());
+    // Whoever is given a log start to advance to waits for room; meanwhile the log is cut.
+    for (int i = 0; i < 20; ++i) {
+      n.append(1, std::string(15'000, 'x'), 1);
+    }
+    bool advanced = false;
+    n.world.spawn("starter", [&] {
+      const Status status = n.log(0).advance_log_start(Offset(60), n.soon());
+      EXPECT_TRUE(status.ok() || absl::IsAborted(status)) << status.ToString();
+      advanced = true;
+    });
+    const Status cut = n.log(0).truncate(Offset(30), n.soon());
+    EXPECT_TRUE(cut.ok() || absl::IsOutOfRange(cut)) << cut.ToString();
+    while (!advanced) {
+      ASSERT_TRUE(fiber::sleep(Duration::milliseconds(1)).ok());
+    }
+    EXPECT_LE(n.log(0).log_start(), n.log(0).log_end());
   });
 }
 
@@ -419,13 +456,29 @@ TEST(StoredLogs, ADiskTooFullForSegmentsRefusesWhatWaitsAndTheDrainGoesOnByItsel
   EXPECT_FALSE(node.process.ended) << node.process.exit_reason;
 }
 
-// Appends, waits, log starts and drains, stopped at a drawn point; then the next incarnation must have everything that
-// was acknowledged, at its offset, and nothing else in its place.
-void live_and_die(std::uint64_t seed) {
+// Truncates to the beginning of some batch. Whether that counts when the node dies meanwhile is open.
+void cut_somewhere(LogNode& n, int partition, sim::Draws& draws, std::set<std::int64_t>& bases,
+                   std::map<std::int64_t, std::string>& acknowledged) {
+  PartitionLog& log = n.log(partition);
+  const auto first = bases.lower_bound(log.log_start().value());
+  if (first == bases.end()) {
+    return;
+  }
+  const auto choices = static_cast<std::uint64_t>(std::distance(first, bases.end()));
+  const std::int64_t to = *std::next(first, static_cast<std::ptrdiff_t>(draws.below(choices)));
+  acknowledged.erase(acknowledged.lower_bound(to), acknowledged.end());
+  bases.erase(bases.lower_bound(to), bases.end());
+  ASSERT_TRUE(log.truncate(Offset(to), n.soon()).ok());
+}
+
+// Appends, waits, log starts, drains and perhaps truncations, stopped at a drawn point; then the next incarnation must
+// have everything that was acknowledged and not cut away, at its offset, and nothing else in its place.
+void live_and_die(std::uint64_t seed, bool truncating) {
   sim::DiskModel model(kDiskBytes);
   const sim::Draws root(seed, "logs", 0);
   std::map<int, std::map<std::int64_t, std::string>> acknowledged;
   std::map<int, std::int64_t> starts;
+  std::map<int, std::set<std::int64_t>> bases;  // of batches
   for (std::uint64_t life = 0; life < 5; ++life) {
     sim::Draws draws = root.child("life", life);
     {
@@ -449,12 +502,20 @@ void live_and_die(std::uint64_t seed) {
             EXPECT_EQ(seen.rbegin()->first + 1, n.log(partition).log_end().value());
             EXPECT_EQ(seen.size(), static_cast<std::size_t>(n.log(partition).log_end() - Offset(seen.begin()->first)));
           }
+          EXPECT_TRUE(n.log(partition).damaged().empty()) << "seed " << seed << " life " << life;
+        }
+        for (auto& [partition, of] : bases) {
+          of.erase(of.lower_bound(n.log(partition).log_end().value()), of.end());
         }
         for (int step = 0; step < 150; ++step) {
           const int partition = static_cast<int>(draws.below(3));
           const int count = static_cast<int>(1 + draws.below(4));
           const std::string prefix = std::to_string(life) + "." + std::to_string(step) + "/";
+          if (truncating && draws.below(20) == 0) {
+            cut_somewhere(n, partition, draws, bases[partition], acknowledged[partition]);
+          }
           const Appended appended = n.append(partition, prefix, count);
+          bases[partition].insert(appended.base_offset.value());
           if (draws.below(4) == 0) {
             ASSERT_TRUE(n.logs->wait_durable(n.soon()).ok());
             for (int i = 0; i < count; ++i) {
@@ -481,7 +542,13 @@ void live_and_die(std::uint64_t seed) {
 
 TEST(StoredLogs, EverythingAcknowledgedSurvivesWhateverTheMomentOfDeath) {
   for (std::uint64_t seed = 1; seed <= 60 && !::testing::Test::HasFailure(); ++seed) {
-    live_and_die(seed);
+    live_and_die(seed, false);
+  }
+}
+
+TEST(StoredLogs, WhatWasCutAwayStaysAwayAndWhatFollowsSurvivesWhateverTheMomentOfDeath) {
+  for (std::uint64_t seed = 1; seed <= 40 && !::testing::Test::HasFailure(); ++seed) {
+    live_and_die(seed, true);
   }
 }
 
