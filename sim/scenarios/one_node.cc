@@ -111,12 +111,24 @@ void run_node(ProcessContext& process, OneNodeState& state) {
   static_cast<void>(killed.wait({WaitKind::kEvent, 4, 0, 0}, fiber::for_ever()));
 }
 
+// A write into a part of a block that cannot be read fails, and ends the node (rule R2). A segment's only once: the log
+// then leaves that block alone. The write-ahead log may use a slot with such a block again and again.
+bool rot_explains(OneNodeState& state, const Exit& exit) {
+  if (exit.status != ExitStatus::kDiskFailed || exit.reason.find("segment") == std::string::npos) {
+    return true;
+  }
+  const std::vector<Damage>& damage = disk_of(*state.machine).model().damage();
+  const auto unreadable = std::count_if(damage.begin(), damage.end(),
+                                        [](const Damage& done) { return done.kind == DamageKind::kUnreadable; });
+  return ++state.failed_writes <= static_cast<std::uint64_t>(unreadable);
+}
+
 // Starts the node again, whoever or whatever ended it, unless it may not end so.
 void on_node_exit(World& world, OneNodeState& state, Nemesis& nemesis, const Exit& exit) {
   if (exit.how == Death::kFatal) {
     const bool excused = (state.rules.disk_may_fail && state.disk_faults() > 0 &&
                           (exit.status == ExitStatus::kDiskFailed || exit.status == ExitStatus::kStoreFailed)) ||
-                         state.rules.disk_rots;
+                         (state.rules.disk_rots && rot_explains(state, exit));
     if (!excused) {
       world.fail("NODE-FATAL", exit.reason);
       return;

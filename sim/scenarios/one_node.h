@@ -94,6 +94,7 @@ struct OneNodeState : ScenarioState {
   VirtualTime first_refusal = VirtualTime::never();  // since then
   VirtualTime last_refusal;
   std::uint64_t refused_writes = 0;  // KAFKA_STORAGE_ERROR
+  std::uint64_t failed_writes = 0;   // to segments, that ended the node on a disk that rots
   bool node_given_up = false;        // it refused to start from damage
   bool all_read = false;
   std::uint64_t passes = 0;  // of the reader, complete ones
