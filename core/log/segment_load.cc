@@ -173,7 +173,7 @@ Status Segment::walk(Place& at, Offset end, const SegmentIndex& hints, std::vect
                      const Deadline& deadline) {
   bool stopped = false;
   while (!stopped && at.base < end) {
-    const Status visited = visit(
+    Status visited = visit(
         at.position,
         [&](const RecordBatchView& batch, std::uint64_t position) {
           if (batch.base_offset() != at.base || batch.next_offset() <= at.base || batch.next_offset() > end) {
@@ -342,7 +342,7 @@ Status Segment::truncate_now(Offset to, const Deadline& deadline) {
     ASSIGN_OR_RETURN(const FileRef file, host_.files().open(path(ending), deadline));
     RETURN_IF_ERROR(file->file->truncate(0, deadline));
   }
-  const Status rebuilt = rebuild_index(deadline);
+  Status rebuilt = rebuild_index(deadline);
   entries_written_ = 0;
   times_written_ = 0;
   return rebuilt;

@@ -14,7 +14,6 @@ namespace {
 using testing::LogNode;
 using testing::overwrite;
 using testing::read_all;
-using testing::read_file;
 using testing::segment_path;
 using testing::segment_sizes;
 
