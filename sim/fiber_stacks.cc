@@ -31,34 +31,34 @@ class Unwinder final : public fiber::StackVisitor {
   std::vector<Found> found;
 };
 
-std::string name_of(void* return_address) {
+std::string function_at(void* return_address) {
   std::array<char, 512> name{};
   // Behind a call that never returns the address may be the next function's.
   const void* call = static_cast<const char*>(return_address) - 1;
   return absl::Symbolize(call, name.data(), static_cast<int>(name.size())) ? std::string(name.data()) : "?";
 }
 
-bool any_of(std::string_view name, std::initializer_list<std::string_view> parts) {
+bool has_any(std::string_view name, std::initializer_list<std::string_view> parts) {
   return std::any_of(parts.begin(), parts.end(),
                      [name](std::string_view part) { return name.find(part) != std::string_view::npos; });
 }
 
 // What every wait has above its own function: this file, the scheduler.
 bool suspends(std::string_view name) {
-  return any_of(name, {"Unwinder::on_stack", "backtrace", "Scheduler::suspend_current", "fiber::Waiter::wait"});
+  return has_any(name, {"Unwinder::on_stack", "backtrace", "Scheduler::suspend_current", "fiber::Waiter::wait"});
 }
 
 // What every fiber has below its body.
 bool starts(std::string_view name) {
-  return any_of(name, {"Scheduler::create<", "Scheduler::enter", "fiber::(anonymous namespace)::begin", "make_fcontext",
-                       "internal_any_invocable"});
+  return has_any(name, {"Scheduler::create<", "Scheduler::enter", "fiber::(anonymous namespace)::begin",
+                        "make_fcontext", "internal_any_invocable"});
 }
 
 std::vector<std::string> frames_of(const std::vector<void*>& returns) {
   std::vector<std::string> names;
   names.reserve(returns.size());
   for (void* one : returns) {
-    names.push_back(name_of(one));
+    names.push_back(function_at(one));
   }
   const auto is_suspension = [](const std::string& name) { return suspends(name); };
   const auto body = std::find_if(names.rbegin(), names.rend(), is_suspension).base();

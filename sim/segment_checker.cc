@@ -14,7 +14,7 @@ namespace {
 constexpr std::size_t kLengthAt = 8;
 constexpr std::size_t kLengthEnd = 12;
 constexpr std::size_t kLastDeltaAt = 23;
-constexpr std::size_t kHeaderBytes = 61;
+constexpr std::size_t kBatchHeaderBytes = 61;
 
 std::string newest_segment(const DiskModel& disk, const std::string& directory) {
   const StatusOr<std::vector<std::string>> names = disk.list_directory(directory);
@@ -69,13 +69,13 @@ void SegmentChecker::look_at(const PartitionRef& p, Known& known) {
     known.position = 0;
   }
   while (!path.empty()) {
-    const StatusOr<std::string> header = disk->model().written_bytes(path, known.position, kHeaderBytes);
-    if (!header.ok() || header->size() < kHeaderBytes) {
+    const StatusOr<std::string> header = disk->model().written_bytes(path, known.position, kBatchHeaderBytes);
+    if (!header.ok() || header->size() < kBatchHeaderBytes) {
       return;
     }
     const auto* bytes = reinterpret_cast<const std::uint8_t*>(header->data());
     const auto length = load_big<std::uint32_t>(bytes + kLengthAt);
-    if (length + kLengthEnd < kHeaderBytes) {
+    if (length + kLengthEnd < kBatchHeaderBytes) {
       return;  // not a batch: the end, or torn
     }
     const Offset last(load_big<std::int64_t>(bytes) + load_big<std::int32_t>(bytes + kLastDeltaAt));

@@ -51,8 +51,10 @@ class Trimmer {
 
   void trim(std::size_t partition) {
     const Offset to = target(partition);
-    const std::int64_t known_end = state_.ledger.known_end(partition);
-    const bool too_much = to.value() > known_end;
+    // Where records were stored whose acknowledgement nobody got, retention may have moved the start beyond the last
+    // end that anybody knows.
+    const std::int64_t reached = std::max(state_.ledger.known_end(partition), state_.ledger.log_start(partition));
+    const bool too_much = to.value() > reached;
     if (!too_much) {
       state_.ledger.ask_start(partition, to == Offset::none() ? std::numeric_limits<std::int64_t>::max() : to.value());
     }

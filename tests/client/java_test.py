@@ -53,7 +53,8 @@ class Java(unittest.TestCase):
         self.broker.start()
         records = 0
         for log in sorted((self.broker.directory / "data" / "logs").glob("*/*.log")):
-            dumped = java("kafka.tools.DumpLogSegments", "--deep-iteration", "--print-data-log", "--files", log).decode()
+            dumped = java("kafka.tools.DumpLogSegments", "--deep-iteration", "--print-data-log", "--files", log)
+            dumped = dumped.decode()
             self.assertNotIn("isvalid: false", dumped)
             records += len(re.findall(r"^\| offset: \d+ .*payload: \d+$", dumped, re.MULTILINE))
         self.assertGreaterEqual(records, COUNT)

@@ -39,7 +39,7 @@ class MemoryStore final : public KeyValueStore {
     ++commits_in_flight_;
     const MonotonicTime end = fiber::Scheduler::current().now() + commit_time;
     fiber::Event nothing;
-    const Status waited =
+    Status waited =
         nothing.wait({WaitKind::kStore, history.size(), 0, 0}, deadline.no_later_than(end, Expiry::kNormal));
     --commits_in_flight_;
     if (!absl::IsDeadlineExceeded(waited)) {
