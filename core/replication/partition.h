@@ -64,10 +64,10 @@ class Partition final : public Counted, private log::PartitionLog::Listener {
   };
   // Checks leadership, min.insync.replicas and the producer window, then appends, without a suspension between (R11).
   AppendOutcome append(Slice batch, const log::BatchSummary& summary, Acks acks);
+  // Whether wait_acknowledged() would suspend now.
+  bool waits_for_acknowledgement(const AppendOutcome& outcome, Acks acks) const;
   // Waits until the outcome may be acknowledged under `acks`. kNone, kRequestTimedOut, kNotLeaderOrFollower,
   // kNotEnoughReplicasAfterAppend.
-  // Whether it would suspend: waits_for_acknowledgement().
-  bool waits_for_acknowledgement(const AppendOutcome& outcome, Acks acks) const;
   protocol::ErrorCode wait_acknowledged(const AppendOutcome& outcome, Acks acks, const Deadline& deadline);
 
   // Notified when a consumer may see more, or the epoch has ended: what a parked fetch waits for.
