@@ -34,13 +34,18 @@ class LoggedConnection final : public Connection {
   }
 
   Status write(std::span<const Slice> parts, const Deadline& deadline) override {
-    std::uint64_t arguments = object_;
-    for (const Slice& part : parts) {
-      arguments = mix(arguments, logged::print(part));
-    }
     return session_
-        .call(PortCall::kWrite, arguments, &deadline, [&] { return PortReturn{real_->write(parts, deadline)}; })
+        .call(PortCall::kWrite, print_of(parts), &deadline, [&] { return PortReturn{real_->write(parts, deadline)}; })
         .status;
+  }
+
+  StatusOr<std::size_t> try_write(std::span<const Slice> parts) override {
+    const PortReturn returned = session_.call(PortCall::kTryWrite, print_of(parts), nullptr, [&] {
+      const StatusOr<std::size_t> taken = real_->try_write(parts);
+      return taken.ok() ? give(*taken) : PortReturn{taken.status()};
+    });
+    RETURN_IF_ERROR(returned.status);
+    return value_of<std::size_t>(returned);
   }
 
   void shutdown_write() override {
@@ -60,6 +65,14 @@ class LoggedConnection final : public Connection {
   Address peer() const override { return ends_.peer; }
 
  private:
+  std::uint64_t print_of(std::span<const Slice> parts) const {
+    std::uint64_t print = object_;
+    for (const Slice& part : parts) {
+      print = mix(print, logged::print(part));
+    }
+    return print;
+  }
+
   LogSession& session_;
   std::unique_ptr<Connection> real_;
   Ends ends_;

@@ -145,6 +145,49 @@ StatusOr<std::size_t> TcpConnection::read(MutableByteSpan into, const Deadline& 
   }
 }
 
+StatusOr<std::size_t> TcpConnection::send_once(std::span<const Slice> parts, std::size_t offset) {
+  if (closed_) {
+    return absl::UnavailableError("connection closed");
+  }
+  Gathered gathered(parts, offset);
+  msghdr message{};
+  message.msg_iov = gathered.vectors.data();
+  message.msg_iovlen = gathered.count;
+  std::int64_t sent = -EINTR;
+  while (sent == -EINTR) {
+    sent = calls_.send(socket_.number(), message);
+  }
+  if (sent >= 0) {
+    return static_cast<std::size_t>(sent);
+  }
+  if (sent == -EAGAIN) {
+    return std::size_t{0};
+  }
+  close();
+  return absl::UnavailableError(describe_error("send", static_cast<int>(-sent)));
+}
+
+StatusOr<std::size_t> TcpConnection::try_write(std::span<const Slice> parts) {
+  const Use use(output_);
+  std::size_t taken = 0;
+  std::size_t offset = 0;  // in the first of the parts that are left
+  for (;;) {
+    while (!parts.empty() && offset >= parts.front().size()) {
+      offset -= parts.front().size();
+      parts = parts.subspan(1);
+    }
+    if (parts.empty()) {
+      return taken;
+    }
+    ASSIGN_OR_RETURN(const std::size_t sent, send_once(parts, offset));
+    if (sent == 0) {
+      return taken;
+    }
+    taken += sent;
+    offset += sent;
+  }
+}
+
 Status TcpConnection::write(std::span<const Slice> parts, const Deadline& deadline) {
   const Use use(output_);
   if (Status status = cannot_begin(deadline); !status.ok()) {
@@ -160,24 +203,10 @@ Status TcpConnection::write(std::span<const Slice> parts, const Deadline& deadli
     if (parts.empty()) {
       return ok();
     }
-    if (closed_) {
-      return absl::UnavailableError("connection closed");
-    }
-    Gathered gathered(parts, offset);
-    msghdr message{};
-    message.msg_iov = gathered.vectors.data();
-    message.msg_iovlen = gathered.count;
-    const std::int64_t sent = calls_.send(socket_.number(), message);
-    if (sent >= 0) {
-      offset += static_cast<std::size_t>(sent);
+    ASSIGN_OR_RETURN(const std::size_t sent, send_once(parts, offset));
+    offset += sent;
+    if (sent > 0) {
       continue;
-    }
-    if (sent == -EINTR) {
-      continue;
-    }
-    if (sent != -EAGAIN) {
-      close();
-      return absl::UnavailableError(describe_error("send", static_cast<int>(-sent)));
     }
     if (Status status = await(output_, write_key_, deadline); !status.ok()) {
       close();

@@ -28,6 +28,7 @@ class TcpConnection final : public Connection, private ReadinessTarget {
 
   StatusOr<std::size_t> read(MutableByteSpan into, const Deadline& deadline) override;
   Status write(std::span<const Slice> parts, const Deadline& deadline) override;
+  StatusOr<std::size_t> try_write(std::span<const Slice> parts) override;
   void shutdown_write() override;
   void close() override;
   Address local() const override { return local_; }
@@ -44,6 +45,8 @@ class TcpConnection final : public Connection, private ReadinessTarget {
   };
   class Use;
 
+  // What one system call takes of `parts` from byte `offset` on; 0 where the socket is full. Fails where it is closed.
+  StatusOr<std::size_t> send_once(std::span<const Slice> parts, std::size_t offset);
   void on_ready(std::uint32_t events, std::vector<fiber::Completion>& batch) override;
   Status await(Direction& direction, const WaitKey& key, const Deadline& deadline);
   // A stream that is faster than its reader must not keep a turn for itself.

@@ -25,6 +25,7 @@ enum class PortCall : std::uint8_t {
   kAccept,
   kRead,
   kWrite,
+  kTryWrite,
   kShutdownWrite,
   kClose,
   kDiskOpen,

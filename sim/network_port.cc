@@ -147,6 +147,33 @@ class FiberConnection final : public Connection, public ListHook<LiveConnectionT
     return ok();
   }
 
+  StatusOr<std::size_t> try_write(std::span<const Slice> parts) override {
+    const Busy busy(writing_);
+    if (port_.detached_) {
+      return dying();
+    }
+    if (closed_) {
+      return absl::UnavailableError("closed");
+    }
+    // A kernel may take less than there is room for.
+    std::size_t most = port_.draws_.below(8) == 0 ? port_.draws_.below(64) : SIZE_MAX;
+    std::size_t taken = 0;
+    for (const Slice& part : parts) {
+      const ByteSpan bytes = part.bytes().first(std::min(part.size(), most));
+      const Socket::Transfer transfer = bytes.empty() ? Socket::Transfer{} : socket_.write(bytes);
+      if (transfer.result == Socket::Result::kError) {
+        close();
+        return absl::UnavailableError("connection reset");
+      }
+      taken += transfer.bytes;
+      most -= transfer.bytes;
+      if (transfer.bytes < part.size()) {
+        break;
+      }
+    }
+    return taken;
+  }
+
   void shutdown_write() override {
     if (!port_.detached_ && !closed_) {
       socket_.shutdown_write();

@@ -1,5 +1,6 @@
 #include "core/broker/connection.h"
 
+#include <algorithm>
 #include <vector>
 
 #include "core/base/log_line.h"
@@ -10,6 +11,19 @@ namespace {
 // One vectored write takes at most so many parts and stops gathering at so many bytes.
 constexpr std::size_t kPartsPerWrite = 512;
 constexpr std::size_t kBytesPerWrite = 1 << 20;
+
+// What is left of `parts` behind their first `bytes` bytes.
+std::vector<Slice> behind(std::span<const Slice> parts, std::size_t bytes) {
+  std::vector<Slice> rest;
+  for (const Slice& part : parts) {
+    const std::size_t skipped = std::min(bytes, part.size());
+    bytes -= skipped;
+    if (skipped < part.size()) {
+      rest.push_back(part.from(skipped));
+    }
+  }
+  return rest;
+}
 }  // namespace
 
 // ---- Answer ----
@@ -40,6 +54,11 @@ void Answer::comes(std::unique_ptr<LateAnswer> late) {
   connection_->settle();
 }
 
+void Answer::ready() {
+  CHECK(slot_ != nullptr);
+  connection_->settle();
+}
+
 void Answer::nothing() {
   CHECK(slot_ != nullptr);
   slot_->state = ResponseSlot::State::kNothing;
@@ -65,7 +84,6 @@ ClientConnection::ClientConnection(const ConnectionContext& context, std::unique
       frames_(*stream_) {}
 
 void ClientConnection::run() {
-  scope_.spawn({"writer", number_}, [this] { write_answers(); });
   Status served = ok();
   while (served.ok()) {
     served = read_request();
@@ -105,10 +123,18 @@ Status ClientConnection::read_request() {
   return ok();
 }
 
+// An answer that is not the first in line waits for those before it.
 void ClientConnection::settle() {
-  // An answer that is not the first in line waits for those before it.
-  if (slots_.front().writers_turn()) {
-    answered_.notify_all();
+  if (sending_ || closing_) {
+    return;
+  }
+  std::size_t silent = 0;
+  while (silent < slots_.size() && slots_[silent].state == ResponseSlot::State::kNothing) {
+    ++silent;
+  }
+  drop(silent);
+  if (!slots_.empty() && slots_.front().may_go()) {
+    context_.sender.add(*this);
   }
 }
 
@@ -121,59 +147,68 @@ void ClientConnection::close(const char* reason) {
   stream_->close();
   scope_.cancel();
   room_.notify_all();
-  answered_.notify_all();
-}
-
-void ClientConnection::give(ResponseSlot& slot) {
-  const std::unique_ptr<LateAnswer> late = std::move(slot.late);
-  late->give();
-  CHECK(slot.state != ResponseSlot::State::kWaiting);
 }
 
 // The answers that can go out together, up to the bounds of one write. Those without a frame cost nothing.
-std::size_t ClientConnection::gather_ready(std::vector<Slice>& parts) {
+ClientConnection::Gathered ClientConnection::gather_ready(std::vector<Slice>& parts) {
+  Gathered gathered;
   parts.clear();
-  std::size_t bytes = 0;
-  std::size_t taken = 0;
-  for (; taken < slots_.size() && parts.size() < kPartsPerWrite && bytes < kBytesPerWrite; ++taken) {
-    ResponseSlot& slot = slots_[taken];
-    if (slot.late != nullptr && slot.late->ready()) {
-      give(slot);
-    }
-    if (slot.state == ResponseSlot::State::kWaiting) {
+  for (; gathered.slots < slots_.size() && parts.size() < kPartsPerWrite && gathered.bytes < kBytesPerWrite;
+       ++gathered.slots) {
+    ResponseSlot& slot = slots_[gathered.slots];
+    if (!slot.may_go()) {
       break;
     }
-    bytes += slot.frame.size;
+    if (slot.late != nullptr) {
+      const std::unique_ptr<LateAnswer> late = std::move(slot.late);
+      late->give();
+      CHECK(slot.state != ResponseSlot::State::kWaiting);
+    }
+    gathered.bytes += slot.frame.size;
     for (Slice& part : slot.frame.parts) {
       parts.push_back(std::move(part));
     }
   }
-  return taken;
+  return gathered;
 }
 
-void ClientConnection::write_answers() {
-  std::vector<Slice> parts;
-  while (!closing_) {
-    if (slots_.empty() || !slots_.front().writers_turn()) {
-      if (!answered_.wait(key_, fiber::for_ever()).ok()) {
-        return;
-      }
-      continue;
-    }
-    if (slots_.front().late != nullptr) {
-      give(slots_.front());
-      continue;
-    }
-    std::size_t taken = gather_ready(parts);
-    if (!parts.empty() && !stream_->write(parts, fiber::within(context_.limits.write, Expiry::kPeer)).ok()) {
-      close("the client did not take its answers");
-      return;
-    }
-    for (; taken > 0; --taken) {
-      slots_.pop_front();
-    }
+void ClientConnection::drop(std::size_t slots) {
+  for (std::size_t i = 0; i < slots; ++i) {
+    slots_.pop_front();
+  }
+  if (slots > 0) {
     room_.notify_all();
   }
+}
+
+void ClientConnection::send_ready(std::vector<Slice>& parts) {
+  if (sending_ || closing_) {
+    return;
+  }
+  sending_ = true;
+  const Gathered gathered = gather_ready(parts);
+  const StatusOr<std::size_t> taken = parts.empty() || closing_ ? std::size_t{0} : stream_->try_write(parts);
+  if (!taken.ok() || closing_) {
+    return close("the client is gone");
+  }
+  if (*taken == gathered.bytes) {
+    drop(gathered.slots);
+    sending_ = false;
+    return settle();
+  }
+  // The slots, and what they hold, stay until the client has taken their answers.
+  scope_.spawn({"writer", number_}, [this, rest = behind(parts, *taken), slots = gathered.slots] {
+    write_rest(rest, slots);
+  });
+}
+
+void ClientConnection::write_rest(std::span<const Slice> parts, std::size_t slots) {
+  if (!stream_->write(parts, fiber::within(context_.limits.write, Expiry::kPeer)).ok()) {
+    return close("the client did not take its answers");
+  }
+  drop(slots);
+  sending_ = false;
+  settle();
 }
 
 }  // namespace chronik::broker

@@ -1,5 +1,6 @@
-// One client's connection: a reader fiber that takes requests off it, and a writer fiber that sends answers in the
-// order of the requests. Between the two stand the slots, one for each request in flight.
+// One client's connection: a fiber that takes requests off it, and the answers on their way back, in the order of the
+// requests. Between the two stand the slots, one for each request in flight. The node's AnswerSender sends what is
+// ready; what the client does not take at once waits in a second fiber.
 //
 // The reader stops where the connection has as many requests in flight as it may, or the node holds as many bytes of
 // frames as it may: a client that does not read its answers fills its own slots and no more.
@@ -7,8 +8,10 @@
 
 #include <deque>
 #include <memory>
+#include <span>
 #include <vector>
 
+#include "core/broker/answer_sender.h"
 #include "core/broker/limits.h"
 #include "core/broker/request.h"
 #include "core/fiber/scope.h"
@@ -21,9 +24,9 @@ struct ResponseSlot {
   CorrelationId correlation_id;
   protocol::Frame frame;
   fiber::Budget::Hold hold;
-  std::unique_ptr<LateAnswer> late;  // while it waits: the writer is to wait for it
+  std::unique_ptr<LateAnswer> late;  // while it waits for something that needs no fiber
 
-  bool writers_turn() const { return state != State::kWaiting || late != nullptr; }
+  bool may_go() const { return state != State::kWaiting || (late != nullptr && late->ready()); }
 };
 
 // What all connections of a node share. Outlives them.
@@ -32,9 +35,10 @@ struct ConnectionContext {
   RequestHandler& handler;
   fiber::Budget& request_bytes;
   fiber::Budget& response_bytes;
+  AnswerSender& sender;
 };
 
-class ClientConnection {
+class ClientConnection : public Unsent {
  public:
   // number: which connection of its listener, for names. Made and run() in one fiber.
   ClientConnection(const ConnectionContext& context, std::unique_ptr<Connection> stream, std::uint64_t number);
@@ -49,6 +53,9 @@ class ClientConnection {
   void spawn(const char* kind, Body&& body) {
     scope_.spawn({kind, next_request_++}, std::forward<Body>(body));
   }
+  // Hands over the answers that are ready, so far as the client takes them without waiting. `parts` is scratch memory.
+  // Does not suspend.
+  void send_ready(std::vector<Slice>& parts);
   Address peer() const { return stream_->peer(); }
   Address local() const { return stream_->local(); }
   std::uint64_t number() const { return number_; }
@@ -57,10 +64,16 @@ class ClientConnection {
 
  private:
   friend class Answer;
+  // What one write takes of the answers in front.
+  struct Gathered {
+    std::size_t slots = 0;
+    std::size_t bytes = 0;
+  };
+
   Status read_request();
-  void write_answers();
-  std::size_t gather_ready(std::vector<Slice>& parts);
-  static void give(ResponseSlot& slot);
+  Gathered gather_ready(std::vector<Slice>& parts);
+  void write_rest(std::span<const Slice> parts, std::size_t slots);
+  void drop(std::size_t slots);
   void settle();
   void close(const char* reason);
 
@@ -70,8 +83,8 @@ class ClientConnection {
   WaitKey key_;  // of waits for the client or for its requests
   std::uint64_t next_request_ = 0;
   bool closing_ = false;
-  fiber::Event answered_;  // the first slot may have become ready, or the connection is closing
-  fiber::Event room_;      // a slot has become free
+  bool sending_ = false;  // answers are being gathered, or a fiber writes what the client did not take at once
+  fiber::Event room_;     // a slot has become free
   protocol::FrameReader frames_;
   fiber::FiberScope scope_;
   std::deque<ResponseSlot> slots_;  // references stay valid: pushed at the back, popped at the front

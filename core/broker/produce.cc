@@ -1,5 +1,5 @@
 // Produce: the way of a record, steps 2 to 8 (docs/ARCHITECTURE.md).
-#include <absl/container/inlined_vector.h>
+#include <absl/container/fixed_array.h>
 
 #include <algorithm>
 #include <memory>
@@ -21,28 +21,46 @@ using protocol::ProduceResponse;
 
 namespace {
 
-// An append that still has to be acknowledged, and where its answer stands in the response.
-struct PendingAppend {
+class ProduceWork;
+
+// An append that has to be acknowledged, and where its answer stands in the response.
+struct PendingAppend final : replication::OffsetWaiter {
+  void on_passed(bool passed) override;
+
+  ProduceWork* work = nullptr;
   Ref<replication::Partition> partition;
   replication::Partition::AppendOutcome outcome;
   std::size_t topic = 0;
   std::size_t index = 0;
+  ErrorCode error = ErrorCode::kRequestTimedOut;  // until it has passed
 };
 
-// A request on its way: appended by the connection's reader, answered by its writer once it is acknowledged.
-class ProduceWork final : public LateAnswer {
+// A request on its way: appended by the connection's reader, answered when all is acknowledged or its time is over.
+class ProduceWork final : public LateAnswer, private fiber::Timer {
  public:
-  ProduceWork(Broker& from, Request asked) : broker(from), request(std::move(asked)) {}
-  bool ready() const override;
+  ProduceWork(Broker& from, Request asked, std::size_t partitions)
+      : broker(from), request(std::move(asked)), appends(partitions) {}
+
+  PendingAppend& next_append() { return appends[appended_++]; }
+  std::size_t appended() const { return appended_; }
+  // Waits for all appends side by side.
+  void await();
+  void settle_one();
+  bool ready() const override { return waiting_ == 0; }
   void give() override;
 
   Broker& broker;
   Request request;
   ProduceResponse response;
-  absl::InlinedVector<PendingAppend, 1> pending;
+  absl::FixedArray<PendingAppend, 1> appends;  // one for each partition asked for; appended() of them are used
   replication::Acks acks = replication::Acks::kLeader;
   Duration timeout;
-  MonotonicTime until;  // one for all: they wait side by side, whatever the order of looking
+
+ private:
+  void on_timer() override;
+
+  std::size_t appended_ = 0;
+  std::size_t waiting_ = 0;
 };
 
 log::BatchSummary summary_of(const protocol::ProduceVerdict& verdict) {
@@ -81,7 +99,7 @@ void refuse(ProducePartitionResponse& answer, ErrorCode error, std::string_view 
 }
 
 // Validates and appends one partition's batch. Suspends only where the disk is behind. Fills `answer`; what must be
-// waited for is added to the work's `pending`.
+// waited for is added to the work's appends.
 void append(ProduceWork& work, HostedTopic* topic, ProducePartition& asked, ProducePartitionResponse& answer) {
   Broker& broker = work.broker;
   answer.index = asked.index;
@@ -137,7 +155,9 @@ void append(ProduceWork& work, HostedTopic* topic, ProducePartition& asked, Prod
   BrokerMetrics& metrics = broker.metrics();
   metrics.messages_received.add(static_cast<std::uint64_t>(summary.record_count));
   metrics.bytes_produced.add(bytes);
-  work.pending.push_back({.partition = std::move(partition), .outcome = outcome});
+  PendingAppend& append = work.next_append();
+  append.partition = std::move(partition);
+  append.outcome = outcome;
 }
 
 void append_all(ProduceRequest& asked, ProduceWork& work) {
@@ -148,12 +168,12 @@ void append_all(ProduceRequest& asked, ProduceWork& work) {
     answers.name = std::move(topic.name);
     answers.partition_responses.resize(topic.partition_data.size());
     for (std::size_t p = 0; p < topic.partition_data.size(); ++p) {
-      const std::size_t before = work.pending.size();
+      const std::size_t before = work.appended();
       // Looked up for each: the topic may have been deleted while the partition before it waited for room.
       append(work, work.broker.table().find(answers.name), topic.partition_data[p], answers.partition_responses[p]);
-      if (work.pending.size() > before) {
-        work.pending.back().topic = t;
-        work.pending.back().index = p;
+      if (work.appended() > before) {
+        work.appends[before].topic = t;
+        work.appends[before].index = p;
       }
     }
   }
@@ -178,19 +198,46 @@ bool any_error(const ProduceResponse& response) {
   });
 }
 
-bool ProduceWork::ready() const {
-  return std::none_of(pending.begin(), pending.end(), [this](const PendingAppend& append) {
-    return append.partition->waits_for_acknowledgement(append.outcome, acks);
-  });
+std::size_t partitions_of(const ProduceRequest& asked) {
+  std::size_t partitions = 0;
+  for (const protocol::ProduceTopic& topic : asked.topic_data) {
+    partitions += topic.partition_data.size();
+  }
+  return partitions;
+}
+
+void PendingAppend::on_passed(bool passed) {
+  error = passed ? partition->acknowledge(work->acks) : ErrorCode::kNotLeaderOrFollower;
+  work->settle_one();
+}
+
+void ProduceWork::await() {
+  waiting_ = appended_;
+  fiber::Scheduler& scheduler = fiber::Scheduler::current();
+  scheduler.arm(*this, scheduler.now() + timeout);
+  for (std::size_t i = 0; i < appended_; ++i) {
+    appends[i].work = this;
+    appends[i].partition->await(appends[i].outcome, acks, appends[i]);
+  }
+}
+
+void ProduceWork::settle_one() {
+  if (waiting_ > 0 && --waiting_ == 0) {
+    request.answer.ready();
+  }
+}
+
+void ProduceWork::on_timer() {
+  waiting_ = 0;
+  request.answer.ready();
 }
 
 void ProduceWork::give() {
-  const Deadline deadline(until, Expiry::kPeer, fiber::Fiber::current().scope().source());
-  for (const PendingAppend& append : pending) {
-    const ErrorCode error = append.partition->wait_acknowledged(append.outcome, acks, deadline);
-    if (error != ErrorCode::kNone) {
+  for (std::size_t i = 0; i < appended_; ++i) {
+    const PendingAppend& append = appends[i];
+    if (append.error != ErrorCode::kNone) {
       auto& answer = response.responses[append.topic].partition_responses[append.index];
-      answer.error_code = error;
+      answer.error_code = append.error;
       answer.base_offset = Offset::none();
     }
   }
@@ -205,7 +252,7 @@ void handle_produce(Broker& broker, Request request) {
   if (!asked.ok()) {
     return broker.refuse_malformed(request, asked.status());
   }
-  auto work = std::make_unique<ProduceWork>(broker, std::move(request));
+  auto work = std::make_unique<ProduceWork>(broker, std::move(request), partitions_of(*asked));
   work->timeout = std::min(Duration::milliseconds(std::max(asked->timeout_ms, 0)), broker.limits().request);
   if (asked->acks < -1 || asked->acks > 1) {
     refuse_all(*asked, ErrorCode::kInvalidRequiredAcks, work->response);
@@ -220,11 +267,11 @@ void handle_produce(Broker& broker, Request request) {
     // Nobody hears of an error but by the connection's end, as with Kafka.
     return failed ? answer.close("a produce with acks=0 failed") : answer.nothing();
   }
-  if (work->pending.empty()) {
+  if (work->appended() == 0) {
     broker.metrics().finish_produce(false, Duration::zero());
     return work->request.reply(work->response);
   }
-  work->until = fiber::Scheduler::current().now() + work->timeout;
+  work->await();
   answer.comes(std::move(work));
 }
 

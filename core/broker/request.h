@@ -15,14 +15,15 @@ namespace chronik::broker {
 class ClientConnection;
 struct ResponseSlot;
 
-// An answer that somebody has to wait for and that nobody can send before those of earlier requests: the connection's
-// writer waits for it when its turn comes. Requests that come one behind the other need no fiber each.
+// An answer that something else than a fiber has to wait for: requests that come one behind the other need no fiber
+// each. It has a deadline of its own.
 class LateAnswer {
  public:
   virtual ~LateAnswer() = default;
-  // Whether give() would not wait.
+  // Whether there is nothing left to wait for. Becoming so, it calls Answer::ready().
   virtual bool ready() const = 0;
-  // Keeps the request's Answer. On the connection's writer.
+  // Keeps the request's Answer: called once ready(), when its turn among the connection's answers has come. Must not
+  // suspend.
   virtual void give() = 0;
 };
 
@@ -39,6 +40,8 @@ class Answer {
   void send(protocol::Frame frame, fiber::Budget::Hold hold = {});
   // This object, which `late` owns, will be kept by late->give().
   void comes(std::unique_ptr<LateAnswer> late);
+  // Said by it when it has become ready; before comes(), nobody hears.
+  void ready();
   // The request wants no answer (acks=0).
   void nothing();
   // No answer would be right; the client learns from the closed connection.

@@ -16,7 +16,7 @@ Server::Server(Network& network, const Limits& limits, RequestHandler& handler)
       limits_(limits),
       request_bytes_(limits.request_bytes_per_node, kRequestBytes),
       response_bytes_(limits.response_bytes_per_node, kResponseBytes),
-      context_{limits, handler, request_bytes_, response_bytes_} {}
+      context_{limits, handler, request_bytes_, response_bytes_, sender_} {}
 
 Status Server::listen(const Address& at) {
   ASSIGN_OR_RETURN(listener_, network_.listen(at));
@@ -25,6 +25,7 @@ Status Server::listen(const Address& at) {
 
 void Server::start() {
   CHECK(listener_ != nullptr);
+  scope_.spawn({"answers", 0}, [this] { sender_.run(); });
   scope_.spawn({"acceptor", 0}, [this] { accept_all(); });
 }
 

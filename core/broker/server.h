@@ -36,6 +36,7 @@ class Server {
   const Limits& limits_;
   fiber::Budget request_bytes_;
   fiber::Budget response_bytes_;
+  AnswerSender sender_;
   ConnectionContext context_;
   std::unique_ptr<Listener> listener_;
   std::size_t connections_ = 0;

@@ -84,6 +84,13 @@ void Scheduler::complete(const Completion& completion) {
   operation->on_complete(completion.result);
 }
 
+void Scheduler::arm(Timer& timer, MonotonicTime at) {
+  const std::int64_t grain = options_.timer_granularity.nanoseconds();
+  const std::int64_t exact = at.nanoseconds();
+  const std::int64_t rounded = grain <= 1 ? exact : (exact / grain + (exact % grain != 0 ? 1 : 0)) * grain;
+  timers_.arm(timer, MonotonicTime::from_nanoseconds(rounded));
+}
+
 void Scheduler::fire_timers() {
   while (Timer* timer = timers_.take_due(now_)) {
     timer->on_timer();

@@ -87,6 +87,8 @@ class Scheduler {
   std::size_t fibers() const { return alive_count_; }
   std::uint64_t turns() const { return turns_; }
   StackPool& stacks() { return stacks_; }
+  // Sets a timer for the first moment of the scheduler's granularity that is not before `at`.
+  void arm(Timer& timer, MonotonicTime at);
   // The cancellation that nothing but the scheduler's death triggers.
   CancelSource& root_cancel() { return root_cancel_; }
 

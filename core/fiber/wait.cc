@@ -38,10 +38,7 @@ Wake Waiter::wait(const WaitKey& key, const Deadline& deadline) {
   meaning_ = deadline.meaning();
   deadline_ = deadline.at();
   if (deadline.at() != MonotonicTime::never()) {
-    const std::int64_t grain = scheduler.options_.timer_granularity.nanoseconds();
-    const std::int64_t at = deadline.at().nanoseconds();
-    const std::int64_t rounded = grain <= 1 ? at : (at / grain + (at % grain != 0 ? 1 : 0)) * grain;
-    scheduler.timers_.arm(*this, MonotonicTime::from_nanoseconds(rounded));
+    scheduler.arm(*this, deadline.at());
   }
   deadline.source().listen(*this);
   fiber_.waiter_ = this;

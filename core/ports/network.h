@@ -35,7 +35,7 @@ struct Address {
   friend auto operator<=>(const Address&, const Address&) = default;
 };
 
-// One stream, both directions. At most one read and one write are under way at a time (checked). Destroying it closes
+// One stream, both directions. At most one read and one write or try_write are under way at a time (checked). Destroying it closes
 // both directions at once, without suspending; bytes accepted by write() may still be delivered.
 class Connection {
  public:
@@ -49,6 +49,10 @@ class Connection {
   // Hands all parts to the transport, in order, waiting for room. Success says nothing about arrival. On any error,
   // expiry included, an unknown prefix was handed over and the connection is closed.
   virtual Status write(std::span<const Slice> parts, const Deadline& deadline) = 0;
+
+  // Hands over what goes without waiting, from the first byte on, and says how many bytes that were: any number from
+  // none to all. Never suspends. kUnavailable, as for write(): the connection is closed then.
+  virtual StatusOr<std::size_t> try_write(std::span<const Slice> parts) = 0;
 
   // Says "no more bytes" to the peer; reading goes on.
   virtual void shutdown_write() = 0;

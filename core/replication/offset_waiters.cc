@@ -2,26 +2,21 @@
 
 namespace chronik::replication {
 
-Status OffsetWaiters::wait(Offset offset, const WaitKey& key, const Deadline& deadline) {
-  fiber::Waiter waiter;
-  Entry entry(waiter, offset);
-  // Waiters come in the order of their appends, so the scan ends at once but for the retry of a duplicate.
-  entries_.insert_sorted(entry, [](const Entry& a, const Entry& b) { return a.offset < b.offset; });
-  const fiber::Wake wake = waiter.wait(key, deadline);
-  return entry.failed ? Status(absl::StatusCode::kAborted, {}) : fiber::wake_status(wake);
+void OffsetWaiters::add(OffsetWaiter& waiter, Offset offset) {
+  waiter.offset_ = offset;
+  // They come in the order of their appends, so the scan ends at once but for the retry of a duplicate.
+  waiters_.insert_sorted(waiter, [](const OffsetWaiter& a, const OffsetWaiter& b) { return a.offset_ < b.offset_; });
 }
 
 void OffsetWaiters::advance(Offset to) {
-  while (!entries_.empty() && entries_.front().offset < to) {
-    entries_.pop_front().waiter.fire(fiber::Wake::kSignalled);
+  while (!waiters_.empty() && waiters_.front().offset_ < to) {
+    waiters_.pop_front().on_passed(true);
   }
 }
 
 void OffsetWaiters::fail_all() {
-  while (!entries_.empty()) {
-    Entry& entry = entries_.pop_front();
-    entry.failed = true;
-    entry.waiter.fire(fiber::Wake::kSignalled);
+  while (!waiters_.empty()) {
+    waiters_.pop_front().on_passed(false);
   }
 }
 

@@ -1,31 +1,36 @@
-// Fibers that wait for an offset to be passed, in the order of their offsets, so that an advance touches those it wakes
-// and one more.
+// Who waits for an offset to be passed, in the order of the offsets, so that an advance touches those that it tells and
+// one more.
 #pragma once
 
 #include "core/base/ids.h"
-#include "core/fiber/wait.h"
+#include "core/base/intrusive_list.h"
 
 namespace chronik::replication {
 
+// One wait. Destroying it ends it. It must not outlive what it waits at, but on a dying node.
+class OffsetWaiter : public ListHook<struct OffsetWaiterTag> {
+ public:
+  virtual ~OffsetWaiter() = default;
+  // Called once, by whoever moved on: the offset was passed, or never will be. Must not suspend.
+  virtual void on_passed(bool passed) = 0;
+
+ private:
+  friend class OffsetWaiters;
+  Offset offset_;
+};
+
 class OffsetWaiters {
  public:
-  // Waits until advance(to) with to > offset, or fail_all(). ok, kAborted (fail_all or dying), kDeadlineExceeded,
-  // kCancelled.
-  Status wait(Offset offset, const WaitKey& key, const Deadline& deadline);
+  // Tells `waiter` of the next advance(to) with to > offset, or of fail_all().
+  void add(OffsetWaiter& waiter, Offset offset);
   // Everything below `to` has been passed.
   void advance(Offset to);
   // What they wait for will not come (the epoch ended, the log is gone): rule R11.
   void fail_all();
-  bool empty() const { return entries_.empty(); }
+  bool empty() const { return waiters_.empty(); }
 
  private:
-  struct Entry : ListHook<struct OffsetWaiterTag> {
-    Entry(fiber::Waiter& who, Offset what) : waiter(who), offset(what) {}
-    fiber::Waiter& waiter;
-    Offset offset;
-    bool failed = false;
-  };
-  IntrusiveList<Entry, OffsetWaiterTag> entries_;
+  IntrusiveList<OffsetWaiter, OffsetWaiterTag> waiters_;
 };
 
 }  // namespace chronik::replication

@@ -89,35 +89,21 @@ Partition::AppendOutcome Partition::append(Slice batch, const log::BatchSummary&
   return outcome;
 }
 
-bool Partition::waits_for_acknowledgement(const AppendOutcome& outcome, Acks acks) const {
-  if (acks == Acks::kNone || outcome.epoch != leadership_.epoch || closed_) {
-    return false;
+void Partition::await(const AppendOutcome& outcome, Acks acks, OffsetWaiter& waiter) {
+  CHECK(outcome.error == ErrorCode::kNone);
+  CHECK(acks != Acks::kNone);
+  if (outcome.epoch != leadership_.epoch || closed_) {
+    return waiter.on_passed(false);
   }
-  return outcome.last_offset >= (acks == Acks::kAll ? high_watermark_ : log_->durable_end());
+  if (outcome.last_offset < (acks == Acks::kAll ? high_watermark_ : log_->durable_end())) {
+    return waiter.on_passed(true);
+  }
+  (acks == Acks::kAll ? watermark_waiters_ : durable_waiters_).add(waiter, outcome.last_offset);
 }
 
-ErrorCode Partition::wait_acknowledged(const AppendOutcome& outcome, Acks acks, const Deadline& deadline) {
-  CHECK(outcome.error == ErrorCode::kNone);
-  if (acks == Acks::kNone) {
-    return ErrorCode::kNone;
-  }
-  if (outcome.epoch != leadership_.epoch || closed_) {
-    return ErrorCode::kNotLeaderOrFollower;
-  }
-  if (waits_for_acknowledgement(outcome, acks)) {
-    OffsetWaiters& waiters = acks == Acks::kAll ? watermark_waiters_ : durable_waiters_;
-    const Status waited = waiters.wait(outcome.last_offset, progress_key(), deadline);
-    if (absl::IsDeadlineExceeded(waited)) {
-      return ErrorCode::kRequestTimedOut;
-    }
-    if (!waited.ok()) {
-      return ErrorCode::kNotLeaderOrFollower;
-    }
-  }
-  if (acks == Acks::kAll && in_sync_count() < static_cast<std::size_t>(leadership_.min_in_sync)) {
-    return ErrorCode::kNotEnoughReplicasAfterAppend;
-  }
-  return ErrorCode::kNone;
+ErrorCode Partition::acknowledge(Acks acks) const {
+  const bool too_few = acks == Acks::kAll && in_sync_count() < static_cast<std::size_t>(leadership_.min_in_sync);
+  return too_few ? ErrorCode::kNotEnoughReplicasAfterAppend : ErrorCode::kNone;
 }
 
 WaitKey Partition::progress_key() const {

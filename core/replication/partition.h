@@ -64,11 +64,11 @@ class Partition final : public Counted, private log::PartitionLog::Listener {
   };
   // Checks leadership, min.insync.replicas and the producer window, then appends, without a suspension between (R11).
   AppendOutcome append(Slice batch, const log::BatchSummary& summary, Acks acks);
-  // Whether wait_acknowledged() would suspend now.
-  bool waits_for_acknowledgement(const AppendOutcome& outcome, Acks acks) const;
-  // Waits until the outcome may be acknowledged under `acks`. kNone, kRequestTimedOut, kNotLeaderOrFollower,
-  // kNotEnoughReplicasAfterAppend.
-  protocol::ErrorCode wait_acknowledged(const AppendOutcome& outcome, Acks acks, const Deadline& deadline);
+  // Tells `waiter` when the outcome may be acknowledged under `acks`, which is not kNone, or that it never will be: at
+  // once where that is known already.
+  void await(const AppendOutcome& outcome, Acks acks, OffsetWaiter& waiter);
+  // What to answer where await() has told that it passed: kNone, or kNotEnoughReplicasAfterAppend.
+  protocol::ErrorCode acknowledge(Acks acks) const;
 
   // Notified when a consumer may see more, or the epoch has ended: what a parked fetch waits for.
   fiber::Event& progress() { return progress_; }

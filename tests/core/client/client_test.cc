@@ -60,6 +60,7 @@ class FakeConnection final : public Connection {
     }
     return ok();
   }
+  StatusOr<std::size_t> try_write(std::span<const Slice>) override { return std::size_t{0}; }
   void shutdown_write() override {}
   void close() override {
     peer_.closed = true;
