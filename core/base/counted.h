@@ -59,6 +59,15 @@ class Ref {
     return ref;
   }
 
+  // A further one to what somebody holds already.
+  static Ref another(T& held) {
+    CHECK_GT(held.Counted::references_, 0u);
+    Ref ref;
+    ref.object_ = &held;
+    ref.retain();
+    return ref;
+  }
+
   explicit operator bool() const { return object_ != nullptr; }
   T* get() const { return object_; }
   T& operator*() const {

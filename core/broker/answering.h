@@ -13,7 +13,7 @@ namespace chronik::broker {
 
 // Calls answer() in a fiber of the request's connection. What cannot be decoded closes the connection.
 template <typename M, void (*answer)(Broker&, Request&, const M&)>
-void decode_and_answer(const char* name, Broker& broker, Request request) {
+void decode_and_answer(const char* name, Broker& broker, Request&& request) {
   StatusOr<M> asked = protocol::decode<M>(request.body, request.header.version);
   if (!asked.ok()) {
     return broker.refuse_malformed(request, asked.status());

@@ -10,7 +10,7 @@ using protocol::ApiVersionsRequest;
 using protocol::ApiVersionsResponse;
 using protocol::ErrorCode;
 
-void handle_api_versions(Broker& broker, Request request) {
+void handle_api_versions(Broker& broker, Request&& request) {
   const protocol::Api& self = *protocol::find_api(protocol::ApiKey::kApiVersions);
   ApiVersionsResponse response;
   if (!self.implemented.contains(request.header.version)) {

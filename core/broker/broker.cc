@@ -52,7 +52,7 @@ cluster::BrokerSettings Broker::settings() const {
   return cluster::broker_settings(cluster::broker_layers(*metadata_.image(), self(), file_));
 }
 
-void Broker::handle(Request request) {
+void Broker::handle(Request&& request) {
   metrics_.requests.add();
   const protocol::Api* api = protocol::find_api(request.header.api);
   const Handler handler = api == nullptr ? nullptr : handler_of(api->key);

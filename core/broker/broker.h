@@ -31,7 +31,7 @@ class Broker final : public RequestHandler {
          cluster::Metadata& metadata, log::LogManager& logs, PartitionTable& table);
 
   // Dispatches by API and version. What this broker does not speak closes the connection, as Kafka does.
-  void handle(Request request) override;
+  void handle(Request&& request) override;
 
   // Closes the connection of a request that cannot be decoded, and counts it.
   void refuse_malformed(Request& request, const Status& why);

@@ -168,16 +168,16 @@ void incremental_alter_configs(Broker& broker, Request& request,
 
 }  // namespace
 
-void handle_describe_configs(Broker& broker, Request request) {
+void handle_describe_configs(Broker& broker, Request&& request) {
   decode_and_answer<protocol::DescribeConfigsRequest, &describe_configs>("describe-configs", broker,
                                                                          std::move(request));
 }
 
-void handle_alter_configs(Broker& broker, Request request) {
+void handle_alter_configs(Broker& broker, Request&& request) {
   decode_and_answer<protocol::AlterConfigsRequest, &alter_configs>("alter-configs", broker, std::move(request));
 }
 
-void handle_incremental_alter_configs(Broker& broker, Request request) {
+void handle_incremental_alter_configs(Broker& broker, Request&& request) {
   decode_and_answer<protocol::IncrementalAlterConfigsRequest, &incremental_alter_configs>("incremental-alter-configs",
                                                                                           broker, std::move(request));
 }

@@ -1,6 +1,7 @@
 #include "core/broker/connection.h"
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "core/base/log_line.h"
@@ -29,48 +30,47 @@ std::vector<Slice> behind(std::span<const Slice> parts, std::size_t bytes) {
 // ---- Answer ----
 
 Answer::~Answer() {
-  if (slot_ == nullptr || connection_->scope_.scheduler().dying()) {
+  if (connection_ == nullptr || connection_->scope_.scheduler().dying()) {
     return;
   }
   // A scope that is called off ends its requests without answers; any other way out is a bug.
   if (!connection_->closing_) {
-    log_error("request was never answered", field("correlation_id", slot_->correlation_id.value()));
+    log_error("request was never answered", field("correlation_id", slot().correlation_id.value()));
   }
   close("a request was never answered");
 }
 
+ResponseSlot& Answer::slot() {
+  CHECK(connection_ != nullptr);
+  return connection_->slot(slot_);
+}
+
 void Answer::send(protocol::Frame frame, fiber::Budget::Hold hold) {
-  CHECK(slot_ != nullptr);
-  slot_->frame = std::move(frame);
-  slot_->hold = std::move(hold);
-  slot_->state = ResponseSlot::State::kReady;
-  slot_ = nullptr;
-  connection_->settle();
+  ResponseSlot& kept = slot();
+  kept.frame = std::move(frame);
+  kept.hold = std::move(hold);
+  kept.state = ResponseSlot::State::kReady;
+  std::exchange(connection_, nullptr)->settle();
 }
 
 void Answer::comes(std::unique_ptr<LateAnswer> late) {
-  CHECK(slot_ != nullptr);
-  slot_->late = std::move(late);
+  slot().late = std::move(late);
   connection_->settle();
 }
 
 void Answer::ready() {
-  CHECK(slot_ != nullptr);
+  CHECK(connection_ != nullptr);
   connection_->settle();
 }
 
 void Answer::nothing() {
-  CHECK(slot_ != nullptr);
-  slot_->state = ResponseSlot::State::kNothing;
-  slot_ = nullptr;
-  connection_->settle();
+  slot().state = ResponseSlot::State::kNothing;
+  std::exchange(connection_, nullptr)->settle();
 }
 
 void Answer::close(const char* reason) {
-  CHECK(slot_ != nullptr);
-  slot_->state = ResponseSlot::State::kNothing;
-  slot_ = nullptr;
-  connection_->close(reason);
+  slot().state = ResponseSlot::State::kNothing;
+  std::exchange(connection_, nullptr)->close(reason);
 }
 
 // ---- ClientConnection ----
@@ -112,8 +112,8 @@ Status ClientConnection::read_request() {
   ASSIGN_OR_RETURN(const Slice frame,
                    frames_.body(static_cast<std::size_t>(size), fiber::within(context_.limits.frame, Expiry::kPeer)));
   ASSIGN_OR_RETURN(protocol::ReceivedRequest received, protocol::decode_request_header(frame));
-  ResponseSlot& slot = slots_.emplace_back();
-  slot.correlation_id = received.header.correlation_id;
+  const std::uint64_t slot = first_slot_ + slots_.size();
+  slots_.push({}).correlation_id = received.header.correlation_id;
   context_.handler.handle(Request{.header = std::move(received.header),
                                   .body = std::move(received.body),
                                   .received = scope_.scheduler().now(),
@@ -173,10 +173,9 @@ ClientConnection::Gathered ClientConnection::gather_ready(std::vector<Slice>& pa
 }
 
 void ClientConnection::drop(std::size_t slots) {
-  for (std::size_t i = 0; i < slots; ++i) {
-    slots_.pop_front();
-  }
   if (slots > 0) {
+    slots_.pop_front(slots);
+    first_slot_ += slots;
     room_.notify_all();
   }
 }

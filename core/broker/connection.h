@@ -6,11 +6,11 @@
 // frames as it may: a client that does not read its answers fills its own slots and no more.
 #pragma once
 
-#include <deque>
 #include <memory>
 #include <span>
 #include <vector>
 
+#include "core/base/ring.h"
 #include "core/broker/answer_sender.h"
 #include "core/broker/limits.h"
 #include "core/broker/request.h"
@@ -70,6 +70,7 @@ class ClientConnection : public Unsent {
     std::size_t bytes = 0;
   };
 
+  ResponseSlot& slot(std::uint64_t number) { return slots_[number - first_slot_]; }
   Status read_request();
   Gathered gather_ready(std::vector<Slice>& parts);
   void write_rest(std::span<const Slice> parts, std::size_t slots);
@@ -87,7 +88,8 @@ class ClientConnection : public Unsent {
   fiber::Event room_;     // a slot has become free
   protocol::FrameReader frames_;
   fiber::FiberScope scope_;
-  std::deque<ResponseSlot> slots_;  // references stay valid: pushed at the back, popped at the front
+  Ring<ResponseSlot> slots_;
+  std::uint64_t first_slot_ = 0;  // the number of the first of them
 };
 
 }  // namespace chronik::broker

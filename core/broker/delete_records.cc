@@ -87,7 +87,7 @@ void delete_records(Broker& broker, Request& request, const DeleteRecordsRequest
 
 }  // namespace
 
-void handle_delete_records(Broker& broker, Request request) {
+void handle_delete_records(Broker& broker, Request&& request) {
   decode_and_answer<DeleteRecordsRequest, &delete_records>("delete-records", broker, std::move(request));
 }
 

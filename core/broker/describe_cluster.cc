@@ -51,7 +51,7 @@ void describe_cluster(Broker& broker, Request& request, const DescribeClusterReq
 
 }  // namespace
 
-void handle_describe_cluster(Broker& broker, Request request) {
+void handle_describe_cluster(Broker& broker, Request&& request) {
   decode_and_answer<DescribeClusterRequest, &describe_cluster>("describe-cluster", broker, std::move(request));
 }
 

@@ -86,7 +86,7 @@ void describe_log_dirs(Broker& broker, Request& request, const DescribeLogDirsRe
 
 }  // namespace
 
-void handle_describe_log_dirs(Broker& broker, Request request) {
+void handle_describe_log_dirs(Broker& broker, Request&& request) {
   decode_and_answer<DescribeLogDirsRequest, &describe_log_dirs>("describe-log-dirs", broker, std::move(request));
 }
 

@@ -127,7 +127,7 @@ void describe_topic_partitions(Broker& broker, Request& request, const DescribeT
 
 }  // namespace
 
-void handle_describe_topic_partitions(Broker& broker, Request request) {
+void handle_describe_topic_partitions(Broker& broker, Request&& request) {
   decode_and_answer<DescribeTopicPartitionsRequest, &describe_topic_partitions>("describe-topic-partitions", broker,
                                                                                 std::move(request));
 }

@@ -238,7 +238,7 @@ void serve(Broker& broker, FetchWork& work) {
 
 }  // namespace
 
-void handle_fetch(Broker& broker, Request request) {
+void handle_fetch(Broker& broker, Request&& request) {
   StatusOr<FetchRequest> asked = protocol::decode<FetchRequest>(request.body, request.header.version);
   if (!asked.ok()) {
     return broker.refuse_malformed(request, asked.status());

@@ -8,24 +8,24 @@ namespace chronik::broker {
 
 class Broker;
 
-using Handler = void (*)(Broker& broker, Request request);
+using Handler = void (*)(Broker& broker, Request&& request);
 
-void handle_produce(Broker& broker, Request request);
-void handle_fetch(Broker& broker, Request request);
-void handle_list_offsets(Broker& broker, Request request);
-void handle_api_versions(Broker& broker, Request request);
-void handle_metadata(Broker& broker, Request request);
-void handle_create_topics(Broker& broker, Request request);
-void handle_delete_topics(Broker& broker, Request request);
-void handle_create_partitions(Broker& broker, Request request);
-void handle_delete_records(Broker& broker, Request request);
-void handle_init_producer_id(Broker& broker, Request request);
-void handle_offset_for_leader_epoch(Broker& broker, Request request);
-void handle_describe_configs(Broker& broker, Request request);
-void handle_alter_configs(Broker& broker, Request request);
-void handle_incremental_alter_configs(Broker& broker, Request request);
-void handle_describe_log_dirs(Broker& broker, Request request);
-void handle_describe_cluster(Broker& broker, Request request);
-void handle_describe_topic_partitions(Broker& broker, Request request);
+void handle_produce(Broker& broker, Request&& request);
+void handle_fetch(Broker& broker, Request&& request);
+void handle_list_offsets(Broker& broker, Request&& request);
+void handle_api_versions(Broker& broker, Request&& request);
+void handle_metadata(Broker& broker, Request&& request);
+void handle_create_topics(Broker& broker, Request&& request);
+void handle_delete_topics(Broker& broker, Request&& request);
+void handle_create_partitions(Broker& broker, Request&& request);
+void handle_delete_records(Broker& broker, Request&& request);
+void handle_init_producer_id(Broker& broker, Request&& request);
+void handle_offset_for_leader_epoch(Broker& broker, Request&& request);
+void handle_describe_configs(Broker& broker, Request&& request);
+void handle_alter_configs(Broker& broker, Request&& request);
+void handle_incremental_alter_configs(Broker& broker, Request&& request);
+void handle_describe_log_dirs(Broker& broker, Request&& request);
+void handle_describe_cluster(Broker& broker, Request&& request);
+void handle_describe_topic_partitions(Broker& broker, Request&& request);
 
 }  // namespace chronik::broker

@@ -44,7 +44,7 @@ void init_producer_id(Broker& broker, Request& request, const InitProducerIdRequ
 
 }  // namespace
 
-void handle_init_producer_id(Broker& broker, Request request) {
+void handle_init_producer_id(Broker& broker, Request&& request) {
   decode_and_answer<InitProducerIdRequest, &init_producer_id>("init-producer-id", broker, std::move(request));
 }
 

@@ -71,7 +71,7 @@ void look_up(Broker& broker, std::string_view topic, const ListOffsetsPartition&
 
 }  // namespace
 
-void handle_list_offsets(Broker& broker, Request request) {
+void handle_list_offsets(Broker& broker, Request&& request) {
   StatusOr<protocol::ListOffsetsRequest> asked =
       protocol::decode<protocol::ListOffsetsRequest>(request.body, request.header.version);
   if (!asked.ok()) {

@@ -126,7 +126,7 @@ void answer_metadata(Broker& broker, Request& request, const MetadataRequest& as
 
 }  // namespace
 
-void handle_metadata(Broker& broker, Request request) {
+void handle_metadata(Broker& broker, Request&& request) {
   StatusOr<MetadataRequest> asked = protocol::decode<MetadataRequest>(request.body, request.header.version);
   if (!asked.ok()) {
     return broker.refuse_malformed(request, asked.status());

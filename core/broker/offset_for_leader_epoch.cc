@@ -48,7 +48,7 @@ void offset_for_leader_epoch(Broker& broker, Request& request, const OffsetForLe
 
 }  // namespace
 
-void handle_offset_for_leader_epoch(Broker& broker, Request request) {
+void handle_offset_for_leader_epoch(Broker& broker, Request&& request) {
   decode_and_answer<OffsetForLeaderEpochRequest, &offset_for_leader_epoch>("offset-for-leader-epoch", broker,
                                                                            std::move(request));
 }

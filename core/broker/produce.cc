@@ -21,46 +21,74 @@ using protocol::ProduceResponse;
 
 namespace {
 
-class ProduceWork;
+class LateProduce;
 
 // An append that has to be acknowledged, and where its answer stands in the response.
 struct PendingAppend final : replication::OffsetWaiter {
   void on_passed(bool passed) override;
 
-  ProduceWork* work = nullptr;
+  LateProduce* work = nullptr;
   Ref<replication::Partition> partition;
-  replication::Partition::AppendOutcome outcome;
-  std::size_t topic = 0;
-  std::size_t index = 0;
+  std::uint32_t topic = 0;
+  std::uint32_t index = 0;
   ErrorCode error = ErrorCode::kRequestTimedOut;  // until it has passed
 };
 
-// A request on its way: appended by the connection's reader, answered when all is acknowledged or its time is over.
-class ProduceWork final : public LateAnswer, private fiber::Timer {
+// An answer that waits for its appends to be acknowledged, or for the end of its time. It is encoded when they are made,
+// while all that it tells is at hand; what fails afterwards changes it.
+class LateProduce final : public LateAnswer, private fiber::Timer {
  public:
-  ProduceWork(Broker& from, Request asked, std::size_t partitions)
-      : broker(from), request(std::move(asked)), appends(partitions) {}
+  LateProduce(Broker& broker, Request& request, replication::Acks acks, std::size_t partitions)
+      : broker_(broker),
+        answer_(std::move(request.answer)),
+        hold_(std::move(request.frame_hold)),
+        received_(request.received),
+        correlation_id_(request.header.correlation_id),
+        version_(request.header.version),
+        acks_(acks),
+        appends_(partitions) {}
 
-  PendingAppend& next_append() { return appends[appended_++]; }
+  // To be acknowledged. `topic` and `index`: the answer's place in the response.
+  void add(Ref<replication::Partition> partition, const replication::Partition::AppendOutcome& outcome,
+           std::size_t topic, std::size_t index);
   std::size_t appended() const { return appended_; }
-  // Waits for all appends side by side.
-  void await();
+  // All are made.
+  void answer(const ProduceResponse& response, bool all_appended);
+  void wait(Duration timeout);
   void settle_one();
+  replication::Acks acks() const { return acks_; }
+  Answer& obligation() { return answer_; }
+
   bool ready() const override { return waiting_ == 0; }
   void give() override;
 
-  Broker& broker;
-  Request request;
-  ProduceResponse response;
-  absl::FixedArray<PendingAppend, 1> appends;  // one for each partition asked for; appended() of them are used
-  replication::Acks acks = replication::Acks::kLeader;
-  Duration timeout;
-
  private:
   void on_timer() override;
+  void correct();
 
+  Broker& broker_;
+  Answer answer_;
+  fiber::Budget::Hold hold_;
+  MonotonicTime received_;
+  CorrelationId correlation_id_;
+  std::int16_t version_;
+  replication::Acks acks_;
+  bool all_appended_ = true;
   std::size_t appended_ = 0;
-  std::size_t waiting_ = 0;
+  std::size_t waiting_ = 1;  // appends that have not passed, and one for wait()
+  protocol::Frame frame_;
+  absl::FixedArray<PendingAppend, 1> appends_;  // one for each partition asked for; appended_ of them are used
+};
+
+// A request while it is appended, on the connection's reader.
+struct Appending {
+  Broker& broker;
+  std::int16_t version;
+  replication::Acks acks;
+  Duration timeout;
+  std::unique_ptr<LateProduce> late = {};  // null: acks=0
+  ProduceResponse response = {};
+  bool all_appended = true;
 };
 
 log::BatchSummary summary_of(const protocol::ProduceVerdict& verdict) {
@@ -91,16 +119,18 @@ protocol::ProduceChecks checks_of(const cluster::TopicSettings& settings, std::i
   return checks;
 }
 
-void refuse(ProducePartitionResponse& answer, ErrorCode error, std::string_view message = {}) {
+bool refuse(ProducePartitionResponse& answer, ErrorCode error, std::string_view message = {}) {
   answer.error_code = error;
   if (!message.empty()) {
     answer.error_message = std::string(message);
   }
+  return false;
 }
 
-// Validates and appends one partition's batch. Suspends only where the disk is behind. Fills `answer`; what must be
-// waited for is added to the work's appends.
-void append(ProduceWork& work, HostedTopic* topic, ProducePartition& asked, ProducePartitionResponse& answer) {
+// Validates and appends one partition's batch. Suspends only where the disk is behind. Fills `answer`; false: it tells
+// why not.
+bool append(Appending& work, HostedTopic* topic, ProducePartition& asked, ProducePartitionResponse& answer,
+            std::size_t topic_place, std::size_t place) {
   Broker& broker = work.broker;
   answer.index = asked.index;
   const auto index = static_cast<std::size_t>(asked.index.value());
@@ -114,14 +144,14 @@ void append(ProduceWork& work, HostedTopic* topic, ProducePartition& asked, Prod
   Slice records = asked.records.has_value() ? *std::move(asked.records) : Slice();
   const WallTime now = broker.ports().clock.wall();
   protocol::ProduceVerdict verdict = protocol::validate_produced_batches(
-      records.bytes(), checks_of(topic->settings, work.request.header.version, now), broker.codecs());
+      records.bytes(), checks_of(topic->settings, work.version, now), broker.codecs());
   if (!verdict.ok()) {
     refuse(answer, verdict.error, verdict.message);
     for (protocol::RecordError& error : verdict.record_errors) {
       answer.record_errors.push_back(
           {.batch_index = error.batch_index, .batch_index_error_message = std::move(error.message)});
     }
-    return;
+    return false;
   }
   if (verdict.batch.attributes().is_transactional()) {
     return refuse(answer, ErrorCode::kInvalidTxnState, "transactions are not supported by this broker");
@@ -155,12 +185,13 @@ void append(ProduceWork& work, HostedTopic* topic, ProducePartition& asked, Prod
   BrokerMetrics& metrics = broker.metrics();
   metrics.messages_received.add(static_cast<std::uint64_t>(summary.record_count));
   metrics.bytes_produced.add(bytes);
-  PendingAppend& append = work.next_append();
-  append.partition = std::move(partition);
-  append.outcome = outcome;
+  if (work.late != nullptr) {
+    work.late->add(std::move(partition), outcome, topic_place, place);
+  }
+  return true;
 }
 
-void append_all(ProduceRequest& asked, ProduceWork& work) {
+void append_all(ProduceRequest& asked, Appending& work) {
   work.response.responses.resize(asked.topic_data.size());
   for (std::size_t t = 0; t < asked.topic_data.size(); ++t) {
     protocol::ProduceTopic& topic = asked.topic_data[t];
@@ -168,13 +199,9 @@ void append_all(ProduceRequest& asked, ProduceWork& work) {
     answers.name = std::move(topic.name);
     answers.partition_responses.resize(topic.partition_data.size());
     for (std::size_t p = 0; p < topic.partition_data.size(); ++p) {
-      const std::size_t before = work.appended();
       // Looked up for each: the topic may have been deleted while the partition before it waited for room.
-      append(work, work.broker.table().find(answers.name), topic.partition_data[p], answers.partition_responses[p]);
-      if (work.appended() > before) {
-        work.appends[before].topic = t;
-        work.appends[before].index = p;
-      }
+      HostedTopic* hosted = work.broker.table().find(answers.name);
+      work.all_appended &= append(work, hosted, topic.partition_data[p], answers.partition_responses[p], t, p);
     }
   }
 }
@@ -191,13 +218,6 @@ void refuse_all(const ProduceRequest& asked, ErrorCode error, ProduceResponse& r
   }
 }
 
-bool any_error(const ProduceResponse& response) {
-  return std::any_of(response.responses.begin(), response.responses.end(), [](const auto& topic) {
-    return std::any_of(topic.partition_responses.begin(), topic.partition_responses.end(),
-                       [](const auto& partition) { return partition.error_code != ErrorCode::kNone; });
-  });
-}
-
 std::size_t partitions_of(const ProduceRequest& asked) {
   std::size_t partitions = 0;
   for (const protocol::ProduceTopic& topic : asked.topic_data) {
@@ -207,72 +227,99 @@ std::size_t partitions_of(const ProduceRequest& asked) {
 }
 
 void PendingAppend::on_passed(bool passed) {
-  error = passed ? partition->acknowledge(work->acks) : ErrorCode::kNotLeaderOrFollower;
+  error = passed ? partition->acknowledge(work->acks()) : ErrorCode::kNotLeaderOrFollower;
   work->settle_one();
 }
 
-void ProduceWork::await() {
-  waiting_ = appended_;
+void LateProduce::add(Ref<replication::Partition> partition, const replication::Partition::AppendOutcome& outcome,
+                      std::size_t topic, std::size_t index) {
+  PendingAppend& append = appends_[appended_++];
+  append.work = this;
+  append.partition = std::move(partition);
+  append.topic = static_cast<std::uint32_t>(topic);
+  append.index = static_cast<std::uint32_t>(index);
+  ++waiting_;
+  append.partition->await(outcome, acks_, append);
+}
+
+void LateProduce::answer(const ProduceResponse& response, bool all_appended) {
+  all_appended_ = all_appended;
+  frame_ = protocol::encode_response(correlation_id_, response, version_);
+}
+
+void LateProduce::wait(Duration timeout) {
   fiber::Scheduler& scheduler = fiber::Scheduler::current();
   scheduler.arm(*this, scheduler.now() + timeout);
-  for (std::size_t i = 0; i < appended_; ++i) {
-    appends[i].work = this;
-    appends[i].partition->await(appends[i].outcome, acks, appends[i]);
-  }
+  settle_one();
 }
 
-void ProduceWork::settle_one() {
+void LateProduce::settle_one() {
   if (waiting_ > 0 && --waiting_ == 0) {
-    request.answer.ready();
+    answer_.ready();
   }
 }
 
-void ProduceWork::on_timer() {
+void LateProduce::on_timer() {
   waiting_ = 0;
-  request.answer.ready();
+  answer_.ready();
 }
 
-void ProduceWork::give() {
+void LateProduce::give() {
+  const bool acknowledged = std::all_of(appends_.begin(), appends_.begin() + static_cast<std::ptrdiff_t>(appended_),
+                                        [](const PendingAppend& append) { return append.error == ErrorCode::kNone; });
+  if (!acknowledged) {
+    correct();
+  }
+  broker_.metrics().finish_produce(all_appended_ && acknowledged, fiber::Scheduler::current().now() - received_);
+  answer_.send(std::move(frame_));
+}
+
+// Reads the answer that was meant for success, and writes what has become of it.
+void LateProduce::correct() {
+  const StatusOr<protocol::ReceivedResponse> meant = protocol::decode_response_header(
+      frame_.flat().from(protocol::kFrameLengthBytes), protocol::ApiKey::kProduce, version_);
+  CHECK_OK(meant.status());
+  StatusOr<ProduceResponse> response = protocol::decode<ProduceResponse>(meant->body, version_);
+  CHECK_OK(response.status());
   for (std::size_t i = 0; i < appended_; ++i) {
-    const PendingAppend& append = appends[i];
+    const PendingAppend& append = appends_[i];
     if (append.error != ErrorCode::kNone) {
-      auto& answer = response.responses[append.topic].partition_responses[append.index];
+      auto& answer = response->responses[append.topic].partition_responses[append.index];
       answer.error_code = append.error;
       answer.base_offset = Offset::none();
     }
   }
-  broker.metrics().finish_produce(!any_error(response), fiber::Scheduler::current().now() - request.received);
-  request.reply(response);
+  frame_ = protocol::encode_response(correlation_id_, *response, version_);
 }
 
 }  // namespace
 
-void handle_produce(Broker& broker, Request request) {
+void handle_produce(Broker& broker, Request&& request) {
   StatusOr<ProduceRequest> asked = protocol::decode<ProduceRequest>(request.body, request.header.version);
   if (!asked.ok()) {
     return broker.refuse_malformed(request, asked.status());
   }
-  auto work = std::make_unique<ProduceWork>(broker, std::move(request), partitions_of(*asked));
-  work->timeout = std::min(Duration::milliseconds(std::max(asked->timeout_ms, 0)), broker.limits().request);
   if (asked->acks < -1 || asked->acks > 1) {
-    refuse_all(*asked, ErrorCode::kInvalidRequiredAcks, work->response);
-    return work->request.reply(work->response);
+    ProduceResponse response;
+    refuse_all(*asked, ErrorCode::kInvalidRequiredAcks, response);
+    return request.reply(response);
   }
-  work->acks = static_cast<replication::Acks>(asked->acks);
-  append_all(*asked, *work);
-  Answer& answer = work->request.answer;
-  if (work->acks == replication::Acks::kNone) {
-    const bool failed = any_error(work->response);
-    broker.metrics().finish_produce(!failed, Duration::zero());
+  Appending work{.broker = broker,
+                 .version = request.header.version,
+                 .acks = static_cast<replication::Acks>(asked->acks),
+                 .timeout = std::min(Duration::milliseconds(std::max(asked->timeout_ms, 0)), broker.limits().request)};
+  if (work.acks == replication::Acks::kNone) {
+    append_all(*asked, work);
+    broker.metrics().finish_produce(work.all_appended, Duration::zero());
     // Nobody hears of an error but by the connection's end, as with Kafka.
-    return failed ? answer.close("a produce with acks=0 failed") : answer.nothing();
+    return work.all_appended ? request.answer.nothing() : request.answer.close("a produce with acks=0 failed");
   }
-  if (work->appended() == 0) {
-    broker.metrics().finish_produce(false, Duration::zero());
-    return work->request.reply(work->response);
-  }
-  work->await();
-  answer.comes(std::move(work));
+  work.late = std::make_unique<LateProduce>(broker, request, work.acks, partitions_of(*asked));
+  append_all(*asked, work);
+  LateProduce& late = *work.late;
+  late.answer(work.response, work.all_appended);
+  late.wait(work.timeout);
+  late.obligation().comes(std::move(work.late));
 }
 
 }  // namespace chronik::broker

@@ -30,9 +30,8 @@ class LateAnswer {
 // Must be kept exactly once: destroying it unkept closes the connection and is reported as a bug, but on a dying node.
 class Answer {
  public:
-  Answer(ClientConnection& connection, ResponseSlot& slot) : connection_(&connection), slot_(&slot) {}
-  Answer(Answer&& other) noexcept
-      : connection_(std::exchange(other.connection_, nullptr)), slot_(std::exchange(other.slot_, nullptr)) {}
+  Answer(ClientConnection& connection, std::uint64_t slot) : connection_(&connection), slot_(slot) {}
+  Answer(Answer&& other) noexcept : connection_(std::exchange(other.connection_, nullptr)), slot_(other.slot_) {}
   Answer& operator=(Answer&&) = delete;
   ~Answer();
 
@@ -48,8 +47,10 @@ class Answer {
   void close(const char* reason);
 
  private:
-  ClientConnection* connection_;
-  ResponseSlot* slot_;
+  ResponseSlot& slot();
+
+  ClientConnection* connection_;  // null: kept
+  std::uint64_t slot_;            // its number
 };
 
 struct Request {
@@ -72,7 +73,7 @@ struct Request {
 class RequestHandler {
  public:
   virtual ~RequestHandler() = default;
-  virtual void handle(Request request) = 0;
+  virtual void handle(Request&& request) = 0;
 };
 
 }  // namespace chronik::broker

@@ -116,15 +116,15 @@ void create_partitions(Broker& broker, Request& request, const protocol::CreateP
 
 }  // namespace
 
-void handle_create_topics(Broker& broker, Request request) {
+void handle_create_topics(Broker& broker, Request&& request) {
   decode_and_answer<protocol::CreateTopicsRequest, &create_topics>("create-topics", broker, std::move(request));
 }
 
-void handle_delete_topics(Broker& broker, Request request) {
+void handle_delete_topics(Broker& broker, Request&& request) {
   decode_and_answer<protocol::DeleteTopicsRequest, &delete_topics>("delete-topics", broker, std::move(request));
 }
 
-void handle_create_partitions(Broker& broker, Request request) {
+void handle_create_partitions(Broker& broker, Request&& request) {
   decode_and_answer<protocol::CreatePartitionsRequest, &create_partitions>("create-partitions", broker,
                                                                            std::move(request));
 }

@@ -75,13 +75,10 @@ void Scheduler::deliver(std::span<const Completion> batch) {
 }
 
 void Scheduler::complete(const Completion& completion) {
-  const auto found = operations_.find(completion.number.value());
-  if (found == operations_.end()) {
-    return;  // forgotten: nobody wants it any more
+  // Null: forgotten, nobody wants it any more.
+  if (Operation* operation = operations_.take(completion.number)) {
+    operation->on_complete(completion.result);
   }
-  Operation* operation = found->second;
-  operations_.erase(found);
-  operation->on_complete(completion.result);
 }
 
 void Scheduler::arm(Timer& timer, MonotonicTime at) {
@@ -295,16 +292,14 @@ void Scheduler::kill_all() {
 // ---- operations ----
 
 OpNumber Scheduler::begin_operation(Operation& operation) {
-  operation.number_ = next_operation_;
-  next_operation_ = next_operation_.next();
-  operations_.emplace(operation.number_.value(), &operation);
+  operation.number_ = operations_.add(operation);
   if (watch_ != nullptr) {
     watch_->on_operation(operation.number_);
   }
   return operation.number_;
 }
 
-void Scheduler::forget_operation(Operation& operation) { operations_.erase(operation.number_.value()); }
+void Scheduler::forget_operation(Operation& operation) { operations_.take(operation.number_); }
 
 // ---- yielding ----
 

@@ -5,8 +5,6 @@
 // turns) determines what happens: nothing else comes in.
 #pragma once
 
-#include <absl/container/flat_hash_map.h>
-
 #include <cstdint>
 #include <new>
 #include <span>
@@ -19,6 +17,7 @@
 #include "core/base/time.h"
 #include "core/fiber/fiber.h"
 #include "core/fiber/operation.h"
+#include "core/fiber/operation_table.h"
 #include "core/fiber/stack_pool.h"
 #include "core/fiber/strategy.h"
 #include "core/fiber/timer_queue.h"
@@ -148,8 +147,7 @@ class Scheduler {
   IntrusiveList<Runnable, ReadyTag> late_;  // run when nothing else is ready in this turn
   IntrusiveList<Fiber, AliveTag> alive_;
   std::size_t alive_count_ = 0;
-  absl::flat_hash_map<std::int64_t, Operation*> operations_;  // looked up, never iterated
-  OpNumber next_operation_{1};
+  OperationTable operations_;
   std::uint64_t scope_numbers_ = 0;
   CancelSource root_cancel_;
   StackVisitor* visitor_ = nullptr;

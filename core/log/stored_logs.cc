@@ -249,7 +249,7 @@ void StoredLogs::count_tail(StoredLog& log) {
 }
 
 void StoredLogs::on_queued(StoredLog& log, Lsn lsn, Offset end) {
-  queued_.push_back({lsn, logs_[log.key()], end});
+  queued_.push_back({lsn, Ref<StoredLog>::another(log), end});
   count_tail(log);
   if (must_drain()) {
     drain_wanted_.notify_all();

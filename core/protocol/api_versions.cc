@@ -1,6 +1,7 @@
 #include "core/protocol/api_versions.h"
 
 #include <algorithm>
+#include <array>
 #include <iterator>
 
 #include "core/protocol/messages/alter_configs.h"
@@ -62,14 +63,24 @@ constexpr bool ascending() {
 }
 static_assert(ascending());
 
+// Where an API stands in kApis, by its key; asked twice for every request.
+constexpr std::size_t kKeys = static_cast<std::size_t>(std::end(kApis)[-1].key) + 1;
+constexpr std::array<const Api*, kKeys> by_key() {
+  std::array<const Api*, kKeys> table{};
+  for (const Api& api : kApis) {
+    table[static_cast<std::size_t>(api.key)] = &api;
+  }
+  return table;
+}
+constexpr std::array<const Api*, kKeys> kByKey = by_key();
+
 }  // namespace
 
 std::span<const Api> all_apis() { return kApis; }
 
 const Api* find_api(ApiKey key) {
-  const Api* found =
-      std::lower_bound(std::begin(kApis), std::end(kApis), key, [](const Api& api, ApiKey k) { return api.key < k; });
-  return found != std::end(kApis) && found->key == key ? found : nullptr;
+  const auto place = static_cast<std::size_t>(key);  // a negative one is beyond all
+  return place < kByKey.size() ? kByKey[place] : nullptr;
 }
 
 std::string_view api_name(ApiKey key) {

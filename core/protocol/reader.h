@@ -122,17 +122,18 @@ class Reader {
     return from == nullptr ? T{} : load_big<T>(from);
   }
   std::uint32_t unsigned_varint() {
-    if (left() > 0 && *at_ < 0x80) [[likely]] {
-      return *at_++;
+    if (left() > 1) [[likely]] {
+      const std::uint32_t first = at_[0];
+      if (first < 0x80) {
+        ++at_;
+        return first;
+      }
+      if (at_[1] < 0x80) {
+        at_ += 2;
+        return (first & 0x7f) | std::uint32_t{at_[-1]} << 7;
+      }
     }
-    std::uint64_t n = 0;
-    const std::size_t used = varint_read<32>(ByteSpan(at_, left()), n);
-    if (used == 0) [[unlikely]] {
-      fail("a varint that does not end");
-      return 0;
-    }
-    at_ += used;
-    return static_cast<std::uint32_t>(n);
+    return long_unsigned_varint();
   }
   // Reads over tagged fields that nobody wants, as in a header.
   void skip_tags() {
@@ -160,6 +161,17 @@ class Reader {
 
  private:
   friend class TagReader;
+
+  [[gnu::noinline]] std::uint32_t long_unsigned_varint() {
+    std::uint64_t n = 0;
+    const std::size_t used = varint_read<32>(ByteSpan(at_, left()), n);
+    if (used == 0) [[unlikely]] {
+      fail("a varint that does not end");
+      return 0;
+    }
+    at_ += used;
+    return static_cast<std::uint32_t>(n);
+  }
 
   // The memory of decoded arrays (not of strings: they are as large as their bytes). No real message comes near.
   static constexpr std::size_t kArrayBytesMax = std::size_t{64} << 20;

@@ -244,10 +244,9 @@ class Writer {
   void unsigned_varint(std::uint64_t n) {
     if (n < 0x80) [[likely]] {
       *room(1) = static_cast<std::uint8_t>(n);
-      return;
+    } else {
+      long_unsigned_varint(n);
     }
-    std::uint8_t bytes[kVarint64BytesMax];
-    put(bytes, varint_write(bytes, n));
   }
   // A string with a two-byte length in every version: the client id of a request header.
   void old_nullable_text(const std::optional<std::string>& in) {
@@ -258,6 +257,11 @@ class Writer {
 
  private:
   friend class TagWriter;
+
+  [[gnu::noinline]] void long_unsigned_varint(std::uint64_t n) {
+    std::uint8_t bytes[kVarint64BytesMax];
+    put(bytes, varint_write(bytes, n));
+  }
 
   template <typename Fixed>
   void length(std::size_t size, bool present) {

@@ -115,7 +115,7 @@ std::size_t Engine::batch_size(bool in_new_file) const {
   std::uint64_t bytes = 0;
   std::size_t records = 0;
   while (records < most) {
-    bytes += record_bytes(queue_.at(records).payload.size());
+    bytes += record_bytes(queue_[records].payload.size());
     if (records > 0 && bytes > options_.batch_bytes_max) {
       break;
     }
@@ -127,7 +127,7 @@ std::size_t Engine::batch_size(bool in_new_file) const {
 std::vector<Slice> Engine::build(std::size_t records, const NextFile* next_file) {
   std::size_t staging = 0;
   for (std::size_t i = 0; i < records; ++i) {
-    staging += builder_.staging_bytes(queue_.at(i).payload.size());
+    staging += builder_.staging_bytes(queue_[i].payload.size());
   }
   if (next_file != nullptr) {
     staging += kHeaderBytes + builder_.checkpoint_staging_bytes(next_file->checkpoint);
@@ -140,7 +140,7 @@ std::vector<Slice> Engine::build(std::size_t records, const NextFile* next_file)
   }
   Lsn lsn = next_lsn_ - static_cast<std::int64_t>(queue_.size());
   for (std::size_t i = 0; i < records; ++i) {
-    const QueuedRecord& record = queue_.at(i);
+    const QueuedRecord& record = queue_[i];
     queued_bytes_ -= record_bytes(record.payload.size());
     builder_.add_record(record.type, record.key, lsn, i + 1 == records ? kFlagEndsFlush : std::uint8_t{0},
                         record.payload);

@@ -6,13 +6,13 @@
 #include <optional>
 #include <vector>
 
+#include "core/base/ring.h"
 #include "core/fiber/scope.h"
 #include "core/fiber/wait.h"
 #include "core/wal/disk_guard.h"
 #include "core/wal/disk_space.h"
 #include "core/wal/file_set.h"
 #include "core/wal/flush_builder.h"
-#include "core/wal/record_queue.h"
 #include "core/wal/wal.h"
 
 namespace chronik::wal {
@@ -47,6 +47,11 @@ class Engine final : public Wal {
     explicit Waiting(Lsn wanted) : lsn(wanted) {}
     fiber::Waiter waiter;
     Lsn lsn;
+  };
+  struct QueuedRecord {
+    RecordType type = RecordType::kAppend;
+    LogKey key;
+    Slice payload;
   };
   // A file that begins behind what is queued now.
   struct NextFile {
@@ -93,7 +98,7 @@ class Engine final : public Wal {
   FileSet files_;
   FlushBuilder builder_;
 
-  RecordQueue queue_;
+  Ring<QueuedRecord> queue_;  // waiting for a flush, in the order of their LSNs
   std::uint64_t queued_bytes_ = 0;            // as records in a file
   std::optional<std::size_t> granted_bytes_;  // by the last try_reserve(), for one append()
   Lsn next_lsn_;
