@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -11,7 +12,7 @@
 
 namespace chronik {
 
-// T{} must cost nothing: it stands where there is no member.
+// T() must not throw: it stands where there is no member.
 template <typename T>
 class Ring {
  public:
@@ -36,7 +37,8 @@ class Ring {
   void pop_front(std::size_t n = 1) {
     CHECK_LE(n, count_);
     for (; n > 0; --n) {
-      items_[head_] = T{};
+      std::destroy_at(&items_[head_]);
+      std::construct_at(&items_[head_]);
       head_ = (head_ + 1) & (items_.size() - 1);
       --count_;
     }

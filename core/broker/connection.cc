@@ -53,6 +53,15 @@ void Answer::send(protocol::Frame frame, fiber::Budget::Hold hold) {
   std::exchange(connection_, nullptr)->settle();
 }
 
+void Answer::prepare(protocol::Frame frame) { slot().frame = std::move(frame); }
+
+const protocol::Frame& Answer::prepared() { return slot().frame; }
+
+void Answer::send_prepared() {
+  slot().state = ResponseSlot::State::kReady;
+  std::exchange(connection_, nullptr)->settle();
+}
+
 void Answer::comes(std::unique_ptr<LateAnswer> late) {
   slot().late = std::move(late);
   connection_->settle();

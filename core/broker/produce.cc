@@ -76,7 +76,6 @@ class LateProduce final : public LateAnswer, private fiber::Timer {
   bool all_appended_ = true;
   std::size_t appended_ = 0;
   std::size_t waiting_ = 1;  // appends that have not passed, and one for wait()
-  protocol::Frame frame_;
   absl::FixedArray<PendingAppend, 1> appends_;  // one for each partition asked for; appended_ of them are used
 };
 
@@ -244,7 +243,7 @@ void LateProduce::add(Ref<replication::Partition> partition, const replication::
 
 void LateProduce::answer(const ProduceResponse& response, bool all_appended) {
   all_appended_ = all_appended;
-  frame_ = protocol::encode_response(correlation_id_, response, version_);
+  answer_.prepare(protocol::encode_response(correlation_id_, response, version_));
 }
 
 void LateProduce::wait(Duration timeout) {
@@ -271,13 +270,13 @@ void LateProduce::give() {
     correct();
   }
   broker_.metrics().finish_produce(all_appended_ && acknowledged, fiber::Scheduler::current().now() - received_);
-  answer_.send(std::move(frame_));
+  answer_.send_prepared();
 }
 
 // Reads the answer that was meant for success, and writes what has become of it.
 void LateProduce::correct() {
   const StatusOr<protocol::ReceivedResponse> meant = protocol::decode_response_header(
-      frame_.flat().from(protocol::kFrameLengthBytes), protocol::ApiKey::kProduce, version_);
+      answer_.prepared().flat().from(protocol::kFrameLengthBytes), protocol::ApiKey::kProduce, version_);
   CHECK_OK(meant.status());
   StatusOr<ProduceResponse> response = protocol::decode<ProduceResponse>(meant->body, version_);
   CHECK_OK(response.status());
@@ -289,7 +288,7 @@ void LateProduce::correct() {
       answer.base_offset = Offset::none();
     }
   }
-  frame_ = protocol::encode_response(correlation_id_, *response, version_);
+  answer_.prepare(protocol::encode_response(correlation_id_, *response, version_));
 }
 
 }  // namespace

@@ -35,6 +35,10 @@ class Answer {
   Answer& operator=(Answer&&) = delete;
   ~Answer();
 
+  // Puts the frame where it will leave from with send_prepared(); another may take its place before.
+  void prepare(protocol::Frame frame);
+  const protocol::Frame& prepared();
+  void send_prepared();
   // Leaves after the answers to all earlier requests of the connection. `hold`: response bytes to give back when sent.
   void send(protocol::Frame frame, fiber::Budget::Hold hold = {});
   // This object, which `late` owns, will be kept by late->give().

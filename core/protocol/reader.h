@@ -121,7 +121,7 @@ class Reader {
     const std::uint8_t* from = take(sizeof(T));
     return from == nullptr ? T{} : load_big<T>(from);
   }
-  std::uint32_t unsigned_varint() {
+  [[gnu::always_inline]] std::uint32_t unsigned_varint() {
     if (left() > 1) [[likely]] {
       const std::uint32_t first = at_[0];
       if (first < 0x80) {

@@ -241,7 +241,7 @@ class Writer {
   void number(T n) {
     store_big(room(sizeof n), n);
   }
-  void unsigned_varint(std::uint64_t n) {
+  [[gnu::always_inline]] void unsigned_varint(std::uint64_t n) {
     if (n < 0x80) [[likely]] {
       *room(1) = static_cast<std::uint8_t>(n);
     } else {
