@@ -127,6 +127,7 @@ class StoredLog final : public PartitionLog {
   struct Keeping {
     bool in_drain_queue = false;
     bool touched = false;             // by the flush that is being told
+    bool ripe = false;                // its tail is to be drained, whatever the others hold
     std::uint64_t counted_bytes = 0;  // of the tail, in the sum over all logs
   };
   Keeping keeping;

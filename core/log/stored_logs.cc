@@ -197,7 +197,8 @@ void StoredLogs::forget(const LogKey& key) {
       queued.log = nullptr;
     }
   }
-  std::erase_if(undrained_, [&](const Ref<StoredLog>& other) { return other == log; });
+  std::erase(undrained_, log);
+  std::erase(ripe_, log);
   tail_bytes_ -= log->keeping.counted_bytes;
   logs_.erase(found);
 }
@@ -243,8 +244,12 @@ void StoredLogs::count_tail(StoredLog& log) {
     while (at != undrained_.begin() && (*std::prev(at))->first_undrained() > log.first_undrained()) {
       --at;
     }
-    undrained_.insert(at, logs_[log.key()]);
+    undrained_.insert(at, Ref<StoredLog>::another(log));
     log.keeping.in_drain_queue = true;
+  }
+  if (log.tail_bytes() >= options_.drain_bytes && !log.keeping.ripe) {
+    ripe_.push_back(Ref<StoredLog>::another(log));
+    log.keeping.ripe = true;
   }
 }
 

@@ -23,6 +23,7 @@ struct StoredLogsOptions {
   wal::WalOptions wal;
   std::size_t open_files_max = 512;
   std::uint64_t tail_bytes_max = 64 << 20;               // of all tails: beyond it the oldest are drained, down to half
+  std::uint64_t drain_bytes = 4 << 20;                   // of one tail: drained while the caches still hold it
   Duration retention_interval = Duration::seconds(300);  // log.retention.check.interval.ms
   Duration write_timeout = Duration::seconds(60);        // of one round of writes to a segment; then the node exits
   Duration file_timeout = Duration::seconds(60);         // of any other file operation of the drainer, syncs above all
@@ -83,6 +84,8 @@ class StoredLogs final : public LogManager, private LogHost, private wal::WalCli
   // What a drain may take: what is durable.
   Lsn drainable() const { return wal_ == nullptr ? replayed_to_ : wal_->durable(); }
   Status drain_round(bool everything);
+  Status drain_ripe();
+  Status drain_log(Ref<StoredLog> log);
   Status sync_dirty_logs();
   Status sync_round();
   Lsn first_needed() const;
@@ -91,7 +94,9 @@ class StoredLogs final : public LogManager, private LogHost, private wal::WalCli
   void count_tail(StoredLog& log);
   void check_disk(const Status& status, const char* what);
   Deadline write_deadline();
-  bool must_drain() const { return tail_bytes_ > options_.tail_bytes_max || pressed_ || drain_all_; }
+  bool must_drain() const {
+    return tail_bytes_ > options_.tail_bytes_max || !ripe_.empty() || pressed_ || drain_all_;
+  }
 
   struct Queued {
     Lsn lsn;
@@ -109,6 +114,7 @@ class StoredLogs final : public LogManager, private LogHost, private wal::WalCli
   std::deque<Queued> queued_;             // in the order of LSNs
   std::vector<Ref<StoredLog>> touched_;   // by the flush that is being told
   std::deque<Ref<StoredLog>> undrained_;  // in the order of their first undrained record
+  std::deque<Ref<StoredLog>> ripe_;       // whose tails have reached drain_bytes
   std::vector<Ref<StoredLog>> removed_;   // whose files are to go
   std::uint64_t tail_bytes_ = 0;
   std::uint64_t log_numbers_ = 0;

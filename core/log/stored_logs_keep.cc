@@ -44,7 +44,8 @@ void StoredLogs::drain_for_ever() {
     }
     pressed_ = false;
     const bool all = std::exchange(drain_all_, false);
-    const Status drained = drain_round(all);
+    const Status ripe = drain_ripe();
+    const Status drained = ripe.ok() ? drain_round(all) : ripe;
     check_disk(drained, "writing segments");
     const Status synced = drained.ok() ? sync_round() : drained;
     check_disk(synced, "syncing segments");
@@ -71,19 +72,36 @@ Status StoredLogs::drain_round(bool everything) {
     if (!wanted) {
       break;
     }
-    if (first != Lsn::none() && first > drainable()) {
-      RETURN_IF_ERROR(wal_->wait_durable(first, file_deadline()));
-    }
-    const Ref<StoredLog> log = undrained_.front();
-    const Status drained = log->drain(drainable(), write_deadline());
-    if (log->closed()) {
-      continue;  // forget() took it out of the queue
-    }
-    RETURN_IF_ERROR(drained);
-    std::erase_if(undrained_, [&](const Ref<StoredLog>& other) { return other == log; });
-    log->keeping.in_drain_queue = false;
-    count_tail(*log);  // puts it back if it is not empty
+    RETURN_IF_ERROR(drain_log(undrained_.front()));
   }
+  return ok();
+}
+
+// What is written soon after it came is copied out of the processor's caches, at half the cost; and a log of large
+// tails would make every drain a long one, which the syncs of the write-ahead log then wait for.
+Status StoredLogs::drain_ripe() {
+  for (std::size_t ripe = ripe_.size(); ripe > 0 && !ripe_.empty(); --ripe) {
+    const Ref<StoredLog> log = ripe_.front();
+    ripe_.pop_front();
+    log->keeping.ripe = false;
+    RETURN_IF_ERROR(drain_log(log));
+  }
+  return ok();
+}
+
+Status StoredLogs::drain_log(Ref<StoredLog> log) {
+  const Lsn first = log->first_undrained();
+  if (first != Lsn::none() && first > drainable()) {
+    RETURN_IF_ERROR(wal_->wait_durable(first, file_deadline()));
+  }
+  const Status drained = log->drain(drainable(), write_deadline());
+  if (log->closed()) {
+    return ok();  // forget() took it out of the queues
+  }
+  RETURN_IF_ERROR(drained);
+  std::erase(undrained_, log);
+  log->keeping.in_drain_queue = false;
+  count_tail(*log);  // puts it back if it is not empty
   return ok();
 }
 

@@ -40,6 +40,7 @@ node::NodeConfig config_of(const Plan& plan) {
   wal.fill_after_bytes = 4'096;
   wal.read_chunk_bytes = 16'384;
   config.logs.tail_bytes_max = static_cast<std::uint64_t>(plan.knob("log.tail_bytes_max", 65'536));
+  config.logs.drain_bytes = static_cast<std::uint64_t>(plan.knob("log.drain_bytes", 65'536));
   config.logs.sync_each_max = static_cast<std::size_t>(plan.knob("log.sync_each_max", 16));
   config.voter.entries_per_snapshot = static_cast<std::uint64_t>(plan.knob("voter.entries_per_snapshot", 1000));
   config.broker["connections.max.idle.ms"] = "60000";
@@ -59,6 +60,7 @@ void draw_node_knobs(Plan& plan, Draws& draws) {
   plan.knobs["wal.rotation_bytes"] = draws.magnitude(65'536, 1 << 20);
   plan.knobs["wal.files_max"] = draws.between(3, kNodeFilesMax);
   plan.knobs["log.tail_bytes_max"] = draws.magnitude(4'096, 1 << 20);
+  plan.knobs["log.drain_bytes"] = draws.magnitude(2'048, 1 << 20);
   plan.knobs["log.sync_each_max"] = draws.below(2) == 0 ? 0 : 16;
   plan.knobs["log.segment_bytes"] = draws.magnitude(16'384, 1 << 20);
   plan.knobs["voter.entries_per_snapshot"] = draws.magnitude(2, 100);

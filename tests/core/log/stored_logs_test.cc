@@ -41,6 +41,29 @@ TEST(StoredLogs, WhatWasAppendedIsReadBackFromEveryOffset) {
   });
 }
 
+TEST(StoredLogs, ALargeTailIsDrainedAloneAndTheSmallOnesStay) {
+  sim::DiskModel model(kDiskBytes);
+  StoredLogsOptions options = testing::small_options();
+  options.tail_bytes_max = 1 << 20;
+  options.drain_bytes = 8 * 1024;
+  LogNode node(model, 1, options);
+  node.run([](LogNode& n) {
+    ASSERT_TRUE(n.open().ok());
+    n.append(1, "small", 1);
+    while (n.logs->tail_bytes() < n.options.drain_bytes) {
+      n.append(0, std::string(500, 'x'), 1);
+    }
+    ASSERT_TRUE(n.logs->wait_durable(n.soon()).ok());
+    ASSERT_TRUE(fiber::sleep(Duration::seconds(1)).ok());
+    // But for what was not durable yet when the drain began.
+    EXPECT_LT(n.logs->tail_bytes(), n.options.drain_bytes * 3 / 4);
+    EXPECT_GT(n.logs->tail_bytes(), 0u);
+    const std::int64_t end = n.log(0).log_end().value();
+    EXPECT_EQ(static_cast<std::int64_t>(read_all(n, 0, Offset(0)).size()), end);
+    EXPECT_EQ(read_all(n, 1, Offset(0)).size(), 1u);
+  });
+}
+
 TEST(StoredLogs, AStopIsQuickAndLeavesNothingToReplay) {
   sim::DiskModel model(kDiskBytes);
   {
