@@ -118,6 +118,67 @@ bool short_transfers_are_continued(ConformanceWorld& world) {
   });
 }
 
+std::size_t try_without_suspending(Connection& connection, std::span<const Slice> parts) {
+  const fiber::NoSuspend none;
+  const auto taken = connection.try_write(parts);
+  EXPECT_TRUE(taken.ok()) << taken.status();
+  return taken.value_or(0);
+}
+
+bool a_write_goes_on_behind_a_try(ConformanceWorld& world) {
+  return with_pair(world, [](Ports&, Pair& pair) {
+    // More than any buffer on the way takes at once, in more parts than one system call takes.
+    std::vector<Slice> parts;
+    std::string wanted;
+    for (std::size_t i = 0; i < 300; ++i) {
+      parts.push_back(pattern(i % 7 == 0 ? 0 : 1 << 17, i));
+      wanted += parts.back().text();
+    }
+    std::size_t taken = try_without_suspending(*pair.client, parts);
+    const bool some_were_left = taken < wanted.size();
+    std::vector<Slice> rest;
+    for (const Slice& part : parts) {
+      const std::size_t skipped = std::min(taken, part.size());
+      taken -= skipped;
+      rest.push_back(part.from(skipped));
+    }
+    fiber::FiberScope scope;
+    Status written;
+    scope.spawn({"writer"}, [&] { written = pair.client->write(rest, soon()); });
+    const std::string got = read_text(*pair.server, wanted.size());
+    scope.cancel_and_join();
+    return some_were_left && written.ok() && got == wanted;
+  });
+}
+
+bool a_try_takes_no_more_than_there_is_room(ConformanceWorld& world) {
+  return with_pair(world, [](Ports&, Pair& pair) {
+    const Slice much = pattern(1 << 20, 1);
+    for (int i = 0; i < 200; ++i) {
+      if (try_without_suspending(*pair.client, {&much, 1}) == 0) {
+        return true;
+      }
+    }
+    return false;
+  });
+}
+
+bool trying_to_write_to_the_dead_fails(ConformanceWorld& world) {
+  return with_pair(world, [](Ports&, Pair& pair) {
+    const Slice part = Slice::copy_of("hello");
+    pair.client->close();
+    EXPECT_EQ(code_of(pair.client->try_write({&part, 1})), absl::StatusCode::kUnavailable);
+    for (int i = 0; i < 100; ++i) {
+      if (const auto taken = pair.server->try_write({&part, 1}); !taken.ok()) {
+        return code_of(taken) == absl::StatusCode::kUnavailable &&
+               code_of(read_some(*pair.server, soon())) == absl::StatusCode::kUnavailable;
+      }
+      CHECK_OK(fiber::sleep(Duration::milliseconds(5)));
+    }
+    return false;
+  });
+}
+
 bool a_read_gets_a_part(ConformanceWorld& world) {
   return with_pair(world, [](Ports&, Pair& pair) {
     const Slice sent = pattern(512 * 1024, 1);
@@ -363,6 +424,9 @@ std::vector<Clause> network_clauses() {
       {"parts_of_a_write_arrive_one_after_another", Mark::kAlways, &many_parts_arrive},
       {"bytes_arrive_right_and_in_order", Mark::kAlways, &bytes_arrive_in_order},
       {"short_transfers_are_continued", Mark::kAlways, &short_transfers_are_continued},
+      {"a_write_goes_on_where_a_try_has_left_off", Mark::kAlways, &a_write_goes_on_behind_a_try},
+      {"a_try_takes_no_more_than_there_is_room_for", Mark::kAlways, &a_try_takes_no_more_than_there_is_room},
+      {"trying_to_write_to_a_reset_connection_fails_in_the_end", Mark::kAlways, &trying_to_write_to_the_dead_fails},
       {"a_read_gets_a_part_of_what_was_written", Mark::kAllowed, &a_read_gets_a_part},
       {"a_write_has_copied_its_bytes_when_it_returns", Mark::kAlways, &writing_copies},
       {"shutting_down_writing_is_read_as_the_end_and_the_other_way_goes_on", Mark::kAlways, &half_close},
