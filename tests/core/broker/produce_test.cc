@@ -1,4 +1,4 @@
-// Produce where its topic changes under it.
+// Produce where the disk is slow or its topic changes under it.
 #include "core/protocol/messages/produce.h"
 #include "core/protocol/messages/delete_topics.h"
 #include "sim/disk.h"
@@ -24,14 +24,73 @@ protocol::ProduceRequest large_request(const std::string& topic, std::int32_t pa
   return request;
 }
 
+protocol::ProduceRequest small_request(const std::string& value, std::int32_t timeout_ms) {
+  protocol::ProduceRequest request;
+  request.acks = 1;
+  request.timeout_ms = timeout_ms;
+  auto& asked = request.topic_data.emplace_back();
+  asked.name = "t";
+  asked.partition_data.push_back({.index = PartitionId(0), .records = batch_of({value})});
+  return request;
+}
+
+sim::DiskKnobs& disk_of(BrokerWorld& world) {
+  return dynamic_cast<sim::SimulatedDisk&>(*world.node_machine().disk()).knobs();
+}
+
+protocol::ProducePartitionResponse next_answer(RawConnection& raw) {
+  const auto response = raw.receive_as<protocol::ProduceResponse>(kProduceVersion);
+  EXPECT_TRUE(response.ok()) << response.status();
+  return response.ok() ? response->responses.at(0).partition_responses.at(0) : protocol::ProducePartitionResponse{};
+}
+
+TEST(Produce, SendsTheAnswersOfOneSyncTogetherAndInOrder) {
+  BrokerWorld world;
+  world.run([&](Visit& visit) {
+    make_topic(*visit.connect(), "t", 1);
+    disk_of(world).sync = disk_of(world).sync_most = Duration::seconds(1);
+    const auto raw = visit.connect_raw();
+    for (std::int32_t i = 0; i < 20; ++i) {
+      ASSERT_TRUE(raw->send(small_request(std::to_string(i), 30'000), kProduceVersion, i).ok());
+    }
+    const MonotonicTime sent = visit.ports.clock.monotonic();
+    for (std::int32_t i = 0; i < 20; ++i) {
+      const auto answer = next_answer(*raw);
+      EXPECT_EQ(answer.error_code, ErrorCode::kNone);
+      EXPECT_EQ(answer.base_offset, Offset(i));
+    }
+    // The first one's sync and that of all others.
+    EXPECT_LT(visit.ports.clock.monotonic() - sent, Duration::seconds(3));
+  });
+}
+
+TEST(Produce, ThatIsNotDurableInItsTimeSaysSo) {
+  BrokerWorld world;
+  world.run([&](Visit& visit) {
+    make_topic(*visit.connect(), "t", 1);
+    disk_of(world).sync = disk_of(world).sync_most = Duration::seconds(2);
+    const auto raw = visit.connect_raw();
+    const MonotonicTime sent = visit.ports.clock.monotonic();
+    ASSERT_TRUE(raw->send(small_request("impatient", 100), kProduceVersion, 1).ok());
+    ASSERT_TRUE(raw->send(small_request("patient", 30'000), kProduceVersion, 2).ok());
+    const auto impatient = next_answer(*raw);
+    EXPECT_LT(visit.ports.clock.monotonic() - sent, Duration::seconds(1));
+    EXPECT_EQ(impatient.error_code, ErrorCode::kRequestTimedOut);
+    EXPECT_EQ(impatient.base_offset, Offset::none());
+    const auto patient = next_answer(*raw);
+    EXPECT_EQ(patient.error_code, ErrorCode::kNone);
+    EXPECT_EQ(patient.base_offset, Offset(1));  // a time that is over does not take the record back
+    EXPECT_EQ(read_values(*visit.connect(), "t", 0), (std::vector<std::string>{"impatient", "patient"}));
+  });
+}
+
 TEST(Produce, IsRefusedWhereItsTopicIsDeletedWhileItWaitsForRoom) {
   constexpr std::int32_t kPartitions = 20;  // of which the write-ahead log's queue holds five
   BrokerWorld world;
   world.run([&](Visit& visit) {
     const auto admin = visit.connect();
     make_topic(*admin, "t", kPartitions);
-    sim::DiskKnobs& disk = dynamic_cast<sim::SimulatedDisk&>(*world.node_machine().disk()).knobs();
-    disk.sync = disk.sync_most = Duration::seconds(2);
+    disk_of(world).sync = disk_of(world).sync_most = Duration::seconds(2);
     const auto raw = visit.connect_raw();
     ASSERT_TRUE(raw->send(large_request("t", kPartitions), kProduceVersion, 1).ok());
     ASSERT_TRUE(fiber::sleep(Duration::milliseconds(500)).ok());
