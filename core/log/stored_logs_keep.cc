@@ -42,12 +42,16 @@ void StoredLogs::drain_for_ever() {
         return;
       }
     }
-    pressed_ = false;
     const bool all = std::exchange(drain_all_, false);
-    const Status ripe = drain_ripe();
-    const Status drained = ripe.ok() ? drain_round(all) : ripe;
+    const bool wanted = std::exchange(pressed_, false) || all || tail_bytes_ > options_.tail_bytes_max;
+    Status drained = drain_ripe();
+    if (drained.ok() && wanted) {
+      drained = drain_round(all);
+    }
     check_disk(drained, "writing segments");
-    const Status synced = drained.ok() ? sync_round() : drained;
+    // Nobody waits for what was only ripe: a sync for each would come between those of the write-ahead log.
+    const bool sync = wanted || unsynced_bytes_ >= options_.tail_bytes_max / 2;
+    const Status synced = drained.ok() && sync ? sync_round() : drained;
     check_disk(synced, "syncing segments");
     if (synced.ok()) {
       continue;
@@ -94,7 +98,9 @@ Status StoredLogs::drain_log(Ref<StoredLog> log) {
   if (first != Lsn::none() && first > drainable()) {
     RETURN_IF_ERROR(wal_->wait_durable(first, file_deadline()));
   }
+  const std::uint64_t before = log->tail_bytes();
   const Status drained = log->drain(drainable(), write_deadline());
+  unsynced_bytes_ += before - std::min(before, log->tail_bytes());
   if (log->closed()) {
     return ok();  // forget() took it out of the queues
   }
@@ -134,6 +140,7 @@ Status StoredLogs::sync_dirty_logs() {
 }
 
 Status StoredLogs::sync_round() {
+  unsynced_bytes_ = 0;
   RETURN_IF_ERROR(sync_dirty_logs());
   const Lsn first = first_needed();
   const Lsn synced_to = first == Lsn::none() ? wal_->durable() : first - 1;
