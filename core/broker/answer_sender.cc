@@ -4,6 +4,11 @@
 
 namespace chronik::broker {
 
+namespace {
+// Then others have their turn: a thousand large answers are a matter of many milliseconds.
+constexpr std::size_t kSendsInARow = 64;
+}  // namespace
+
 void AnswerSender::add(ClientConnection& connection) {
   Unsent& unsent = connection;
   if (!unsent.linked()) {
@@ -15,9 +20,14 @@ void AnswerSender::add(ClientConnection& connection) {
 void AnswerSender::run() {
   const WaitKey idle{WaitKind::kEvent, 0, 0, 0};
   for (;;) {
-    while (!unsent_.empty()) {
+    for (std::size_t sends = 1; !unsent_.empty(); ++sends) {
       static_cast<ClientConnection&>(unsent_.pop_front()).send_ready(parts_);
-      fiber::maybe_suspend();
+      parts_.clear();  // what was sent is let go
+      if (sends % kSendsInARow == 0) {
+        fiber::yield_to_ready();
+      } else {
+        fiber::maybe_suspend();
+      }
     }
     if (!added_.wait(idle, fiber::for_ever()).ok()) {
       return;

@@ -205,9 +205,8 @@ void ClientConnection::send_ready(std::vector<Slice>& parts) {
     return settle();
   }
   // The slots, and what they hold, stay until the client has taken their answers.
-  scope_.spawn({"writer", number_}, [this, rest = behind(parts, *taken), slots = gathered.slots] {
-    write_rest(rest, slots);
-  });
+  scope_.spawn({"writer", number_},
+               [this, rest = behind(parts, *taken), slots = gathered.slots] { write_rest(rest, slots); });
 }
 
 void ClientConnection::write_rest(std::span<const Slice> parts, std::size_t slots) {

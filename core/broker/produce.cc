@@ -34,8 +34,8 @@ struct PendingAppend final : replication::OffsetWaiter {
   ErrorCode error = ErrorCode::kRequestTimedOut;  // until it has passed
 };
 
-// An answer that waits for its appends to be acknowledged, or for the end of its time. It is encoded when they are made,
-// while all that it tells is at hand; what fails afterwards changes it.
+// An answer that waits for its appends to be acknowledged, or for the end of its time. It is encoded when they are
+// made, while all that it tells is at hand; what fails afterwards changes it.
 class LateProduce final : public LateAnswer, private fiber::Timer {
  public:
   LateProduce(Broker& broker, Request& request, replication::Acks acks, std::size_t partitions)
@@ -75,7 +75,7 @@ class LateProduce final : public LateAnswer, private fiber::Timer {
   replication::Acks acks_;
   bool all_appended_ = true;
   std::size_t appended_ = 0;
-  std::size_t waiting_ = 1;  // appends that have not passed, and one for wait()
+  std::size_t waiting_ = 1;                     // appends that have not passed, and one for wait()
   absl::FixedArray<PendingAppend, 1> appends_;  // one for each partition asked for; appended_ of them are used
 };
 

@@ -94,9 +94,7 @@ class StoredLogs final : public LogManager, private LogHost, private wal::WalCli
   void count_tail(StoredLog& log);
   void check_disk(const Status& status, const char* what);
   Deadline write_deadline();
-  bool must_drain() const {
-    return tail_bytes_ > options_.tail_bytes_max || !ripe_.empty() || pressed_ || drain_all_;
-  }
+  bool must_drain() const { return tail_bytes_ > options_.tail_bytes_max || !ripe_.empty() || pressed_ || drain_all_; }
 
   struct Queued {
     Lsn lsn;

@@ -35,8 +35,8 @@ struct Address {
   friend auto operator<=>(const Address&, const Address&) = default;
 };
 
-// One stream, both directions. At most one read and one write or try_write are under way at a time (checked). Destroying it closes
-// both directions at once, without suspending; bytes accepted by write() may still be delivered.
+// One stream, both directions. At most one read and one write or try_write are under way at a time (checked).
+// Destroying it closes both directions at once, without suspending; bytes accepted by write() may still be delivered.
 class Connection {
  public:
   virtual ~Connection() = default;

@@ -98,7 +98,7 @@ class Engine final : public Wal {
   FileSet files_;
   FlushBuilder builder_;
 
-  Ring<QueuedRecord> queue_;  // waiting for a flush, in the order of their LSNs
+  Ring<QueuedRecord> queue_;                  // waiting for a flush, in the order of their LSNs
   std::uint64_t queued_bytes_ = 0;            // as records in a file
   std::optional<std::size_t> granted_bytes_;  // by the last try_reserve(), for one append()
   Lsn next_lsn_;

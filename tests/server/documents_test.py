@@ -68,6 +68,12 @@ class EveryDocument(unittest.TestCase):
         self.assertGreater(len(names), 20)
         self.assertEqual(names - everything, set())
 
+    def test_the_waits_without_an_end_are_all_listed(self):
+        listed = re.search(r"`core/` has (\d+):", self.documents[ROOT / "docs/ARCHITECTURE.md"]).group(1)
+        found = [path for path in (ROOT / "core").rglob("*.cc") if path.name != "wait.cc"
+                 for _ in re.findall(r"\bfor_ever\(\)[,).]", path.read_text(encoding="utf-8"))]
+        self.assertEqual(int(listed), len(found), sorted(str(path.relative_to(ROOT)) for path in found))
+
 
 class Promises(unittest.TestCase):
     """The table of docs/SIMULATION.md that says by what each promise is held."""
