@@ -206,6 +206,17 @@ void StoredLog::forget_written(Lsn lsn, Offset to) {
   keep_damage(log_start_, to);
 }
 
+Offset StoredLog::durable_start() const {
+  Offset start = durable_start_;
+  for (const StartMove& move : start_moves_) {
+    if (move.lsn > host_.wal().durable()) {
+      break;
+    }
+    start = move.to;
+  }
+  return start;
+}
+
 Status StoredLog::advance_log_start(Offset to, const Deadline& deadline) {
   if (to <= log_start()) {
     return ok();
@@ -222,6 +233,8 @@ Status StoredLog::advance_log_start(Offset to, const Deadline& deadline) {
   }
   durable_start_ = log_start();
   const Lsn lsn = host_.wal().append(wal::RecordType::kLogStart, wal_key(key_), encode_offset(to));
+  std::erase_if(start_moves_, [this](const StartMove& move) { return move.lsn <= host_.wal().durable(); });
+  start_moves_.push_back({.to = to, .lsn = lsn});
   log_start_ = to;
   log_start_lsn_ = lsn;
   epochs_.advance_start(to);

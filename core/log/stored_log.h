@@ -61,7 +61,7 @@ class StoredLog final : public PartitionLog {
   const LogKey& key() const override { return key_; }
   std::string_view topic_name() const override { return topic_name_; }
   // Only what is durable: what a death may take back is not said.
-  Offset log_start() const override { return host_.wal().durable() >= log_start_lsn_ ? log_start_ : durable_start_; }
+  Offset log_start() const override { return host_.wal().durable() >= log_start_lsn_ ? log_start_ : durable_start(); }
   Offset log_end() const override { return log_end_; }
   Offset durable_end() const override { return durable_end_; }
   LeaderEpoch last_epoch() const override { return epochs_.last(); }
@@ -168,6 +168,7 @@ class StoredLog final : public PartitionLog {
   StatusOr<ReadResult> read_tail(Offset from, const ReadLimits& limits);
   StatusOr<ReadResult> read_segments(Offset from, const ReadLimits& limits, const Deadline& deadline);
   Status make_control_room(const Deadline& deadline);
+  Offset durable_start() const;
   std::size_t segment_holding(Offset offset) const;
   const DamagedRange* damage_at(Offset offset) const;
   // Amid a replay it is not reported before the end: what files lack may be gone rightly, as a later record says.
@@ -196,7 +197,14 @@ class StoredLog final : public PartitionLog {
   LogConfig config_;
   Offset log_start_;
   Lsn log_start_lsn_ = Lsn::none();  // of the record that moved it in this incarnation
-  Offset durable_start_;             // before that record
+  // A deletion and retention may move it one behind the other while a sync is under way, and the first of them is
+  // durable, and answered, before the last.
+  struct StartMove {
+    Offset to;
+    Lsn lsn;
+  };
+  std::vector<StartMove> start_moves_;  // in order: all that are not durable yet, that of log_start_ last
+  Offset durable_start_;                // before the first of them
   Offset log_end_;
   Offset durable_end_;
   Offset high_watermark_;

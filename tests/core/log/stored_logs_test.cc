@@ -216,6 +216,32 @@ TEST(StoredLogs, ATruncationWhoseRecordRottedIsKnownByWhatWasAppendedBehindIt) {
   }
 }
 
+TEST(StoredLogs, ALogStartIsSeenOnceItIsDurableThoughALaterOneIsUnderWay) {
+  sim::DiskModel model(kDiskBytes);
+  LogNode node(model, 1);
+  node.run([](LogNode& n) {
+    ASSERT_TRUE(n.open().ok());
+    for (int i = 0; i < 20; ++i) {
+      n.append(0, "value", 3);
+    }
+    ASSERT_TRUE(n.logs->wait_durable(n.soon()).ok());
+    n.disk.sync_time = Duration::milliseconds(20);
+    std::vector<std::int64_t> seen;
+    for (std::uint64_t i = 1; i <= 3; ++i) {
+      n.world.scope.spawn({"starter", i}, [&n, &seen, to = Offset(static_cast<std::int64_t>(10 * i))] {
+        EXPECT_TRUE(n.log(0).advance_log_start(to, n.soon()).ok());
+        seen.push_back(n.log(0).log_start().value());
+        EXPECT_TRUE(
+            absl::IsOutOfRange(n.log(0).read(to - 1, {.max_bytes = 1, .below = Offset(60)}, n.soon()).status()));
+      });
+      ASSERT_TRUE(fiber::sleep(Duration::milliseconds(1)).ok());  // the first is written now, the others wait
+    }
+    EXPECT_EQ(n.log(0).log_start(), Offset(0));
+    ASSERT_TRUE(fiber::sleep(Duration::milliseconds(100)).ok());
+    EXPECT_EQ(seen, (std::vector<std::int64_t>{10, 30, 30}));
+  });
+}
+
 TEST(StoredLogs, ALogStartThatATruncationHasOvertakenIsNoCrash) {
   sim::DiskModel model(kDiskBytes);
   LogNode node(model, 1);
