@@ -110,6 +110,8 @@ class DiskInode : public Counted {
   void read_pristine(std::uint64_t offset, MutableByteSpan into) const;
   // Every outcome of a loss of power leaves these bytes as reads see them now, damage aside.
   bool survives(std::uint64_t offset, std::uint64_t size) const;
+  // The same of all blocks, and of the length, that were changed last at `first` or later.
+  bool survives_since(WriteSeq first) const;
   // Blocks within the durable size that are no holes, and the n-th of them.
   std::uint64_t durable_blocks() const;
   std::uint64_t durable_block(std::uint64_t n) const;
@@ -136,6 +138,8 @@ class DiskInode : public Counted {
     Block& operator=(const Block&) = delete;
     const Version& newest() const { return pending ? pending->back() : durable; }
     bool clean() const { return pending == nullptr; }
+    // Of bytes within it, as DiskInode::survives().
+    bool survives(std::uint32_t within, std::uint32_t size) const;
   };
   struct Extent : Counted {
     Block blocks[kExtentBlocks];

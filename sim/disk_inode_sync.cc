@@ -283,6 +283,13 @@ void DiskInode::evict() {
 
 // ---- for checkers ----
 
+bool DiskInode::Block::survives(std::uint32_t within, std::uint32_t size) const {
+  const Content& seen = newest().content;
+  return durable.content.equal(seen, within, size) &&
+         (clean() || std::all_of(pending->begin(), pending->end(),
+                                 [&](const Version& version) { return version.content.equal(seen, within, size); }));
+}
+
 bool DiskInode::survives(std::uint64_t offset, std::uint64_t size) const {
   const std::uint64_t end = offset + size;
   if (end > this->size() || end > durable_size_ ||
@@ -295,17 +302,22 @@ bool DiskInode::survives(std::uint64_t offset, std::uint64_t size) const {
     if (from >= to) {
       continue;
     }
-    const Block& block = *find(index);
     const std::uint32_t within = static_cast<std::uint32_t>(from % kBlockBytes);
-    const std::uint32_t length = static_cast<std::uint32_t>(to - from);
-    const Content& seen = block.newest().content;
-    if (!block.durable.content.equal(seen, within, length) ||
-        std::any_of(block.pending->begin(), block.pending->end(),
-                    [&](const Version& version) { return !version.content.equal(seen, within, length); })) {
+    if (!find(index)->survives(within, static_cast<std::uint32_t>(to - from))) {
       return false;
     }
   }
   return true;
+}
+
+bool DiskInode::survives_since(WriteSeq first) const {
+  if (!sizes_.empty() && sizes_.back().seq >= first) {
+    return false;
+  }
+  return std::none_of(dirty_.begin(), dirty_.end(), [&](std::uint64_t index) {
+    const Block& block = *find(index);
+    return block.newest().seq >= first && !block.survives(0, kBlockBytes);
+  });
 }
 
 std::uint64_t DiskInode::durable_blocks() const {

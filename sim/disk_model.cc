@@ -422,6 +422,12 @@ bool DiskModel::would_survive(std::string_view path) const {
   return file.ok() && would_survive(path, 0, names_.file(*file).size());
 }
 
+bool DiskModel::would_survive_since(std::string_view path, WriteSeq first) const {
+  const StatusOr<InodeId> file = file_at(path);
+  return file.ok() && names_.settled(path) && names_.locate_durable(path) == *file &&
+         names_.file(*file).survives_since(first);
+}
+
 bool DiskModel::damaged(std::string_view path, std::uint64_t offset, std::uint64_t size) const {
   const StatusOr<InodeId> file = file_at(path);
   if (!file.ok() || size == 0) {

@@ -124,6 +124,8 @@ class DiskModel {
   bool would_survive(std::string_view path, std::uint64_t offset, std::uint64_t size) const;
   // The same of all that the file holds.
   bool would_survive(std::string_view path) const;
+  // The same of what was written to it from `first` on.
+  bool would_survive_since(std::string_view path, WriteSeq first) const;
   // Reads of the range return other bytes than written, or an error.
   bool damaged(std::string_view path, std::uint64_t offset, std::uint64_t size) const;
   std::size_t pending_name_changes() const { return names_.pending_changes(); }

@@ -115,6 +115,16 @@ void WalChecker::expect_durable(const char* what) {
   }
 }
 
+// The file's, or one that took a part of what the flush under way wrote, whatever else it was to keep. The failure of
+// another file's sync, or of a directory's, takes nothing from a flush that was on its way then: the disk kept it, and
+// the node may be told of both in one turn, in any order.
+bool WalChecker::failed_sync_of_its_own() const {
+  const std::vector<Damage>& damage = model_of(machine_).damage();
+  return !model_of(machine_).would_survive_since(file_, begun_at_) ||
+         std::any_of(damage.begin() + static_cast<std::ptrdiff_t>(damage_before_), damage.end(),
+                     [this](const Damage& done) { return done.kind == DamageKind::kFailedSync && done.path == file_; });
+}
+
 void WalChecker::on_wal_file(Generation /*generation*/, std::string_view path, bool /*recycled*/) { file_ = path; }
 
 void WalChecker::on_wal_recovered(Lsn last, bool /*written_anew*/) {
@@ -133,13 +143,16 @@ void WalChecker::on_wal_flush(FlushNumber flush, Lsn first, Lsn last, FlushOutco
                   fmt::format("flush {} is written before the sync of the one before has returned", flush.value()));
     }
     flushing_ = true;
+    begun_too_late_ = sync_failed_;
+    begun_at_ = model_of(machine_).next_seq();
+    damage_before_ = model_of(machine_).damage().size();
     return;
   }
   flushing_ = false;
   if (outcome != FlushOutcome::kDurable) {
     return;
   }
-  if (sync_failed_) {
+  if (begun_too_late_ || (sync_failed_ && failed_sync_of_its_own())) {
     world_.fail("FSYNC-ERR", fmt::format("flush {} is durable after a sync that failed", flush.value()));
   }
   if (last >= first && first != durable_.next()) {

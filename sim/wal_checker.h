@@ -4,8 +4,8 @@
 // accepted; no flush is written before the sync of the one before has returned; a recovery finds at least what was
 // durable before the death, and every partition ends no lower; a damage is reported only where there is one.
 // OFFSET-CONTIG: each batch begins where the one before ended. EPOCH: no epoch is appended to by two incarnations, and
-// none after a later one (rule R1). FSYNC-ERR: after a sync that failed nothing becomes
-// durable, and the process ends within kFailedSyncLimit; one that hangs ends it when its time is over.
+// none after a later one (rule R1). FSYNC-ERR: no flush becomes durable whose own sync failed, or that was begun after
+// any sync had failed, and the process ends within kFailedSyncLimit; one that hangs ends it when its time is over.
 #pragma once
 
 #include <absl/container/btree_map.h>
@@ -14,6 +14,7 @@
 
 #include "core/base/observer.h"
 #include "sim/checkers.h"
+#include "sim/disk_inode.h"
 #include "sim/machine.h"
 #include "sim/world.h"
 
@@ -55,6 +56,7 @@ class WalChecker final : public Checker, private Observer {
   void on_wal_file(Generation generation, std::string_view path, bool recycled) override;
   void on_wal_recovered(Lsn last, bool written_anew) override;
 
+  bool failed_sync_of_its_own() const;
   void expect_durable(const char* what);
   void expect_end_within(Duration limit, const char* what);
 
@@ -66,6 +68,10 @@ class WalChecker final : public Checker, private Observer {
   Lsn durable_{0};    // believed, in any incarnation
   bool flushing_ = false;
   bool sync_failed_ = false;  // in this incarnation
+  // When the flush under way was begun:
+  bool begun_too_late_ = false;    // a sync had failed
+  WriteSeq begun_at_ = 0;          // the disk's next write
+  std::size_t damage_before_ = 0;  // how much of the disk's damage was there
 };
 
 }  // namespace chronik::sim

@@ -114,5 +114,88 @@ TEST(WalCheckerTest, JudgesBeliefAgainstTheDisk) {
   EXPECT_EQ(judged({.second_epoch = LeaderEpoch(1)}), "EPOCH") << "an epoch of the incarnation before";
 }
 
+// What a program does that writes a flush to a file while syncs fail.
+struct Flusher {
+  chronik::Disk& disk;
+  File& file;
+  SimulatedDisk& device;
+
+  void fail_next(DiskStep step) { device.strike({.step = step, .effect = DiskEffect::kIoError}); }
+  Status write(bool sync) {
+    FileBatch batch;
+    batch.writes.push_back({.offset = 0, .parts = {Slice::copy_of(std::string(std::size_t{20} * kBlockBytes, 'x'))}});
+    batch.sync = sync;
+    return file.run(std::move(batch), patience());
+  }
+  Status sync() { return file.run({.sync = true}, patience()); }
+  void say(FlushOutcome outcome) { observer()->on_wal_flush(FlushNumber(1), Lsn(1), Lsn(1), outcome); }
+};
+
+std::string judged_failing(const std::function<void(Flusher&)>& program) {
+  SmallWorld small;
+  PlanMachine planned{.name = "node", .role = "node", .numbers = {{"disk", 1}}};
+  Machine& machine = add_planned_machine(small.world, planned);
+  small.world.checkers().add(std::make_unique<WalChecker>(small.world, machine, WalChecker::Excuses{}));
+  machine.install([&](ProcessContext& process) {
+    chronik::Disk& disk = process.ports.disk;
+    auto file = disk.open("wal", OpenMode::kCreate, DiskLane::kLog, patience());
+    ASSERT_TRUE(file.ok());
+    ASSERT_TRUE(disk.sync_directory("", patience()).ok());
+    observer()->on_wal_file(Generation(1), "wal", false);
+    Flusher flusher{disk, **file, disk_of(machine)};
+    program(flusher);
+  });
+  machine.start();
+  small.world.run_until(VirtualTime::zero() + Duration::seconds(5));
+  EXPECT_TRUE(small.world.faults().contains("sync-failed"));
+  return small.checker();
+}
+
+TEST(WalCheckerTest, AFlushThatIsBegunAfterASyncHasFailedMayNotBecomeDurable) {
+  EXPECT_EQ(judged_failing([](Flusher& f) {
+              f.fail_next(DiskStep::kSyncDirectory);
+              EXPECT_FALSE(f.disk.sync_directory("", patience()).ok());
+              f.say(FlushOutcome::kSubmitted);
+              EXPECT_TRUE(f.write(true).ok());
+              f.say(FlushOutcome::kDurable);
+            }),
+            "FSYNC-ERR");
+}
+
+TEST(WalCheckerTest, AFlushWhoseOwnSyncFailedMayNotBecomeDurableByAnother) {
+  EXPECT_EQ(judged_failing([](Flusher& f) {
+              f.say(FlushOutcome::kSubmitted);
+              f.fail_next(DiskStep::kSync);
+              EXPECT_FALSE(f.write(true).ok());
+              EXPECT_TRUE(f.write(true).ok());
+              f.say(FlushOutcome::kDurable);
+            }),
+            "FSYNC-ERR");
+}
+
+TEST(WalCheckerTest, AFlushThatWasOnItsWayIsJudgedByWhatTheDiskKept) {
+  EXPECT_EQ(judged_failing([](Flusher& f) {
+              f.say(FlushOutcome::kSubmitted);
+              EXPECT_TRUE(f.write(true).ok());
+              f.fail_next(DiskStep::kSyncDirectory);
+              EXPECT_FALSE(f.disk.sync_directory("", patience()).ok());
+              f.say(FlushOutcome::kDurable);
+            }),
+            "")
+      << "it was on the disk when another sync failed";
+  const auto whole_disk = [](bool anew) {
+    return [anew](Flusher& f) {
+      f.say(FlushOutcome::kSubmitted);
+      EXPECT_TRUE(f.write(false).ok());
+      f.fail_next(DiskStep::kSyncAll);
+      EXPECT_FALSE(f.disk.sync_all(patience()).ok());
+      EXPECT_TRUE(anew ? f.write(true).ok() : f.sync().ok());
+      f.say(FlushOutcome::kDurable);
+    };
+  };
+  EXPECT_EQ(judged_failing(whole_disk(true)), "") << "what the sync of the whole disk lost was written anew";
+  EXPECT_EQ(judged_failing(whole_disk(false)), "FSYNC-ERR") << "a part of it is lost";
+}
+
 }  // namespace
 }  // namespace chronik::sim

@@ -199,6 +199,19 @@ TEST_F(ModelTest, WritingTheBlockAgainAfterAFailedSyncSavesIt) {
   EXPECT_EQ(outcomes("a", 20), Outcomes{"nnnnnN" + std::string(4090, 'n')});
 }
 
+TEST_F(ModelTest, WhatAFailedSyncHasLostIsNotCountedAgainstWhatIsWrittenLater) {
+  const InodeId file = durable_file("a", std::string(std::size_t{20} * 4096, 'o'));
+  const WriteSeq lost = disk.next_seq();
+  write(file, 0, std::string(std::size_t{20} * 4096, 'l'));
+  sync(file, SyncOutcome::kFailed, 1);
+  const WriteSeq later = disk.next_seq();
+  write(file, 20 * 4096, std::string(4096, 'n'));
+  EXPECT_FALSE(disk.would_survive_since("a", later));
+  sync(file);
+  EXPECT_TRUE(disk.would_survive_since("a", later));
+  EXPECT_FALSE(disk.would_survive_since("a", lost));
+}
+
 TEST_F(ModelTest, EvictedPagesOfAFailedSyncReadAsThePlatterHoldsThem) {
   const InodeId file = durable_file("a", std::string(4096, 'o'));
   for (std::uint64_t seed = 0;; ++seed) {
