@@ -20,6 +20,9 @@ namespace {
 
 constexpr std::int64_t kValueBytesMost = 3000;
 constexpr std::int64_t kRecordsMost = 5;  // of a batch
+// What a connection carries at least: as much as the thinnest network. The node gives its client 10 s for an answer,
+// and the consumer asks for up to 1 MiB at once.
+constexpr std::int64_t kConnectionBytesPerSecond = 1'000'000;
 
 node::NodeConfig config_of(const Plan& plan) {
   node::NodeConfig config;
@@ -55,6 +58,12 @@ void draw_node_knobs(Plan& plan, Draws& draws) {
       plan.knobs[knob] = std::max<std::int64_t>(plan.knobs[knob], 64);  // byte by byte is for the echo scenario
     }
   }
+  // A window's bytes travel, and only then does the word that there is room for more: two delays. Where the window is
+  // narrow for that, a consumer that has fallen behind by more than its connection carries in the time for an answer
+  // gets the same answer begun for ever, and nothing is wrong with the node.
+  const Duration round_trip = Duration::nanoseconds(plan.knobs["network.delay_ns"]) * 2;
+  std::int64_t& window = plan.knobs["network.receive_buffer"];
+  window = std::max(window, kConnectionBytesPerSecond * round_trip.microseconds() / 1'000'000);
   plan.knobs["window"] = draws.magnitude(1, 8);
   plan.knobs["partitions"] = draws.between(1, 3);
   plan.knobs["wal.rotation_bytes"] = draws.magnitude(65'536, 1 << 20);
