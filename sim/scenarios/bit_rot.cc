@@ -1,8 +1,9 @@
 // One node on a disk that rots, loses blocks and writes to the wrong place: damage is detected and never served.
 //
 // A damaged offset may answer an error, and a node may refuse to start; it may not answer other bytes, or end its log
-// below what was acknowledged. Damage in the last flush of a log cannot be told from a torn one (rule R3), so a death
-// follows only once something was acknowledged that was sent after the last damage.
+// below what was acknowledged. Damage in the last flush of a log cannot be told from a torn one (rule R3). So a death
+// follows only once something was acknowledged that was sent after the last damage, and damage strikes only while the
+// node serves: what a dead one has left is in doubt until its successor has written it anew.
 #include <algorithm>
 
 #include "sim/disk_faults.h"
@@ -33,7 +34,8 @@ class BitRot final : public OneNode {
     plan.knobs["log.tail_bytes_max"] = faults.magnitude(4'096, 1 << 17);  // so that some is read from segments
     const std::int64_t rots = faults.between(1, 4);
     for (std::int64_t i = 0; i < rots; ++i) {
-      add_fault(plan, faults, faults.below(3) == 0 ? "spoil" : "rot", names.front());
+      const bool spoils = faults.below(3) == 0;
+      add_fault(plan, faults, spoils ? "spoil-while-serving" : "rot-while-serving", names.front());
     }
     if (faults.below(3) == 0) {
       draw_strikes(plan, faults, names.front(), 1, kWrites, kMisplaces);
@@ -45,6 +47,16 @@ class BitRot final : public OneNode {
   }
 
   void prepare(World& world, const Plan& /*plan*/, Nemesis& nemesis, OneNodeState& state) const override {
+    nemesis.teach("rot-while-serving", [&state](const PlanFault&) {
+      if (state.node != nullptr) {
+        disk_of(*state.machine).rot_somewhere();
+      }
+    });
+    nemesis.teach("spoil-while-serving", [&state](const PlanFault&) {
+      if (state.node != nullptr) {
+        disk_of(*state.machine).spoil_a_block();
+      }
+    });
     nemesis.teach("settled-death", [&world, &state](const PlanFault& fault) {
       if (state.machine->running() && state.ledger.settled_era() >= disk_of(*state.machine).model().damage().size()) {
         const bool power = fault.number("power", 0) != 0;

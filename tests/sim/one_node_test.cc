@@ -1,7 +1,9 @@
-// What the scenarios of one node draw: a run that the node cannot pass judges nothing.
+// What the scenarios of one node draw, and when bit-rot's damage strikes: a run that the node cannot pass judges
+// nothing.
 #include <vector>
 
 #include "sim/knobs.h"
+#include "sim/run.h"
 #include "sim/scenario.h"
 #include "tests/sim/sim_support.h"
 
@@ -61,6 +63,32 @@ TEST(OneNode, TheLargestAnswerGetsThroughInTheTimeForIt) {
     }
   }
   EXPECT_LT(time_of_largest_answer(network_knobs(worst.knobs)), kTimeForAnAnswer) << worst.seed;
+}
+
+// The faults of kind "unreadable-block" in a run of bit-rot in which the node is killed at 5 s, to come back at 5.5 s.
+std::uint64_t blocks_spoilt_at(Duration when) {
+  const Scenario& scenario = *find_scenario("bit-rot");
+  Plan plan = scenario.generate(1);
+  const auto fault = [](std::uint64_t id, Duration at, const char* kind) {
+    return PlanFault{.id = id,
+                     .at = VirtualTime::zero() + at,
+                     .kind = kind,
+                     .target = "node",
+                     .other = "-",
+                     .numbers = {{"power", 0}}};
+  };
+  plan.faults = {fault(1, Duration::seconds(5), "settled-death"), fault(2, when, "spoil-while-serving")};
+  StackArena stacks;
+  const RunResult result = run_plan(scenario, plan, stacks, {.until = VirtualTime::zero() + Duration::seconds(8)});
+  EXPECT_TRUE(result.findings.empty());
+  EXPECT_EQ(result.faults.at("process kill"), 1u);
+  const auto found = result.faults.find("unreadable-block");
+  return found == result.faults.end() ? 0 : found->second;
+}
+
+TEST(OneNode, DamageSparesWhatADeadNodeHasLeftInDoubt) {
+  EXPECT_EQ(blocks_spoilt_at(Duration::milliseconds(5200)), 0u);
+  EXPECT_EQ(blocks_spoilt_at(Duration::milliseconds(7000)), 1u);
 }
 
 }  // namespace
