@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::size_t kLargestAnswer = 1 << 20;               // that the consumer asks for
 constexpr Duration kTimeForAnAnswer = Duration::seconds(10);  // that the node gives it
-constexpr std::uint16_t kPort = 99;
+constexpr std::uint16_t kBrokerPort = 99;
 
 // How long the largest answer takes, with nothing broken.
 Duration time_of_largest_answer(const NetworkKnobs& knobs) {
@@ -21,7 +21,7 @@ Duration time_of_largest_answer(const NetworkKnobs& knobs) {
   small.world.network().calm();
   Duration taken = Duration::infinite();
   Machine& server = small.machine("server", [](ProcessContext& process) {
-    const auto listener = process.ports.network.listen(Address::ipv4(0, 0, 0, 0, kPort));
+    const auto listener = process.ports.network.listen(Address::ipv4(0, 0, 0, 0, kBrokerPort));
     ASSERT_TRUE(listener.ok());
     const auto connection = (*listener)->accept(fiber::for_ever());
     ASSERT_TRUE(connection.ok());
@@ -30,7 +30,7 @@ Duration time_of_largest_answer(const NetworkKnobs& knobs) {
     CHECK_OK(fiber::sleep(Duration::seconds(600)));
   });
   Machine& client = small.machine("client", [&](ProcessContext& process) {
-    const auto connection = process.ports.network.connect(Address::ipv4(10, 0, 0, 1, kPort), patience());
+    const auto connection = process.ports.network.connect(Address::ipv4(10, 0, 0, 1, kBrokerPort), patience());
     ASSERT_TRUE(connection.ok());
     const VirtualTime begun = small.world.now();
     std::vector<std::uint8_t> into(65'536);
