@@ -163,18 +163,15 @@ Status DiskModel::put_blocks(InodeId file, std::uint64_t offset, std::uint64_t s
 }
 
 Status DiskModel::write(InodeId file, const FileWrite& write) {
-  const WriteSeq seq = next_seq_++;
-  std::uint64_t offset = write.offset;
-  for (const Slice& slice : write.parts) {
-    ByteSpan left = slice.bytes();
-    RETURN_IF_ERROR(put_blocks(file, offset, left.size(), [&](DiskInode& inode, std::uint64_t at, std::uint32_t size) {
-      const ByteSpan part = left.first(size);
-      left = left.subspan(size);
-      return inode.write(at, part, seq);
-    }));
-    offset += slice.size();
+  if (write.parts.size() == 1) {
+    return this->write(file, write.offset, write.parts.front().text());
   }
-  return ok();
+  // As a kernel does it: a block that several parts cover between them is written as a whole, and need not be read.
+  std::string bytes;
+  for (const Slice& part : write.parts) {
+    bytes += part.text();
+  }
+  return this->write(file, write.offset, bytes);
 }
 
 Status DiskModel::write(InodeId file, std::uint64_t offset, std::string_view bytes) {

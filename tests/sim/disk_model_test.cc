@@ -267,6 +267,10 @@ TEST_F(ModelTest, AnUnreadableBlockHealsWhenItIsWrittenWhole) {
   EXPECT_TRUE(absl::IsInternal(disk.write(file, 4100, "y")));
   write(file, 4096, std::string(4096, 'y'));
   EXPECT_EQ(read(file, 4096, 4096), std::string(4096, 'y'));
+  disk.make_unreadable({file, 1});
+  const std::vector<Slice> parts{Slice::copy_of(std::string(1000, 'a')), Slice::copy_of(std::string(3096, 'b'))};
+  EXPECT_TRUE(disk.write(file, FileWrite{.offset = 4096, .parts = parts}).ok()) << "several parts cover it";
+  EXPECT_EQ(read(file, 4096, 4096), std::string(1000, 'a') + std::string(3096, 'b'));
 }
 
 TEST_F(ModelTest, AMisplacedWriteSpoilsTwoBlocks) {
