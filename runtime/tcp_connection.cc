@@ -41,6 +41,22 @@ struct Gathered {
 
 }  // namespace
 
+// What a write has not handed over yet.
+struct TcpConnection::Unsent {
+  std::span<const Slice> parts;
+  std::size_t offset = 0;  // in the first of them
+  std::size_t sent = 0;
+
+  void skip(std::size_t bytes) {
+    sent += bytes;
+    offset += bytes;
+    while (!parts.empty() && offset >= parts.front().size()) {
+      offset -= parts.front().size();
+      parts = parts.subspan(1);
+    }
+  }
+};
+
 // One read or write at a time in each direction.
 class TcpConnection::Use {
  public:
@@ -145,47 +161,34 @@ StatusOr<std::size_t> TcpConnection::read(MutableByteSpan into, const Deadline& 
   }
 }
 
-StatusOr<std::size_t> TcpConnection::send_once(std::span<const Slice> parts, std::size_t offset) {
-  if (closed_) {
-    return absl::UnavailableError("connection closed");
+Status TcpConnection::send_some(Unsent& unsent) {
+  for (unsent.skip(0); !unsent.parts.empty();) {
+    if (closed_) {
+      return absl::UnavailableError("connection closed");
+    }
+    Gathered gathered(unsent.parts, unsent.offset);
+    msghdr message{};
+    message.msg_iov = gathered.vectors.data();
+    message.msg_iovlen = gathered.count;
+    const std::int64_t sent = calls_.send(socket_.number(), message);
+    if (sent == -EAGAIN) {
+      return ok();
+    }
+    if (sent >= 0) {
+      unsent.skip(static_cast<std::size_t>(sent));
+    } else if (sent != -EINTR) {
+      close();
+      return absl::UnavailableError(describe_error("send", static_cast<int>(-sent)));
+    }
   }
-  Gathered gathered(parts, offset);
-  msghdr message{};
-  message.msg_iov = gathered.vectors.data();
-  message.msg_iovlen = gathered.count;
-  std::int64_t sent = -EINTR;
-  while (sent == -EINTR) {
-    sent = calls_.send(socket_.number(), message);
-  }
-  if (sent >= 0) {
-    return static_cast<std::size_t>(sent);
-  }
-  if (sent == -EAGAIN) {
-    return std::size_t{0};
-  }
-  close();
-  return absl::UnavailableError(describe_error("send", static_cast<int>(-sent)));
+  return ok();
 }
 
 StatusOr<std::size_t> TcpConnection::try_write(std::span<const Slice> parts) {
   const Use use(output_);
-  std::size_t taken = 0;
-  std::size_t offset = 0;  // in the first of the parts that are left
-  for (;;) {
-    while (!parts.empty() && offset >= parts.front().size()) {
-      offset -= parts.front().size();
-      parts = parts.subspan(1);
-    }
-    if (parts.empty()) {
-      return taken;
-    }
-    ASSIGN_OR_RETURN(const std::size_t sent, send_once(parts, offset));
-    if (sent == 0) {
-      return taken;
-    }
-    taken += sent;
-    offset += sent;
-  }
+  Unsent unsent{.parts = parts};
+  RETURN_IF_ERROR(send_some(unsent));
+  return unsent.sent;
 }
 
 Status TcpConnection::write(std::span<const Slice> parts, const Deadline& deadline) {
@@ -194,19 +197,11 @@ Status TcpConnection::write(std::span<const Slice> parts, const Deadline& deadli
     close();
     return status;
   }
-  std::size_t offset = 0;
-  while (true) {
-    while (!parts.empty() && offset >= parts.front().size()) {
-      offset -= parts.front().size();
-      parts = parts.subspan(1);
-    }
-    if (parts.empty()) {
+  Unsent unsent{.parts = parts};
+  for (;;) {
+    RETURN_IF_ERROR(send_some(unsent));
+    if (unsent.parts.empty()) {
       return ok();
-    }
-    ASSIGN_OR_RETURN(const std::size_t sent, send_once(parts, offset));
-    offset += sent;
-    if (sent > 0) {
-      continue;
     }
     if (Status status = await(output_, write_key_, deadline); !status.ok()) {
       close();

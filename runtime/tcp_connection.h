@@ -44,9 +44,10 @@ class TcpConnection final : public Connection, private ReadinessTarget {
     std::size_t moved = 0;   // bytes in this turn
   };
   class Use;
+  struct Unsent;
 
-  // What one system call takes of `parts` from byte `offset` on; 0 where the socket is full. Fails where it is closed.
-  StatusOr<std::size_t> send_once(std::span<const Slice> parts, std::size_t offset);
+  // Sends until nothing is left or the socket is full. Fails where it is closed.
+  Status send_some(Unsent& unsent);
   void on_ready(std::uint32_t events, std::vector<fiber::Completion>& batch) override;
   Status await(Direction& direction, const WaitKey& key, const Deadline& deadline);
   // A stream that is faster than its reader must not keep a turn for itself.

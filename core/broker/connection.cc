@@ -1,10 +1,10 @@
 #include "core/broker/connection.h"
 
-#include <algorithm>
 #include <utility>
 #include <vector>
 
 #include "core/base/log_line.h"
+#include "core/base/slices.h"
 
 namespace chronik::broker {
 
@@ -12,19 +12,6 @@ namespace {
 // One vectored write takes at most so many parts and stops gathering at so many bytes.
 constexpr std::size_t kPartsPerWrite = 512;
 constexpr std::size_t kBytesPerWrite = 1 << 20;
-
-// What is left of `parts` behind their first `bytes` bytes.
-std::vector<Slice> behind(std::span<const Slice> parts, std::size_t bytes) {
-  std::vector<Slice> rest;
-  for (const Slice& part : parts) {
-    const std::size_t skipped = std::min(bytes, part.size());
-    bytes -= skipped;
-    if (skipped < part.size()) {
-      rest.push_back(part.from(skipped));
-    }
-  }
-  return rest;
-}
 }  // namespace
 
 // ---- Answer ----
@@ -206,7 +193,7 @@ void ClientConnection::send_ready(std::vector<Slice>& parts) {
   }
   // The slots, and what they hold, stay until the client has taken their answers.
   scope_.spawn({"writer", number_},
-               [this, rest = behind(parts, *taken), slots = gathered.slots] { write_rest(rest, slots); });
+               [this, rest = slices_behind(parts, *taken), slots = gathered.slots] { write_rest(rest, slots); });
 }
 
 void ClientConnection::write_rest(std::span<const Slice> parts, std::size_t slots) {

@@ -4,6 +4,7 @@
 #include <memory>
 #include <utility>
 
+#include "core/base/slices.h"
 #include "tests/conformance/clause.h"
 
 namespace chronik::conformance {
@@ -125,19 +126,6 @@ std::size_t try_without_suspending(Connection& connection, std::span<const Slice
   return taken.value_or(0);
 }
 
-// What is left of `parts` behind their first `taken` bytes.
-std::vector<Slice> behind(const std::vector<Slice>& parts, std::size_t taken) {
-  std::vector<Slice> rest;
-  for (const Slice& part : parts) {
-    const std::size_t skipped = std::min(taken, part.size());
-    taken -= skipped;
-    if (skipped < part.size()) {
-      rest.push_back(part.from(skipped));
-    }
-  }
-  return rest;
-}
-
 bool a_write_goes_on_behind_a_try(ConformanceWorld& world) {
   return with_pair(world, [](Ports&, Pair& pair) {
     std::string wanted;
@@ -148,7 +136,7 @@ bool a_write_goes_on_behind_a_try(ConformanceWorld& world) {
         parts.push_back(pattern(i % 7 == 0 ? 0 : i * 50, group + i));
         wanted += parts.back().text();
       }
-      rest = behind(parts, try_without_suspending(*pair.client, parts));
+      rest = slices_behind(parts, try_without_suspending(*pair.client, parts));
     }
     fiber::FiberScope scope;
     Status written;

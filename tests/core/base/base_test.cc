@@ -3,13 +3,17 @@
 
 #include <array>
 #include <limits>
+#include <memory>
+#include <string>
 #include <vector>
 
 #include "core/base/cancel.h"
 #include "core/base/crc32c.h"
 #include "core/base/log_line.h"
 #include "core/base/metrics.h"
+#include "core/base/ring.h"
 #include "core/base/slice.h"
+#include "core/base/slices.h"
 #include "core/base/uuid.h"
 #include "core/base/varint.h"
 
@@ -109,6 +113,49 @@ void copy_on_shard_7(const Slice& slice) {
 TEST(SliceDeathTest, AReferenceTakenOnAnotherShardAborts) {
   const Slice slice = Slice::copy_of("x");
   EXPECT_DEATH(copy_on_shard_7(slice), "home");
+}
+
+TEST(Slice, WhatIsLeftBehindSomeBytesOfManyHasNoEmptyPart) {
+  const std::vector<Slice> parts{Slice::copy_of("abc"), Slice(), Slice::copy_of("de"), Slice::copy_of("f")};
+  const std::string whole = "abcdef";
+  for (std::size_t bytes = 0; bytes <= whole.size(); ++bytes) {
+    std::string left;
+    for (const Slice& part : slices_behind(parts, bytes)) {
+      EXPECT_FALSE(part.empty());
+      left += part.text();
+    }
+    EXPECT_EQ(left, whole.substr(bytes));
+  }
+}
+
+TEST(Ring, KeepsItsOrderWhileItGrowsAndGoesRound) {
+  Ring<int> ring;
+  int pushed = 0;
+  int popped = 0;
+  for (int round = 1; round <= 20; ++round) {
+    for (int i = 0; i < round; ++i) {
+      ring.push(pushed++);
+    }
+    ring.pop_front(static_cast<std::size_t>(round / 2));
+    popped += round / 2;
+    ASSERT_EQ(ring.size(), static_cast<std::size_t>(pushed - popped));
+    for (std::size_t i = 0; i < ring.size(); ++i) {
+      ASSERT_EQ(ring[i], popped + static_cast<int>(i));
+    }
+    ASSERT_EQ(ring.front(), popped);
+  }
+}
+
+TEST(Ring, LetsGoOfWhatLeavesIt) {
+  const auto shared = std::make_shared<int>(1);
+  Ring<std::shared_ptr<int>> ring;
+  ring.push(shared);
+  ring.push(shared);
+  EXPECT_EQ(shared.use_count(), 3);
+  ring.pop_front();
+  EXPECT_EQ(shared.use_count(), 2);
+  ring.pop_front();
+  EXPECT_EQ(shared.use_count(), 1);
 }
 
 TEST(Uuid, PrintsAsKafkaPrintsIt) {

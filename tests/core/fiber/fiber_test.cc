@@ -293,6 +293,31 @@ TEST(Operation, ItsCompletionWakesWhoWaits) {
   EXPECT_EQ(result, 42);
 }
 
+// A later one may have its place in the table.
+TEST(Operation, TheCompletionOfAForgottenOneReachesNobody) {
+  FiberWorld world;
+  ByHand forgotten;
+  ByHand later;
+  world.spawn("f", [&] {
+    Scheduler& scheduler = Scheduler::current();
+    scheduler.begin_operation(forgotten);
+    scheduler.forget_operation(forgotten);
+    scheduler.begin_operation(later);
+    EXPECT_LT(forgotten.number(), later.number());
+    EXPECT_EQ(scheduler.operations_in_flight(), 1u);
+    EXPECT_TRUE(later.wait(kKey, within(Duration::seconds(1), Expiry::kNever)).ok());
+    EXPECT_EQ(later.result(), 2);
+    EXPECT_EQ(scheduler.operations_in_flight(), 0u);
+  });
+  world.scheduler.run_turn(world.now, {});
+  world.completions.push_back({forgotten.number(), 1});
+  world.completions.push_back({later.number(), 2});
+  world.completions.push_back({later.number(), 3});
+  world.run();
+  EXPECT_FALSE(forgotten.done());
+  EXPECT_TRUE(later.done());
+}
+
 TEST(NoSuspendDeathTest, SuspendingInsideAborts) {
   FiberWorld world;
   world.spawn("f", [] {
