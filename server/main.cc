@@ -18,8 +18,8 @@ int refuse(std::string_view why) {
 }
 
 // Buffers of a megabyte come and go with every large fetch. Left to itself the allocator maps each anew, or gives the
-// heap's end back to the kernel and asks for it again: a fault and a cleared page for every four kilobytes, a sixth of
-// what a fetch costs. What is kept instead is bounded by the second number.
+// heap's end back to the kernel and asks for it again: a fault and a cleared page for every four kilobytes. What is
+// kept instead is bounded by the second number.
 void keep_freed_memory() {
   ::mallopt(M_MMAP_THRESHOLD, 16 << 20);
   ::mallopt(M_TRIM_THRESHOLD, 32 << 20);

@@ -226,7 +226,7 @@ Status StoredLog::advance_log_start(Offset to, const Deadline& deadline) {
   }
   if (to <= log_start_) {
     // Somebody else has moved it, and perhaps gave up waiting: that it was moved is not yet durable.
-    return host_.wal().wait_durable(log_start_lsn_, deadline);
+    return host_.wal().wait_durable(start_moves_.back().lsn, deadline);
   }
   if (to > log_end_) {
     return absl::AbortedError("the log was cut below where it is to begin");
@@ -236,7 +236,6 @@ Status StoredLog::advance_log_start(Offset to, const Deadline& deadline) {
   std::erase_if(start_moves_, [this](const StartMove& move) { return move.lsn <= host_.wal().durable(); });
   start_moves_.push_back({.to = to, .lsn = lsn});
   log_start_ = to;
-  log_start_lsn_ = lsn;
   epochs_.advance_start(to);
   keep_damage(to, log_end_);
   if (Observer* o = observer()) {

@@ -61,7 +61,7 @@ class StoredLog final : public PartitionLog {
   const LogKey& key() const override { return key_; }
   std::string_view topic_name() const override { return topic_name_; }
   // Only what is durable: what a death may take back is not said.
-  Offset log_start() const override { return host_.wal().durable() >= log_start_lsn_ ? log_start_ : durable_start(); }
+  Offset log_start() const override { return start_is_durable() ? log_start_ : durable_start(); }
   Offset log_end() const override { return log_end_; }
   Offset durable_end() const override { return durable_end_; }
   LeaderEpoch last_epoch() const override { return epochs_.last(); }
@@ -90,8 +90,8 @@ class StoredLog final : public PartitionLog {
   void close() { closed_ = true; }
   bool closed() const { return closed_; }
 
-  // Moves durable batches of the tail into segments, up to some megabytes. Drainer only.
-  Status drain(Lsn durable, const Deadline& deadline);
+  // Moves durable batches of the tail into segments, up to some megabytes; returns their bytes. Drainer only.
+  StatusOr<std::uint64_t> drain(Lsn durable, const Deadline& deadline);
   // Makes what was drained survive a loss of power: data, indexes, directory. Drainer only.
   Status sync(const Deadline& deadline);
   // What sync() would do was done by Disk::sync_all(), begun when the log was as `before` says. Drainer only.
@@ -168,6 +168,7 @@ class StoredLog final : public PartitionLog {
   StatusOr<ReadResult> read_tail(Offset from, const ReadLimits& limits);
   StatusOr<ReadResult> read_segments(Offset from, const ReadLimits& limits, const Deadline& deadline);
   Status make_control_room(const Deadline& deadline);
+  bool start_is_durable() const { return start_moves_.empty() || start_moves_.back().lsn <= host_.wal().durable(); }
   Offset durable_start() const;
   std::size_t segment_holding(Offset offset) const;
   const DamagedRange* damage_at(Offset offset) const;
@@ -196,14 +197,13 @@ class StoredLog final : public PartitionLog {
   std::string topic_name_;
   LogConfig config_;
   Offset log_start_;
-  Lsn log_start_lsn_ = Lsn::none();  // of the record that moved it in this incarnation
   // A deletion and retention may move it one behind the other while a sync is under way, and the first of them is
   // durable, and answered, before the last.
   struct StartMove {
     Offset to;
     Lsn lsn;
   };
-  std::vector<StartMove> start_moves_;  // in order: all that are not durable yet, that of log_start_ last
+  std::vector<StartMove> start_moves_;  // of this incarnation, in order: all that are not durable yet, and the last
   Offset durable_start_;                // before the first of them
   Offset log_end_;
   Offset durable_end_;

@@ -182,11 +182,11 @@ Status StoredLog::roll(Offset base, const Deadline& deadline) {
   return ok();
 }
 
-Status StoredLog::drain(Lsn durable, const Deadline& deadline) {
+StatusOr<std::uint64_t> StoredLog::drain(Lsn durable, const Deadline& deadline) {
   std::optional<fiber::Turnstile::Pass> pass;
   RETURN_IF_ERROR(files_turnstile_.enter(pass, deadline));
   if (closed_ || tail_.empty() || tail_.front().lsn > durable) {
-    return ok();
+    return std::uint64_t{0};
   }
   RETURN_IF_ERROR(open_to_change(deadline));
   if (segments_.empty()) {
@@ -211,7 +211,7 @@ Status StoredLog::drain(Lsn durable, const Deadline& deadline) {
     batches.push_back(tail_[i]);
   }
   if (batches.empty() || closed_) {
-    return ok();
+    return std::uint64_t{0};
   }
   RETURN_IF_ERROR(segments_.back()->append(batches, config_.index_interval_bytes, deadline));
   if (first_unsynced_written_ == Lsn::none()) {
@@ -221,7 +221,7 @@ Status StoredLog::drain(Lsn durable, const Deadline& deadline) {
   written_lsn_ = batches.back().lsn;
   segment_bytes_ += pending.bytes;
   tail_.pop_front(batches.size());
-  return ok();
+  return pending.bytes;
 }
 
 // ---- syncing ----

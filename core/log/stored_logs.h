@@ -115,7 +115,7 @@ class StoredLogs final : public LogManager, private LogHost, private wal::WalCli
   std::deque<Ref<StoredLog>> ripe_;       // whose tails have reached drain_bytes
   std::vector<Ref<StoredLog>> removed_;   // whose files are to go
   std::uint64_t tail_bytes_ = 0;
-  std::uint64_t unsynced_bytes_ = 0;  // drained since the last sync_round(), roughly
+  std::uint64_t unsynced_bytes_ = 0;  // drained since the last sync_round()
   std::uint64_t log_numbers_ = 0;
   Lsn drain_to_{0};         // wanted by the WAL
   bool pressed_ = false;    // since the last round: also where there is nothing to drain, the WAL must be told so again

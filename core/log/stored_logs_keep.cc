@@ -81,8 +81,8 @@ Status StoredLogs::drain_round(bool everything) {
   return ok();
 }
 
-// What is written soon after it came is copied out of the processor's caches, at half the cost; and a log of large
-// tails would make every drain a long one, which the syncs of the write-ahead log then wait for.
+// What is written soon after it came is copied out of the processor's caches and not out of memory; and no drain is a
+// long one, which the syncs of the write-ahead log would wait for.
 Status StoredLogs::drain_ripe() {
   for (std::size_t ripe = ripe_.size(); ripe > 0 && !ripe_.empty(); --ripe) {
     const Ref<StoredLog> log = ripe_.front();
@@ -98,13 +98,12 @@ Status StoredLogs::drain_log(Ref<StoredLog> log) {
   if (first != Lsn::none() && first > drainable()) {
     RETURN_IF_ERROR(wal_->wait_durable(first, file_deadline()));
   }
-  const std::uint64_t before = log->tail_bytes();
-  const Status drained = log->drain(drainable(), write_deadline());
-  unsynced_bytes_ += before - std::min(before, log->tail_bytes());
+  const StatusOr<std::uint64_t> drained = log->drain(drainable(), write_deadline());
   if (log->closed()) {
     return ok();  // forget() took it out of the queues
   }
-  RETURN_IF_ERROR(drained);
+  RETURN_IF_ERROR(drained.status());
+  unsynced_bytes_ += *drained;
   std::erase(undrained_, log);
   log->keeping.in_drain_queue = false;
   count_tail(*log);  // puts it back if it is not empty
