@@ -329,6 +329,24 @@ TEST(Connections, WhatCannotBeDecodedEndsOneAloneAndIsCounted) {
   });
 }
 
+TEST(Connections, AnAnswerThatBecomesReadyWhileTheClientIsSlowToTakeAnotherIsSentBehindIt) {
+  BrokerWorld world;
+  world.run([&](Visit& visit) {
+    const auto client = visit.connect();
+    make_topic(*client, "t", 1);
+    for (int i = 0; i < 8; ++i) {
+      produce(*client, "t", 0, batch_of({std::string(40'000, 'x')}));
+    }
+    const auto raw = visit.connect_raw();
+    ASSERT_TRUE(raw->send(parked_fetch("t", Offset(0), 0), kFetchVersion, 1).ok());  // more than sockets hold
+    ASSERT_TRUE(raw->send(parked_fetch("t", Offset(8), 500), kFetchVersion, 2).ok());
+    ASSERT_TRUE(fiber::sleep(Duration::seconds(2)).ok());
+    EXPECT_GT(world.node().server().response_bytes().used(), 300'000u) << "the first one has been taken";
+    EXPECT_EQ(next_correlation_id(*raw), 1);
+    EXPECT_EQ(next_correlation_id(*raw), 2);
+  });
+}
+
 TEST(Connections, AClientThatSendsAndNeverReadsCostsBoundedMemoryAndIsLeft) {
   node::NodeConfig config = small_node();
   config.limits.requests_per_connection = 8;
