@@ -92,7 +92,7 @@ Appended StoredLog::keep(Slice batch, const BatchSummary& summary, Offset base, 
   epochs_.note(epoch, base);
   producers_.record(summary.producer, base, last, host_.clock().wall());
   log_end_ = last.next();
-  const Lsn lsn = host_.wal().append(wal::RecordType::kAppend, wal_key(key_), batch);
+  const Lsn lsn = host_.wal().append(wal::RecordType::kAppend, wal_key(key_), batch, log_end_);
   if (Observer* o = observer()) {
     RecordBatchView view;
     CHECK(RecordBatchView::parse(batch.bytes(), view) == BatchDefect::kNone);
@@ -170,7 +170,7 @@ Status StoredLog::truncate(Offset to, const Deadline& deadline) {
   if (to < log_start_) {
     return absl::OutOfRangeError("the log start has moved past where the log is to end");
   }
-  const Lsn lsn = host_.wal().append(wal::RecordType::kTruncate, wal_key(key_), encode_offset(to));
+  const Lsn lsn = host_.wal().append(wal::RecordType::kTruncate, wal_key(key_), encode_offset(to), to);
   ++truncations_;
   tail_.truncate(to);
   epochs_.truncate(to);
@@ -232,7 +232,7 @@ Status StoredLog::advance_log_start(Offset to, const Deadline& deadline) {
     return absl::AbortedError("the log was cut below where it is to begin");
   }
   durable_start_ = log_start();
-  const Lsn lsn = host_.wal().append(wal::RecordType::kLogStart, wal_key(key_), encode_offset(to));
+  const Lsn lsn = host_.wal().append(wal::RecordType::kLogStart, wal_key(key_), encode_offset(to), log_end_);
   std::erase_if(start_moves_, [this](const StartMove& move) { return move.lsn <= host_.wal().durable(); });
   start_moves_.push_back({.to = to, .lsn = lsn});
   log_start_ = to;
@@ -349,6 +349,14 @@ void StoredLog::replay_log_start(Offset to) {
     epochs_.advance_start(to);
     keep_damage(to, std::max(to, log_end_));
   }
+}
+
+void StoredLog::replay_log_end(Lsn lsn, Offset end) {
+  if (end < log_end_) {
+    replay_truncate(lsn - 1, end, false);
+  }
+  // A hole is noted once something lies behind it, or by finish_replay().
+  log_end_ = end;
 }
 
 void StoredLog::finish_replay() {

@@ -139,7 +139,9 @@ class StoredLog final : public PartitionLog {
   // Cuts the segments that were opened amid the replay, where a truncation that came later is certain by now.
   Status settle(const Deadline& deadline);
   void replay_log_start(Offset to);
-  // Compares what was replayed with what the checkpoint promised; what is missing is damage (R3).
+  // Behind the record before `lsn` the log ended at `end`: where it does not, the record that says so is damaged (R3).
+  void replay_log_end(Lsn lsn, Offset end);
+  // Compares what was replayed with what checkpoint and summaries promised; what is missing is damage (R3).
   void finish_replay();
 
  private:

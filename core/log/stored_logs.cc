@@ -153,7 +153,7 @@ StatusOr<Ref<PartitionLog>> StoredLogs::create(const LogKey& key, std::string_vi
   state.key = key;
   state.topic_name = std::string(topic_name);
   StoredLog& log = adopt(state, config);
-  wal_->append(wal::RecordType::kCreateLog, wal_key(key), Slice::copy_of(topic_name));
+  wal_->append(wal::RecordType::kCreateLog, wal_key(key), Slice::copy_of(topic_name), log.log_end());
   if (Observer* o = observer()) {
     o->on_partition_opened({key.topic, key.partition}, log.log_start(), log.log_end(), log.durable_end());
   }
@@ -177,7 +177,7 @@ Status StoredLogs::remove(const LogKey& key, const Deadline& deadline) {
   if (log == nullptr) {
     return ok();  // removed by somebody else while this waited
   }
-  const Lsn lsn = wal_->append(wal::RecordType::kDeleteLog, wal_key(key), Slice());
+  const Lsn lsn = wal_->append(wal::RecordType::kDeleteLog, wal_key(key), Slice(), Offset::none());
   removed_.push_back(logs_[key]);
   forget(key);
   if (Observer* o = observer()) {
@@ -388,6 +388,23 @@ Status StoredLogs::replay_change(const wal::ReplayedRecord& record, bool checkpo
     default: return absl::DataLossError("a record of a type that is not known");
   }
   return ok();
+}
+
+void StoredLogs::replay_log_end(Lsn lsn, const wal::LogKey& wal_key, Offset end) {
+  const LogKey key = log_key(wal_key);
+  StoredLog* log = find_log(key);
+  if (log == nullptr) {
+    LogState state;
+    state.key = key;  // its creation has rotted, and its name with it
+    log = &adopt(state, LogConfig{});
+  }
+  log->replay_log_end(lsn, end);
+  count_tail(*log);
+}
+
+Offset StoredLogs::log_end(const wal::LogKey& key) const {
+  const auto found = logs_.find(log_key(key));
+  return found == logs_.end() ? Offset::none() : found->second->log_end();
 }
 
 void StoredLogs::replay_damage(const wal::DamagedRange& range) {

@@ -70,6 +70,8 @@ class StoredLogs final : public LogManager, private LogHost, private wal::WalCli
   Status replay_checkpoint(Lsn lsn, const Slice& part, bool last_part) override;
   Status replay(const wal::ReplayedRecord& record) override;
   Status drain_replayed() override;
+  void replay_log_end(Lsn lsn, const wal::LogKey& wal_key, Offset end) override;
+  Offset log_end(const wal::LogKey& key) const override;
   void replay_damage(const wal::DamagedRange& range) override;
 
   // The last drain and checkpoint.

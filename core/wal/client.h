@@ -88,8 +88,15 @@ class WalClient {
   // them. May suspend. An error ends open().
   virtual Status drain_replayed() = 0;
 
+  // Behind the records of a flush, where a later one follows: in that flush the log came to end at `end`. Where it ends
+  // elsewhere now, a record of it is damaged (rule R3). `lsn`: of the next record.
+  virtual void replay_log_end(Lsn lsn, const LogKey& key, Offset end) = 0;
+
+  // Where the log ends after what was replayed so far; none: there is no such log.
+  virtual Offset log_end(const LogKey& key) const = 0;
+
   // Called in the order of positions, before and among the replay() calls. first > last: no record was lost, but one of
-  // the two copies of a checkpoint.
+  // the two copies of a checkpoint, or a summary.
   virtual void replay_damage(const DamagedRange& range) = 0;
 };
 

@@ -125,7 +125,11 @@ std::size_t Engine::batch_size(bool in_new_file) const {
 }
 
 std::vector<Slice> Engine::build(std::size_t records, const NextFile* next_file) {
-  std::size_t staging = 0;
+  if (next_file != nullptr) {
+    summary_.clear();  // the checkpoint says it
+  }
+  const Slice summary = summary_.take();
+  std::size_t staging = summary.empty() ? 0 : builder_.staging_bytes(summary.size());
   for (std::size_t i = 0; i < records; ++i) {
     staging += builder_.staging_bytes(queue_[i].payload.size());
   }
@@ -139,11 +143,15 @@ std::vector<Slice> Engine::build(std::size_t records, const NextFile* next_file)
     CHECK_EQ(builder_.bytes(), current_.records_at());
   }
   Lsn lsn = next_lsn_ - static_cast<std::int64_t>(queue_.size());
+  if (!summary.empty()) {
+    builder_.add_record(RecordType::kSummary, LogKey{}, lsn, 0, summary);
+  }
   for (std::size_t i = 0; i < records; ++i) {
     const QueuedRecord& record = queue_[i];
     queued_bytes_ -= record_bytes(record.payload.size());
     builder_.add_record(record.type, record.key, lsn, i + 1 == records ? kFlagEndsFlush : std::uint8_t{0},
                         record.payload);
+    summary_.note(record.key, record.log_end);
     lsn = lsn.next();
   }
   queue_.pop_front(records);

@@ -34,6 +34,7 @@ Engine::Engine(const WalPorts& ports, const WalOptions& options, WalClient& clie
       disk_(ports.disk, ports.process, options.io_timeout),
       space_(ports.disk, options.free_disk_reserve_bytes),
       current_(files.current),
+      summary_(std::move(files.summary)),
       files_(options_, std::move(files)),
       builder_(options.gather_below_bytes),
       scope_(fiber::Scheduler::current(), parent) {
@@ -100,7 +101,7 @@ Room Engine::room_for(std::size_t bytes, Urgency urgency) {
   const bool next = next_file_.has_value();
   const std::uint64_t limit =
       limit_of(next ? next_file_->header : current_) - (control ? 0 : options_.control_reserve_bytes);
-  const std::uint64_t used = (next ? next_file_->header.records_at() : position_) + queued_bytes_;
+  const std::uint64_t used = next ? next_file_->header.records_at() + queued_bytes_ : projected();
   const std::size_t available = files_.available();
   const std::uint64_t beyond = available > 1 ? (available - 1) * (options_.rotation_bytes / 2) : 0;
   // A file that has grown beyond its limit, since no next one could be made, takes what it has too much from those.
@@ -136,13 +137,13 @@ void Engine::press() {
 
 // ---- append and wait ----
 
-Lsn Engine::append(RecordType type, const LogKey& key, Slice payload) {
+Lsn Engine::append(RecordType type, const LogKey& key, Slice payload, Offset log_end) {
   CHECK(type != RecordType::kCheckpoint);
   CHECK(granted_bytes_.has_value());
   CHECK_LE(payload.size(), *granted_bytes_);
   granted_bytes_.reset();
   const std::size_t bytes = record_bytes(payload.size());
-  queue_.push({.type = type, .key = key, .payload = std::move(payload)});
+  queue_.push({.type = type, .key = key, .payload = std::move(payload), .log_end = log_end});
   queued_bytes_ += bytes;
   space_.note_queued(bytes);
   metrics_->queue_depth.set(static_cast<std::int64_t>(queue_.size()));

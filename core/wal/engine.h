@@ -26,7 +26,7 @@ class Engine final : public Wal {
 
   Room try_reserve(std::size_t payload_bytes, Urgency urgency) override;
   Status wait_for_room(const Deadline& deadline) override;
-  Lsn append(RecordType type, const LogKey& key, Slice payload) override;
+  Lsn append(RecordType type, const LogKey& key, Slice payload, Offset log_end) override;
   Status wait_durable(Lsn lsn, const Deadline& deadline) override;
   void release_up_to(Lsn lsn) override;
   void note_disk_full() override;
@@ -52,6 +52,7 @@ class Engine final : public Wal {
     RecordType type = RecordType::kAppend;
     LogKey key;
     Slice payload;
+    Offset log_end;
   };
   // A file that begins behind what is queued now.
   struct NextFile {
@@ -62,7 +63,7 @@ class Engine final : public Wal {
 
   Room room_for(std::size_t bytes, Urgency urgency);
   std::uint64_t limit_of(const FileHeader& header) const;
-  std::uint64_t projected() const { return position_ + queued_bytes_; }
+  std::uint64_t projected() const { return position_ + record_bytes(summary_.bytes_max()) + queued_bytes_; }
   bool files_are_short() const;
   void press();
   void rotate_for_room();
@@ -94,7 +95,8 @@ class Engine final : public Wal {
   std::unique_ptr<WalMetrics> metrics_;
   DiskGuard disk_;
   DiskSpace space_;
-  FileHeader current_;  // of the file that is written
+  FileHeader current_;    // of the file that is written
+  FlushSummary summary_;  // of the last flush, in this file
   FileSet files_;
   FlushBuilder builder_;
 

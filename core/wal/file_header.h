@@ -24,7 +24,8 @@
 
 namespace chronik::wal {
 
-inline constexpr std::uint32_t kFormatVersion = 1;
+inline constexpr std::uint32_t kFormatVersion = 2;              // of what is written
+inline constexpr std::uint32_t kFormatVersionOldest = 1;        // of what is read: it had no summaries
 inline constexpr std::uint64_t kHeaderBytes = 2 * kBlockBytes;  // both copies
 
 enum class FileKind : std::uint8_t { kRotation = 1, kRecovery = 2 };

@@ -151,7 +151,7 @@ void FileReader::accept(const RecordHeader& header, std::uint64_t position) {
   payload_ = chunk_.sub(static_cast<std::size_t>(position + kRecordHeaderBytes - chunk_at_), header.length);
   flush_ = header.flush;
   flush_ended_ = (header.flags & kFlagEndsFlush) != 0;
-  expected_ = header.lsn.next();
+  expected_ = header.type == RecordType::kSummary ? header.lsn : header.lsn.next();
   position_ = position + record_bytes(header.length);
   if (flush_ended_) {
     position_ = round_up_to_block(position_);

@@ -41,7 +41,7 @@ Status GenerationWriter::write_checkpoint(std::vector<Slice> parts) {
   return ok();
 }
 
-Status GenerationWriter::add(RecordType type, const LogKey& key, Lsn lsn, const Slice& payload) {
+Status GenerationWriter::add(RecordType type, const LogKey& key, Lsn lsn, const Slice& payload, Offset log_end) {
   CHECK_GE(lsn, header_.first_lsn);
   // One record is always kept back: the last of all says so in its flags.
   if (pending_bytes_ >= kPendingBytesMax) {
@@ -50,6 +50,7 @@ Status GenerationWriter::add(RecordType type, const LogKey& key, Lsn lsn, const 
   // A copy: the payload is part of a read buffer many times its size.
   pending_.push_back({.type = type, .key = key, .lsn = lsn, .payload = Slice::copy_of(payload.bytes())});
   pending_bytes_ += record_bytes(payload.size());
+  summary_.note(key, log_end);
   return ok();
 }
 
@@ -78,6 +79,8 @@ Status GenerationWriter::commit(Lsn next_lsn, std::string_view directory) {
   RETURN_IF_ERROR(disk_.sync_directory(directory));
   CHECK_EQ(position_ % kBlockBytes, std::uint64_t{0});
   header_.first_flush_last = next_lsn - 1;
+  // The next flush begins with the summary of this one, which earlier options may have made longer than these would.
+  header_.flush_bytes_max += round_up_to_block(record_bytes(summary_.bytes_max()));
   RETURN_IF_ERROR(renew_header(disk_, slot_, header_));
   slot_.bytes = std::max(slot_.bytes, position_);
   return ok();

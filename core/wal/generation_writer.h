@@ -20,12 +20,15 @@ class GenerationWriter {
   GenerationWriter(DiskGuard& disk, Slot& slot, const FileHeader& header, std::uint64_t gather_below_bytes);
 
   Status write_checkpoint(std::vector<Slice> parts);
-  Status add(RecordType type, const LogKey& key, Lsn lsn, const Slice& payload);
+  // `log_end`: of the record's log, once it is applied; none: it is gone.
+  Status add(RecordType type, const LogKey& key, Lsn lsn, const Slice& payload, Offset log_end);
   // Syncs the content, then the directory, then writes and syncs the header. `next_lsn`: behind the last record.
   Status commit(Lsn next_lsn, std::string_view directory);
 
   const FileHeader& header() const { return header_; }
   std::uint64_t position() const { return position_; }
+  // Of the records that were added.
+  FlushSummary take_summary() { return std::move(summary_); }
 
  private:
   struct Pending {
@@ -43,6 +46,7 @@ class GenerationWriter {
   std::uint64_t position_ = kHeaderBytes;
   std::vector<Pending> pending_;
   std::uint64_t pending_bytes_ = 0;
+  FlushSummary summary_;
 };
 
 // Writes the header of a file again, as it is, and syncs it: for one that was read back and may be in memory only.

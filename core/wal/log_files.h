@@ -11,6 +11,7 @@
 #include "core/base/ids.h"
 #include "core/ports/disk.h"
 #include "core/wal/file_header.h"
+#include "core/wal/flush_summary.h"
 
 namespace chronik::wal {
 
@@ -37,6 +38,7 @@ struct LogFiles {
   std::uint64_t position = 0;    // in it, where the next flush begins
   FlushNumber last_flush;
   Lsn next_lsn;
+  FlushSummary summary;  // of the last flush
 };
 
 std::string slot_path(std::string_view directory, std::uint32_t number);

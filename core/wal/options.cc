@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <string_view>
 
+#include "core/wal/flush_summary.h"
 #include "core/wal/record.h"
 
 namespace chronik::wal {
@@ -58,7 +59,9 @@ Status validate(const WalOptions& options) {
 }
 
 std::uint64_t flush_bytes_max(const WalOptions& options) {
-  return round_up_to_block(std::max<std::uint64_t>(options.batch_bytes_max, record_bytes(options.record_bytes_max)));
+  const std::uint64_t records =
+      std::max<std::uint64_t>(options.batch_bytes_max, record_bytes(options.record_bytes_max));
+  return round_up_to_block(records + record_bytes(options.batch_records_max * kSummaryEntryBytes));
 }
 
 void WalMetrics::add_to(MetricsRegistry& registry) const {

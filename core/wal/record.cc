@@ -36,6 +36,7 @@ const char* record_type_name(RecordType type) {
     case RecordType::kEpochStart: return "epoch-start";
     case RecordType::kRoll: return "roll";
     case RecordType::kState: return "state";
+    case RecordType::kSummary: return "summary";
   }
   return "unknown";
 }

@@ -26,7 +26,8 @@ inline constexpr std::size_t kBlockBytes = 4096;
 inline constexpr std::size_t kRecordHeaderBytes = 64;
 inline constexpr std::size_t kRecordAlignment = 8;
 
-// What a record says. The numbers are on disk: never reuse one. Payloads of all but kCheckpoint are core/log's.
+// What a record says. The numbers are on disk: never reuse one. Payloads of all but kCheckpoint and
+// kSummary are core/log's.
 enum class RecordType : std::uint8_t {
   kCheckpoint = 1,  // one part of the state after all records with smaller LSNs; only at a file's beginning
   kAppend = 2,      // a record batch, as it will lie in the segment
@@ -37,6 +38,7 @@ enum class RecordType : std::uint8_t {
   kEpochStart = 7,  // a leader epoch begins
   kRoll = 8,        // a new segment begins
   kState = 9,       // anything else about one log that must survive (high watermark, damage)
+  kSummary = 10,    // where logs ended behind the flush before; only at a flush's beginning, and takes no LSN
 };
 const char* record_type_name(RecordType type);
 
@@ -53,7 +55,7 @@ inline constexpr std::uint8_t kFlagSecondCopy = 4;  // of a checkpoint
 
 struct RecordHeader {
   std::uint32_t length = 0;  // of the payload
-  Lsn lsn;                   // of a checkpoint's part: that of the first record behind the checkpoint
+  Lsn lsn;                   // of a checkpoint's part, and of a summary: that of the first record behind it
   FlushNumber flush;
   Generation generation;
   std::uint32_t use = 0;

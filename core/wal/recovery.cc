@@ -97,9 +97,10 @@ Status Recovery::read_header(Index index) {
 }
 
 Status Recovery::check_header(const FileHeader& header) const {
-  if (header.version != kFormatVersion) {
-    return absl::FailedPreconditionError(fmt::format("the log in {} has format {}, this program reads {}",
-                                                     options_.directory, header.version, kFormatVersion));
+  if (header.version < kFormatVersionOldest || header.version > kFormatVersion) {
+    return absl::FailedPreconditionError(fmt::format("the log in {} has format {}, this program reads {} to {}",
+                                                     options_.directory, header.version, kFormatVersionOldest,
+                                                     kFormatVersion));
   }
   if (header.shard != options_.shard || header.shard_count != options_.shard_count) {
     return absl::FailedPreconditionError(
@@ -331,6 +332,9 @@ Status Recovery::replay_file(Index index, std::optional<Lsn> limit) {
 
 Status Recovery::replay_record(const FileReader& reader) {
   const RecordHeader& header = reader.header();
+  if (header.type == RecordType::kSummary) {
+    return replay_summary(header.lsn, reader.payload());
+  }
   if (header.lsn < replay_from_) {
     return ok();
   }
@@ -345,7 +349,17 @@ Status Recovery::replay_record(const FileReader& reader) {
                                   .key = header.key,
                                   .payload = reader.payload(),
                                   .in_doubt = in_doubt}));
-  return in_doubt ? writer_->add(header.type, header.key, header.lsn, reader.payload()) : ok();
+  return in_doubt ? writer_->add(header.type, header.key, header.lsn, reader.payload(), client_.log_end(header.key))
+                  : ok();
+}
+
+Status Recovery::replay_summary(Lsn lsn, const Slice& payload) {
+  if (lsn <= headers_[base_]->first_lsn) {
+    return ok();  // the checkpoint knows better
+  }
+  const bool read = read_flush_summary(payload.bytes(),
+                                       [&](const LogKey& key, Offset end) { client_.replay_log_end(lsn, key, end); });
+  return read ? ok() : absl::DataLossError(fmt::format("the summary before LSN {} cannot be read", lsn));
 }
 
 void Recovery::report(const DamagedRange& range) {
@@ -428,6 +442,7 @@ LogFiles Recovery::finish() {
   files.position = writer_->position();
   files.last_flush = files.current.first_flush;
   files.next_lsn = next_lsn_;
+  files.summary = writer_->take_summary();
   for (const Index index : chain_from(new_slot_, files.current.replay_from).files) {
     files.live.push_back(
         {.slot = index, .generation = headers_[index]->generation, .first_lsn = headers_[index]->first_lsn});

@@ -60,6 +60,7 @@ class Recovery {
   Status replay(Index end, std::optional<Lsn> end_limit);
   Status replay_file(Index index, std::optional<Lsn> limit);
   Status replay_record(const FileReader& reader);
+  Status replay_summary(Lsn lsn, const Slice& payload);
   void report(const DamagedRange& range);
 
   Status begin(Generation previous);

@@ -77,7 +77,8 @@ class Wal {
 
   // Queues a record, for which room was granted, and gives it its LSN. Does not suspend. The payload's bytes must not
   // change from now on. The record's effect must be visible to write_checkpoint() before the caller suspends.
-  virtual Lsn append(RecordType type, const LogKey& key, Slice payload) = 0;
+  // `log_end`: of the record's log with that effect; none: it is gone.
+  virtual Lsn append(RecordType type, const LogKey& key, Slice payload, Offset log_end) = 0;
 
   // Returns ok when the record is durable. kDeadlineExceeded, kCancelled: it still will be, or the process ends.
   virtual Status wait_durable(Lsn lsn, const Deadline& deadline) = 0;

@@ -4,8 +4,6 @@
 // below what was acknowledged. Damage in the last flush of a log cannot be told from a torn one (rule R3). So a death
 // follows only once something was acknowledged that was sent after the last damage, and damage strikes only while the
 // node serves: what a dead one has left is in doubt until its successor has written it anew.
-#include <algorithm>
-
 #include "sim/disk_faults.h"
 #include "sim/scenarios/one_node.h"
 #include "sim/scenarios/scenarios.h"
@@ -13,8 +11,6 @@
 namespace chronik::sim {
 
 namespace {
-
-constexpr std::uint64_t kValuesOfABlock = 64;  // that damage to one block may cost at most
 
 class BitRot final : public OneNode {
  public:
@@ -61,20 +57,9 @@ class BitRot final : public OneNode {
       if (state.machine->running() && state.ledger.settled_era() >= disk_of(*state.machine).model().damage().size()) {
         const bool power = fault.number("power", 0) != 0;
         world.fault_fired(power ? "power loss" : "process kill", mix_text(fault.target));
-        forgive_if_the_wal_rots(state);
         state.machine->kill(power ? Death::kPowerLoss : Death::kProcessKill);
       }
     });
-  }
-
- private:
-  // A record of the write-ahead log that is damaged does not say whose it was: where it was a partition's last, that
-  // partition's log ends too early, and nothing tells.
-  static void forgive_if_the_wal_rots(OneNodeState& state) {
-    const std::vector<Damage>& damage = disk_of(*state.machine).model().damage();
-    const auto rotten = static_cast<std::uint64_t>(
-        std::count_if(damage.begin(), damage.end(), [](const Damage& done) { return done.path.starts_with("wal/"); }));
-    state.ledger.forgive(kValuesOfABlock * rotten);
   }
 };
 

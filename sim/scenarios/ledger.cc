@@ -83,10 +83,6 @@ bool Ledger::see(std::size_t partition, std::int64_t offset, ByteSpan bytes, con
 bool Ledger::place(std::size_t partition, std::int64_t offset, std::uint64_t value, Sent& sent) {
   std::vector<std::uint64_t>& seen = seen_[partition];
   const auto at = static_cast<std::size_t>(offset);
-  if (forgiven_ > 0) {
-    sent.found = offset;
-    return true;
-  }
   while (seen.size() < at) {
     const auto missing = static_cast<std::int64_t>(seen.size());
     CHECK(missing < log_start_[partition] || refused_[partition].contains(missing));
@@ -142,7 +138,7 @@ std::int64_t Ledger::known_end(std::size_t partition) const {
 }
 
 void Ledger::end_at(std::size_t partition, std::int64_t offset, std::int64_t known) {
-  if (offset < known && forgiven_ == 0) {
+  if (offset < known) {
     world_.fail("ACK-DURABLE", fmt::format("partition {} ends at {}; offset {} was acknowledged or read before it was "
                                            "asked for its end",
                                            partition, offset, known - 1));
@@ -221,19 +217,6 @@ void Ledger::judge_sequences(std::size_t partition) {
 }
 
 void Ledger::judge() {
-  if (forgiven_ > 0) {
-    const auto lost = static_cast<std::uint64_t>(std::count_if(sent_.begin(), sent_.end(), [this](const auto& entry) {
-      const Sent& sent = entry.second;
-      return sent.acknowledged >= 0 && sent.found != sent.acknowledged &&
-             !refused_[sent.partition].contains(sent.acknowledged);
-    }));
-    if (lost > forgiven_) {
-      world_.fail("ACK-DURABLE", fmt::format("{} values that were acknowledged are gone without an error; the damage "
-                                             "explains {}",
-                                             lost, forgiven_));
-    }
-    return;
-  }
   for (const auto& [value, sent] : sent_) {
     if (!judge_value(value, sent)) {
       return;

@@ -59,8 +59,6 @@ class Ledger {
   void refuse_value(std::uint64_t value) { sent_.at(value).refused = true; }
   // A reader met these bytes. False where that was a finding. Gaps are for who says first that they were refused.
   bool see(std::size_t partition, std::int64_t offset, ByteSpan bytes, const ProducedAs& as = {});
-  // From now on a log may end too early and give offsets again, for at most so many acknowledged values.
-  void forgive(std::uint64_t values) { forgiven_ = std::max(forgiven_, values); }
   // A reader was answered an error instead of what is at this offset: damaged, and the broker says so.
   void refuse(std::size_t partition, std::int64_t offset);
   // Behind the last offset that was acknowledged, or read by anybody.
@@ -118,7 +116,6 @@ class Ledger {
   std::vector<std::int64_t> asked_start_;  // the highest that anybody asked for
   std::uint64_t acknowledged_count_ = 0;
   std::uint64_t settled_era_ = 0;
-  std::uint64_t forgiven_ = 0;
 };
 
 }  // namespace chronik::sim

@@ -5,7 +5,7 @@
 // A scenario derives from OneNode and says which faults strike (draw_faults), how the node is set up (configure), and
 // what of the judgement it excuses (OneNodeRules). The plan's machines are "node", "reader", "consumer", "client-1" and
 // so on, and "trimmer"; knobs and workload are drawn here. Where the disk rots there are neither idempotent producers
-// nor a trimmer: what recovery may lose there of the write-ahead log would excuse whatever they could find.
+// nor a trimmer: with a record of the write-ahead log, what it says of producers and of the log's start may be lost.
 //
 // Judged in each: what was acknowledged is there, at that offset, with those bytes, and what was read once stays
 // (ACK-DURABLE); what was refused is not there (REFUSED); offsets are dense (OFFSET-CONTIG) and each holds one value

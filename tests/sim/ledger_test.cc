@@ -106,21 +106,6 @@ TEST_F(LedgerTest, AnOffsetThatAnswersAnErrorIsNotLostInSilence) {
   EXPECT_EQ(small.checker(), "") << small.message();
 }
 
-TEST_F(LedgerTest, ForgivenessHasABound) {
-  for (std::uint64_t value = 1; value <= 3; ++value) {
-    ledger.send(value, 20, 0, kOne);
-    ledger.acknowledge(value, static_cast<std::int64_t>(value) - 1);
-  }
-  EXPECT_TRUE(see(1, 0));
-  ledger.forgive(2);
-  ledger.judge();
-  EXPECT_EQ(small.checker(), "") << small.message();
-  ledger.send(4, 20, 0, kOne);
-  ledger.acknowledge(4, 7);
-  ledger.judge();
-  EXPECT_EQ(small.checker(), "ACK-DURABLE");
-}
-
 TEST_F(LedgerTest, ErasAreSettledByAcknowledgements) {
   ledger.send(1, 20, 0, kOne, 3);
   EXPECT_EQ(ledger.settled_era(), 0u);

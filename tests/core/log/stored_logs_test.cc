@@ -150,48 +150,6 @@ TEST(StoredLogs, TruncationTakesTailAndSegmentsBackAndTheNextEpochGoesOnThere) {
   });
 }
 
-TEST(StoredLogs, ATruncationWhoseRecordRottedIsKnownByWhatWasAppendedBehindIt) {
-  for (const bool drained : {false, true}) {
-    sim::DiskModel model(kDiskBytes);
-    {
-      LogNode node(model, 1);
-      node.run([drained](LogNode& n) {
-        ASSERT_TRUE(n.open().ok());
-        for (int i = 0; i < (drained ? 200 : 20); ++i) {
-          n.append(0, "old", 3);
-        }
-        ASSERT_TRUE(n.logs->wait_durable(n.soon()).ok());
-        std::string flush;
-        n.disk.on_event = [&flush](std::string_view event) {
-          if (flush.empty() && event.starts_with("write wal/")) {
-            flush = event.substr(6);
-          }
-        };
-        ASSERT_TRUE(n.log(0).truncate(Offset(30), n.soon()).ok());
-        n.epoch = 2;
-        for (int i = 0; i < 5; ++i) {
-          n.append(0, "new", 3);
-          ASSERT_TRUE(n.logs->wait_durable(n.soon()).ok());
-        }
-        const std::size_t space = flush.find(' ');
-        ASSERT_NE(space, std::string::npos);
-        testing::overwrite(n, flush.substr(0, space), std::stoull(flush.substr(space + 1)) + 8, Slice::copy_of("rot"));
-      });
-    }
-    model.process_kill();
-    LogNode again(model, 2);
-    again.run([](LogNode& n) {
-      ASSERT_TRUE(n.open().ok());
-      EXPECT_EQ(n.log(0).log_end().value(), 45);
-      const auto seen = read_all(n, 0, Offset(0));
-      ASSERT_EQ(seen.size(), 45u);
-      EXPECT_EQ(seen.at(29), "old2");
-      EXPECT_EQ(seen.at(30), "new0");
-      EXPECT_TRUE(n.log(0).damaged().empty());
-    });
-  }
-}
-
 TEST(StoredLogs, ALogStartIsSeenOnceItIsDurableThoughALaterOneIsUnderWay) {
   sim::DiskModel model(kDiskBytes);
   LogNode node(model, 1);

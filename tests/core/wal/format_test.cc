@@ -1,8 +1,10 @@
 #include <gtest/gtest.h>
 
+#include <utility>
 #include <vector>
 
 #include "core/wal/file_header.h"
+#include "core/wal/flush_summary.h"
 #include "core/wal/record.h"
 
 namespace chronik::wal {
@@ -50,6 +52,28 @@ TEST(WalRecord, RecordsAreAlignedToEight) {
   EXPECT_EQ(record_bytes(5000), 5064u);
   EXPECT_EQ(round_up_to_block(1), 4096u);
   EXPECT_EQ(round_up_to_block(8192), 8192u);
+}
+
+TEST(WalFlushSummary, KeepsTheLastEndOfEachLogThatIsStillThere) {
+  const auto key = [](std::int32_t partition) {
+    return LogKey{.topic = Uuid::from_random(1, 2), .partition = PartitionId(partition)};
+  };
+  FlushSummary summary;
+  EXPECT_TRUE(summary.take().empty());
+  for (const auto& [partition, end] : {std::pair(4, 10), {2, 7}, {4, 12}, {4, 9}, {1, 3}, {1, -1}, {3, 0}}) {
+    summary.note(key(partition), Offset(end));
+  }
+  const std::size_t bytes_max = summary.bytes_max();
+  const Slice payload = summary.take();
+  EXPECT_LE(payload.size(), bytes_max);
+  std::vector<std::pair<std::int32_t, std::int64_t>> ends;
+  EXPECT_TRUE(read_flush_summary(payload.bytes(), [&](const LogKey& of, Offset end) {
+    EXPECT_EQ(of.topic, key(0).topic);
+    ends.emplace_back(of.partition.value(), end.value());
+  }));
+  EXPECT_EQ(ends, (std::vector<std::pair<std::int32_t, std::int64_t>>{{2, 7}, {3, 0}, {4, 9}}));
+  EXPECT_TRUE(summary.take().empty());
+  EXPECT_FALSE(read_flush_summary(payload.bytes().first(payload.size() - 1), [](const LogKey&, Offset) {}));
 }
 
 TEST(WalFileHeader, ComesBackAsItWasWrittenAndNotWithAChangedByte) {

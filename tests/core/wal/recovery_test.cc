@@ -12,6 +12,9 @@ namespace {
 using testing::Node;
 using testing::small_options;
 
+// Every flush behind the first begins with the summary of the one before, here of one log.
+constexpr std::uint64_t kSummary = record_bytes(kSummaryEntryBytes);
+
 // What a test has written by hand, and what a disk's rot has left of it.
 struct RecoveryTest : ::testing::Test {
   // Opens, appends `count` records of `size` bytes, one flush each or all in one, and `more` after them, and dies.
@@ -76,6 +79,10 @@ struct RecoveryTest : ::testing::Test {
     EXPECT_EQ(node.client.records.size(), static_cast<std::size_t>(last) - missing.size());
     EXPECT_EQ(node.client.wrong, "");
     damage = node.client.damage;
+    log_ends.clear();
+    for (const Offset end : node.client.log_ends) {
+      log_ends.push_back(end.value());
+    }
     in_doubt.clear();
     for (const ReplayedRecord& record : node.client.replayed) {
       EXPECT_EQ(record.payload.text().substr(0, 7), "record ");
@@ -92,6 +99,7 @@ struct RecoveryTest : ::testing::Test {
   std::string current_path;
   std::vector<DamagedRange> damage;
   std::vector<std::int64_t> in_doubt;
+  std::vector<std::int64_t> log_ends;
 };
 
 TEST_F(RecoveryTest, WhatWasWrittenIsReplayedInOrder) {
@@ -154,8 +162,8 @@ TEST_F(RecoveryTest, ATornRecordEndsTheLogAndLaterOnesOfItsFlushNeverComeBack) {
   live(1, 5, 500);
   live(2, 5, 500, true);  // one flush: records 6 to 10, each 64 + 504 bytes
   const FileHeader header = header_of(current_path);
-  const std::uint64_t flush = header.records_at() + kBlockBytes;         // record 5 was rewritten before it
-  overwrite(current_path, flush + 2 * record_bytes(500) + 100, "torn");  // record 8
+  const std::uint64_t flush = header.records_at() + kBlockBytes;                    // record 5 was rewritten before it
+  overwrite(current_path, flush + kSummary + 2 * record_bytes(500) + 100, "torn");  // record 8
   expect_recovered(3, 7);
   EXPECT_TRUE(damage.empty());
   // A record of the same length at the same LSN: those behind the torn one are whole, and would fit.
@@ -166,15 +174,56 @@ TEST_F(RecoveryTest, ATornRecordEndsTheLogAndLaterOnesOfItsFlushNeverComeBack) {
 TEST_F(RecoveryTest, DamageInTheMiddleIsReportedAndNothingBehindItIsCut) {
   live(1, 20, 500);
   const std::uint64_t records = header_of(current_path).records_at();
-  overwrite(current_path, records + 6 * kBlockBytes + 80, "rotten");  // record 7
+  const std::uint64_t seventh = records + 6 * kBlockBytes + kSummary;
+  overwrite(current_path, seventh + 80, "rotten");
   expect_recovered(2, 20, {7});
   ASSERT_EQ(damage.size(), 1u);
   EXPECT_EQ(damage[0].first, Lsn(7));
   EXPECT_EQ(damage[0].last, Lsn(7));
   EXPECT_EQ(damage[0].generation, Generation(1));
-  EXPECT_EQ(damage[0].position, records + 6 * kBlockBytes);
+  EXPECT_EQ(damage[0].position, seventh);
   expect_recovered(3, 20, {7});  // and reported again
   EXPECT_EQ(damage.size(), 1u);
+}
+
+TEST_F(RecoveryTest, EachFlushThatALaterOneFollowsSaysWhereLogsEnded) {
+  live(1, 10, 500);
+  expect_recovered(2, 10);
+  const std::vector<std::int64_t> told = {1, 2, 3, 4, 5, 6, 7, 8, 9};  // that of the last one would come with the next
+  EXPECT_EQ(log_ends, told);
+  live(3, 3, 500);
+  expect_recovered(4, 13);
+  EXPECT_EQ(log_ends, (std::vector<std::int64_t>{10, 11, 12}));  // the checkpoint of the recovery knows the others
+}
+
+TEST_F(RecoveryTest, ASummaryThatRotsCostsNoRecord) {
+  live(1, 10, 500);
+  overwrite(current_path, header_of(current_path).records_at() + 6 * kBlockBytes + 80, "rotten");
+  expect_recovered(2, 10);
+  ASSERT_EQ(damage.size(), 1u);
+  EXPECT_GT(damage[0].first, damage[0].last);
+  EXPECT_EQ(log_ends, (std::vector<std::int64_t>{1, 2, 3, 4, 5, 7, 8, 9}));
+}
+
+TEST_F(RecoveryTest, ALogOfTheFirstFormatIsReadAndOneOfALaterIsRefused) {
+  live(1, 10, 500);
+  const auto rewrite_header = [this](std::uint32_t version) {
+    FileHeader header = header_of(current_path);
+    header.version = version;
+    std::string block(kBlockBytes, '\0');
+    encode_file_header(reinterpret_cast<std::uint8_t*>(block.data()), header);
+    overwrite(current_path, 0, block);
+    overwrite(current_path, kBlockBytes, block);
+  };
+  rewrite_header(1);
+  expect_recovered(2, 10);
+  EXPECT_EQ(header_of(current_path).version, 2u);
+  rewrite_header(3);
+  Node node(model, 3);
+  node.run([](Node& n) {
+    const Status opened = n.open();
+    EXPECT_TRUE(absl::IsFailedPrecondition(opened)) << opened.ToString();
+  });
 }
 
 TEST_F(RecoveryTest, DamageWithinAFlushCostsOneRecord) {
@@ -182,7 +231,7 @@ TEST_F(RecoveryTest, DamageWithinAFlushCostsOneRecord) {
   live(2, 20, 500, true, 2);
   // The flush of 20 lies a block behind the record that was rewritten.
   const std::string path = slot_path_of(Generation(2));
-  overwrite(path, header_of(path).records_at() + kBlockBytes + 5 * record_bytes(500) + 70, "rotten");
+  overwrite(path, header_of(path).records_at() + kBlockBytes + kSummary + 5 * record_bytes(500) + 70, "rotten");
   expect_recovered(3, 23, {7});
 }
 
@@ -190,7 +239,8 @@ TEST_F(RecoveryTest, ALostLengthIsFoundBehind) {
   live(1, 1, 500);
   live(2, 20, 500, true, 2);
   const std::string path = slot_path_of(Generation(2));
-  overwrite(path, header_of(path).records_at() + kBlockBytes + 5 * record_bytes(500), std::string(2000, '\xff'));
+  overwrite(path, header_of(path).records_at() + kBlockBytes + kSummary + 5 * record_bytes(500),
+            std::string(2000, '\xff'));
   expect_recovered(3, 23, {7, 8, 9, 10});
   ASSERT_EQ(damage.size(), 1u);
   EXPECT_EQ(damage[0].first, Lsn(7));
@@ -211,7 +261,8 @@ TEST_F(RecoveryTest, DamageOfTheLastRecordsBeforeALaterFileIsDamageNotAnEnd) {
   live(2, 5, 500);
   live(3, 5, 500);  // counts record 9 in the second file
   const std::string path = slot_path_of(Generation(2));
-  overwrite(path, header_of(path).records_at() + 4 * kBlockBytes + 70, "rotten");  // record 9: 5 was rewritten, 6 7 8 9
+  overwrite(path, header_of(path).records_at() + 4 * kBlockBytes + kSummary + 70,
+            "rotten");  // record 9: 5 was rewritten, 6 7 8 9
   expect_recovered(4, 15, {9});
 }
 

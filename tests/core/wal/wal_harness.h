@@ -39,6 +39,7 @@ class TestClient : public WalClient {
   std::vector<Lsn> pressed;
   std::vector<DamagedRange> damage;
   std::vector<ReplayedRecord> replayed;
+  std::vector<Offset> log_ends;  // that summaries told
   Lsn checkpoint_lsn = Lsn::none();
   Lsn drained_before{1};  // as the checkpoint said
   std::size_t drained_by_recovery = 0;
@@ -104,6 +105,16 @@ class TestClient : public WalClient {
       wrong = "what is in doubt was to be drained";
     }
     return ok();
+  }
+  // The log of these tests ends at the LSN of its last record.
+  void replay_log_end(Lsn lsn, const LogKey& key, Offset end) override {
+    if (key != kKey || end.value() != lsn.value() - 1) {
+      wrong = fmt::format("a log that ends at {} before LSN {}", end, lsn);
+    }
+    log_ends.push_back(end);
+  }
+  Offset log_end(const LogKey& /*key*/) const override {
+    return records.empty() ? Offset::none() : Offset(records.rbegin()->first);
   }
   void replay_damage(const DamagedRange& range) override { damage.push_back(range); }
 
@@ -192,7 +203,7 @@ class Node {
   // Room must be there.
   Lsn append(std::string payload, Urgency urgency = Urgency::kData) {
     CHECK(reserve(payload.size(), urgency) == Room::kGranted);
-    const Lsn lsn = wal->append(RecordType::kAppend, kKey, Slice::copy_of(payload));
+    const Lsn lsn = wal->append(RecordType::kAppend, kKey, Slice::copy_of(payload), Offset(wal->next_lsn().value()));
     client.records[lsn.value()] = std::move(payload);
     return lsn;
   }
