@@ -176,7 +176,7 @@ Status DiskInode::change_block(std::uint64_t offset, std::uint32_t size, WriteSe
   version.hole = false;
   change(version.content, within);
   if (size == kBlockBytes) {
-    version.overlay = {};
+    version.overlay = Shared<Overlay>();
   } else if (version.overlay) {
     // The kernel read the damaged block to fill the page around the new bytes.
     Overlay& overlay = version.overlay.own();
@@ -220,7 +220,7 @@ void DiskInode::truncate(std::uint64_t size, WriteSeq seq) {
     version.content.fill(kept, kBlockBytes - kept, 0);
     if (kept == 0) {
       version.hole = true;
-      version.overlay = {};
+      version.overlay = Shared<Overlay>();
       --used_blocks_;
     }
   }

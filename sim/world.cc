@@ -92,7 +92,7 @@ void World::watch_progress() {
   if (millisecond != progress_millisecond_) {
     progress_millisecond_ = millisecond;
     events_in_millisecond_ = 0;
-  } else if (++events_in_millisecond_ > options_.events_per_millisecond_max) {
+  } else if (++events_in_millisecond_ == options_.events_per_millisecond_max + 1) {
     fail("NO-SPIN",
          fmt::format("{} events within one millisecond of virtual time\n{}", events_in_millisecond_, describe_waits()));
   }

@@ -88,13 +88,13 @@ std::string csv_line(const BenchOptions& options, const Result& result, std::int
 }
 
 std::string json(const BenchOptions& options, const Result& result) {
-  constexpr std::int64_t kSecond = 1'000'000'000;
+  constexpr std::int64_t kNanoseconds = 1'000'000'000;  // of a second
   const std::int64_t ns = result.duration.nanoseconds();
   std::string text = fmt::format(
       "{{\n  \"mode\": \"{}\",\n  \"duration\": {{\"secs\": {}, \"nanos\": {}}},\n  \"total_messages\": {},\n"
       "  \"failed_messages\": {},\n  \"total_bytes\": {},\n",
-      mode_name(options.mode), ns / kSecond, ns % kSecond, result.tally.messages.value(), result.tally.failed.value(),
-      result.tally.bytes.value());
+      mode_name(options.mode), ns / kNanoseconds, ns % kNanoseconds, result.tally.messages.value(),
+      result.tally.failed.value(), result.tally.bytes.value());
   for (const Quantile& quantile : kQuantiles) {
     text +=
         fmt::format("  \"latency_{}_us\": {},\n", quantile.name, nanoseconds(result.tally.latency, quantile) / 1000);

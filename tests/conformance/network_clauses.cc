@@ -95,7 +95,7 @@ bool many_parts_arrive(ConformanceWorld& world) {
 
 bool bytes_arrive_in_order(ConformanceWorld& world) {
   return with_pair(world, [](Ports&, Pair& pair) {
-    const Slice sent = pattern(1 << 20, 1);
+    const Slice sent = pattern(1 << 18, 1);
     fiber::FiberScope scope;
     Status written;
     scope.spawn({"writer"}, [&] { written = pair.client->write({&sent, 1}, soon()); });

@@ -24,7 +24,7 @@ SimulatedWorld::SimulatedWorld(std::uint64_t seed) : world_(options_of(seed), st
   knobs.delay = Duration::microseconds(draws.magnitude(5, 200));
   knobs.loopback_delay = knobs.delay;
   knobs.delay_most = Duration::milliseconds(5);
-  knobs.bytes_per_second = 1'000'000'000;
+  knobs.bytes_per_second = 100'000'000;
   knobs.send_buffer = static_cast<std::size_t>(draws.magnitude(4096, 1 << 20));
   knobs.receive_buffer = static_cast<std::size_t>(draws.magnitude(4096, 1 << 20));
   MachineOptions options;
@@ -37,7 +37,7 @@ SimulatedWorld::SimulatedWorld(std::uint64_t seed) : world_(options_of(seed), st
 conformance::RunEnd SimulatedWorld::run(Body body, conformance::Death death, Duration limit) {
   conformance::RunEnd end;
   const auto shared = std::make_shared<Body>(std::move(body));
-  machine_->install([&end, shared, death, this](ProcessContext& process) {
+  machine_->install([&end, shared, death](ProcessContext& process) {
     fiber::FiberScope scope;
     (*shared)(process.ports, scope);
     end.finished = true;
