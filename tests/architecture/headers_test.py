@@ -2,7 +2,8 @@
 
 A header costs about two seconds, nearly all of it in Abseil's and fmt's headers, so these are precompiled, without
 giving anything away: a header gets a precompiled set only if it includes (itself or through ours) all members of that
-set.
+set. For the same reason headers are compiled one behind the other, in chains: a header may stand behind another only if
+it includes that one, and so all before it.
 What was found good is remembered in the build directory until one of the files it read changes.
 """
 
@@ -77,22 +78,43 @@ class Checker:
             subprocess.run([CXX, *FLAGS, "-x", "c++-header", str(path), "-o", str(path) + ".part"], check=True)
             os.replace(str(path) + ".part", str(path) + ".gch")
 
-    def compile(self, header):
-        """None if the header compiles alone, else why not."""
-        members = self.precompiled(header)
+    def chains(self, headers):
+        """The headers in chains; each header of a chain includes, directly or not, all that stand before it."""
+        chains = []
+        closures = {h: closure(h, self.texts)[0] for h in headers}
+        for header in sorted(headers, key=lambda h: (len(closures[h]), h)):
+            fitting = [chain for chain in chains if chain[-1] in closures[header]]
+            if fitting:
+                max(fitting, key=lambda chain: len(closures[chain[-1]])).append(header)
+            else:
+                chains.append([header])
+        return chains
+
+    def compile(self, headers):
+        """Why the headers do not compile one behind the other; empty: they do."""
+        members = self.precompiled(headers[0])
         use = ["-include", str(self.set_path(members))] if members else []
-        done = subprocess.run([CXX, *FLAGS, "-I", str(self.root), "-fsyntax-only", *use, "-x", "c++", "-"],
-                              input=f'#include "{header}"\n', capture_output=True, text=True)
-        if done.returncode != 0:
-            return f"{header} does not compile alone:\n" + "\n".join(done.stderr.split("\n")[:8])
-        self.stamp(header).touch()
-        return None
+        done = subprocess.run([CXX, *FLAGS, "-I.", "-fsyntax-only", *use, "-x", "c++", "-"], cwd=self.root,
+                              input="".join(f'#include "{h}"\n' for h in headers), capture_output=True, text=True)
+        return done.stderr if done.returncode != 0 else ""
+
+    def check(self, chain):
+        """What is wrong with headers of a chain. Each of those that are well gets its stamp."""
+        errors = []
+        whole = not self.compile(chain)
+        for header in chain:
+            error = "" if whole else self.compile([header])
+            if error:
+                errors.append(f"{header} does not compile alone:\n" + "\n".join(error.split("\n")[:8]))
+            else:
+                self.stamp(header).touch()
+        return errors
 
     def run(self, headers):
         due = [h for h in sorted(headers) if not self.stamp(h).exists()]
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 2) as pool:
             list(pool.map(self.precompile, {self.precompiled(h) for h in due} - {None}))
-            return [error for error in pool.map(self.compile, due) if error]
+            return [error for errors in pool.map(self.check, self.chains(due)) for error in errors]
 
 
 class Headers(source.Rules):
@@ -118,6 +140,14 @@ class PlantedViolation(unittest.TestCase):
                  "core/base/bad.h": '#pragma once\n#include "core/base/check.h"\ninline std::string g();\n',
                  "core/base/worse.h": "#pragma once\ninline Number h() { return 1; }\n"}
         self.assertEqual(["core/base/bad.h", "core/base/worse.h"], [e.split(" ")[0] for e in self.errors(texts)])
+
+    def test_a_header_behind_one_that_it_does_not_include_gets_nothing_from_it(self):
+        texts = {"core/base/check.h": "#pragma once\n#include <cstdint>\n",
+                 "core/base/a.h": "#pragma once\n#include <vector>\ninline std::vector<int> a() { return {}; }\n",
+                 "core/base/b.h": '#pragma once\n#include "core/base/a.h"\ninline auto b() { return a(); }\n',
+                 "core/base/c.h": "#pragma once\ninline std::vector<int> c() { return {}; }\n",
+                 "core/base/d.h": '#pragma once\n#include "core/base/c.h"\n#include <vector>\n'}
+        self.assertEqual(["core/base/c.h", "core/base/d.h"], [e.split(" ")[0] for e in self.errors(texts)])
 
     def test_a_precompiled_set_helps_no_header_that_does_not_include_it(self):
         texts = {"core/base/check.h": "#pragma once\n#include <string>\n#include <vector>\nusing S = std::string;\n",

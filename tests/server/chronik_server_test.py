@@ -129,10 +129,16 @@ class Life(unittest.TestCase):
                 self.assertRegex(server.banner, r"http +off")
                 self.assertIn("waiting up to 2 ms or for 10 batches (WAL profile low)", server.banner)
 
-    def test_it_listens_by_name_and_on_ipv6(self):
+    def test_it_listens_by_name(self):
+        try:
+            socket.getaddrinfo("localhost", None)
+        except socket.gaierror:
+            self.skipTest("this machine does not know the name localhost")
         with program.Server("--bind", "localhost:0", "--metrics-bind", "localhost:0") as server:
             self.assertIn("clients are told localhost:", server.banner)
             self.assertEqual(server.get("/ready")[0], 200)
+
+    def test_it_listens_on_ipv6(self):
         if not socket.has_ipv6 or not os.path.exists("/proc/net/if_inet6"):
             self.skipTest("no IPv6 here")
         with program.Server("--bind", "[::1]:0", "--metrics-bind", "[::1]:0") as server:

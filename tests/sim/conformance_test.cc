@@ -2,7 +2,7 @@
 #include "tests/conformance/clause.h"
 #include "tests/sim/simulated_world.h"
 
-namespace chronik::conformance {
+namespace chronik::conformance::conformance_test {
 
 class SimulatedConformance : public testing::TestWithParam<Clause> {};
 
@@ -16,4 +16,4 @@ INSTANTIATE_TEST_SUITE_P(clock, SimulatedConformance, testing::ValuesIn(clock_cl
 INSTANTIATE_TEST_SUITE_P(random, SimulatedConformance, testing::ValuesIn(random_clauses()), clause_name);
 INSTANTIATE_TEST_SUITE_P(mailbox, SimulatedConformance, testing::ValuesIn(mailbox_clauses()), clause_name);
 
-}  // namespace chronik::conformance
+}  // namespace chronik::conformance::conformance_test

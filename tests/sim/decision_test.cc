@@ -6,7 +6,7 @@
 #include <set>
 #include <vector>
 
-namespace chronik::sim {
+namespace chronik::sim::decision_test {
 namespace {
 
 TEST(Decision, OfOneEntityDoNotChangeWhenAnotherIsTakenAway) {
@@ -81,4 +81,4 @@ TEST(Draws, PickInProportionToTheWeights) {
 }
 
 }  // namespace
-}  // namespace chronik::sim
+}  // namespace chronik::sim::decision_test

@@ -9,7 +9,7 @@
 #include "sim/run.h"
 #include "tests/sim/sim_support.h"
 
-namespace chronik::sim {
+namespace chronik::sim::determinism_test {
 namespace {
 
 const Scenario& echo() { return *find_scenario("echo"); }
@@ -115,4 +115,4 @@ TEST(Determinism, TwinsThatPartAreShownWithTheFirstRecordThatDiffers) {
 }
 
 }  // namespace
-}  // namespace chronik::sim
+}  // namespace chronik::sim::determinism_test

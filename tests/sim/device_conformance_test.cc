@@ -11,7 +11,7 @@
 #include "tests/sim/device_world.h"
 #include "tests/support/model_disk.h"
 
-namespace chronik::conformance {
+namespace chronik::conformance::device_conformance_test {
 namespace {
 
 class FiberClock final : public Clock {
@@ -120,4 +120,4 @@ INSTANTIATE_TEST_SUITE_P(Disk, DeviceConformance, ::testing::ValuesIn(disk_claus
 INSTANTIATE_TEST_SUITE_P(Store, DeviceConformance, ::testing::ValuesIn(store_clauses()), clause_name);
 
 }  // namespace
-}  // namespace chronik::conformance
+}  // namespace chronik::conformance::device_conformance_test

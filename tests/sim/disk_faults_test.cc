@@ -6,7 +6,7 @@
 #include "sim/wal_checker.h"
 #include "tests/sim/sim_support.h"
 
-namespace chronik::sim {
+namespace chronik::sim::disk_faults_test {
 namespace {
 
 struct DiskFaults : ::testing::Test {
@@ -198,4 +198,4 @@ TEST(WalCheckerTest, AFlushThatWasOnItsWayIsJudgedByWhatTheDiskKept) {
 }
 
 }  // namespace
-}  // namespace chronik::sim
+}  // namespace chronik::sim::disk_faults_test

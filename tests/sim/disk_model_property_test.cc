@@ -10,7 +10,7 @@
 #include "sim/disk_model.h"
 #include "tests/sim/disk_draws.h"
 
-namespace chronik::sim {
+namespace chronik::sim::disk_model_property_test {
 namespace {
 
 std::string read_all(const DiskModel& disk, InodeId file) {
@@ -280,4 +280,4 @@ TEST(DiskModelScript, WhatWasPromisedIsThereAfterADeathAtAnyStep) {
 }
 
 }  // namespace
-}  // namespace chronik::sim
+}  // namespace chronik::sim::disk_model_property_test

@@ -1,6 +1,6 @@
 #include "tests/sim/model_test.h"
 
-namespace chronik::sim {
+namespace chronik::sim::disk_model_test {
 namespace {
 
 // ---- bytes and power ----
@@ -322,4 +322,4 @@ TEST_F(ModelTest, AKilledProcessKeepsItsCompletedWritesAndAnySubsetOfTheOneUnder
 }
 
 }  // namespace
-}  // namespace chronik::sim
+}  // namespace chronik::sim::disk_model_test

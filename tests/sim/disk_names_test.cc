@@ -1,7 +1,7 @@
 // Names on the disk's model: what a loss of power makes of files, renames and directories.
 #include "tests/sim/model_test.h"
 
-namespace chronik::sim {
+namespace chronik::sim::disk_names_test {
 namespace {
 
 TEST_F(ModelTest, AFileWhoseDirectoryWasNotSyncedMayBeGoneWithAllThatWasSynced) {
@@ -176,4 +176,4 @@ TEST_F(ModelTest, AnOpenFileOutlivesItsName) {
 }
 
 }  // namespace
-}  // namespace chronik::sim
+}  // namespace chronik::sim::disk_names_test

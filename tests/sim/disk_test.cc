@@ -8,7 +8,7 @@
 
 #include "tests/sim/device_world.h"
 
-namespace chronik::sim {
+namespace chronik::sim::disk_test {
 namespace {
 
 using World = DeviceWorld<SimulatedDisk>;
@@ -348,4 +348,4 @@ TEST(SimulatedDisk, TheSameSeedGivesTheSameOperationsTimesAndBytes) {
 }
 
 }  // namespace
-}  // namespace chronik::sim
+}  // namespace chronik::sim::disk_test

@@ -3,7 +3,7 @@
 
 #include "tests/sim/sim_support.h"
 
-namespace chronik::sim {
+namespace chronik::sim::ledger_test {
 namespace {
 
 constexpr ProducerSessionId kOne{.client = 1, .number = 1};
@@ -218,4 +218,4 @@ TEST_F(LedgerTest, ReadingBelowADeletionThatWasAcknowledgedBeforeIsFound) {
 }
 
 }  // namespace
-}  // namespace chronik::sim
+}  // namespace chronik::sim::ledger_test

@@ -8,7 +8,7 @@
 
 #include "tests/sim/sim_support.h"
 
-namespace chronik::sim {
+namespace chronik::sim::network_test {
 namespace {
 
 constexpr std::uint16_t kPort = 99;
@@ -233,4 +233,4 @@ TEST(Network, AFullBacklogLosesConnectionsUntilThereIsRoom) {
 }
 
 }  // namespace
-}  // namespace chronik::sim
+}  // namespace chronik::sim::network_test

@@ -7,7 +7,7 @@
 #include "sim/scenario.h"
 #include "tests/sim/sim_support.h"
 
-namespace chronik::sim {
+namespace chronik::sim::one_node_test {
 namespace {
 
 constexpr std::size_t kLargestAnswer = 1 << 20;               // that the consumer asks for
@@ -92,4 +92,4 @@ TEST(OneNode, DamageSparesWhatADeadNodeHasLeftInDoubt) {
 }
 
 }  // namespace
-}  // namespace chronik::sim
+}  // namespace chronik::sim::one_node_test

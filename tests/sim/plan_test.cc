@@ -4,7 +4,7 @@
 
 #include "sim/scenario.h"
 
-namespace chronik::sim {
+namespace chronik::sim::plan_test {
 namespace {
 
 TEST(Plan, EveryGeneratedPlanIsReadBackAsItWasWritten) {
@@ -44,4 +44,4 @@ TEST(Plan, WhatCannotBeReadIsRefusedWithItsLine) {
 }
 
 }  // namespace
-}  // namespace chronik::sim
+}  // namespace chronik::sim::plan_test

@@ -6,7 +6,7 @@
 
 #include "tests/sim/sim_support.h"
 
-namespace chronik::sim {
+namespace chronik::sim::runner_test {
 namespace {
 
 // Seeds that end as their number says: 3 crashes, 5 fails a checker, 7 never ends; the others are well.
@@ -100,4 +100,4 @@ TEST(Runner, TheReportIsJsonOfTheFormThatScriptsExpect) {
 }
 
 }  // namespace
-}  // namespace chronik::sim
+}  // namespace chronik::sim::runner_test

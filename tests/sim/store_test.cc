@@ -10,7 +10,7 @@
 
 #include "tests/sim/device_world.h"
 
-namespace chronik::sim {
+namespace chronik::sim::store_test {
 namespace {
 
 using World = DeviceWorld<SimulatedStore>;
@@ -228,4 +228,4 @@ RC_GTEST_PROP(StoreModelProperty, EveryPrefixInUseReadsAsItWasCommitted, ()) {
 }
 
 }  // namespace
-}  // namespace chronik::sim
+}  // namespace chronik::sim::store_test

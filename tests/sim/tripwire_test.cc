@@ -8,7 +8,7 @@
 
 #include "tests/sim/sim_support.h"
 
-namespace chronik::sim {
+namespace chronik::sim::tripwire_test {
 namespace {
 
 void run_armed(Program program) {
@@ -45,4 +45,4 @@ TEST(Tripwire, LetsTheTimeBeAskedForWhereNoWorldRuns) {
 }
 
 }  // namespace
-}  // namespace chronik::sim
+}  // namespace chronik::sim::tripwire_test

@@ -10,7 +10,7 @@
 #include "sim/points.h"
 #include "tests/sim/sim_support.h"
 
-namespace chronik::sim {
+namespace chronik::sim::world_test {
 namespace {
 
 TEST(World, TimeAdvancesOnlyToWhatHappens) {
@@ -383,4 +383,4 @@ TEST(Hang, AWorldWhoseTimeStandsStillIsReported) {
 }
 
 }  // namespace
-}  // namespace chronik::sim
+}  // namespace chronik::sim::world_test

@@ -126,6 +126,7 @@ TEST(Wait, ACancelledScopeCallsItsWaitsOff) {
 TEST(WaitSet, WakesForAnyOfItsEventsWithOneWait) {
   FiberWorld world;
   std::vector<std::unique_ptr<Event>> events;
+  events.reserve(1000);
   for (int i = 0; i < 1000; ++i) {
     events.push_back(std::make_unique<Event>());
   }
