@@ -144,7 +144,7 @@ class ModelDisk : public Disk {
       }
     }
     Status run(FileBatch batch, const Deadline& deadline) override {
-      return disk_.run(id_, path_, std::move(batch), deadline);
+      return disk_.run(id_, path_, batch, deadline);
     }
     StatusOr<Slice> read(std::uint64_t offset, std::size_t size, const Deadline&) override {
       disk_.point();
