@@ -302,6 +302,9 @@ Status StoredLog::replay_append(Lsn lsn, const Slice& batch, bool checkpointed) 
   if (defect != BatchDefect::kNone) {
     return absl::DataLossError(batch_defect_text(defect));  // the WAL's own checksum was right: not written by us
   }
+  if (checkpointed && view.next_offset() > log_end_) {
+    return ok();  // cut off since, as the checkpoint knows, whatever has become of the record that says so
+  }
   const Offset base = view.base_offset();
   if (base < (tail_.empty() ? written_end_ : tail_.back().last.next())) {
     // The record of the truncation has rotted: it was durable before anything was appended behind it (R4).
@@ -371,6 +374,7 @@ void StoredLog::finish_replay() {
     note_damage(log_end_, high_watermark_);
     log_end_ = high_watermark_;
   }
+  CHECK_LE(have, log_end_);
   durable_end_ = log_end_;
   if (Observer* o = observer()) {
     o->on_partition_opened(observed(key_), log_start_, log_end_, durable_end_);

@@ -88,8 +88,8 @@ class WalClient {
   // them. May suspend. An error ends open().
   virtual Status drain_replayed() = 0;
 
-  // Behind the records of a flush, where a later one follows: in that flush the log came to end at `end`. Where it ends
-  // elsewhere now, a record of it is damaged (rule R3). `lsn`: of the next record.
+  // Behind the records of a flush, where a later one follows in the same file: in that flush the log came to end at
+  // `end`. Where it ends elsewhere now, a record of it is damaged (rule R3). `lsn`: of the next record.
   virtual void replay_log_end(Lsn lsn, const LogKey& key, Offset end) = 0;
 
   // Where the log ends after what was replayed so far; none: there is no such log.

@@ -101,7 +101,7 @@ Room Engine::room_for(std::size_t bytes, Urgency urgency) {
   const bool next = next_file_.has_value();
   const std::uint64_t limit =
       limit_of(next ? next_file_->header : current_) - (control ? 0 : options_.control_reserve_bytes);
-  const std::uint64_t used = next ? next_file_->header.records_at() + queued_bytes_ : projected();
+  const std::uint64_t used = next ? next_file_->header.records_at() + queued() : projected();
   const std::size_t available = files_.available();
   const std::uint64_t beyond = available > 1 ? (available - 1) * (options_.rotation_bytes / 2) : 0;
   // A file that has grown beyond its limit, since no next one could be made, takes what it has too much from those.

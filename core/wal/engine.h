@@ -63,7 +63,9 @@ class Engine final : public Wal {
 
   Room room_for(std::size_t bytes, Urgency urgency);
   std::uint64_t limit_of(const FileHeader& header) const;
-  std::uint64_t projected() const { return position_ + record_bytes(summary_.bytes_max()) + queued_bytes_; }
+  // Of what is queued, each record may be of a log of its own, of which the flush behind it speaks.
+  std::uint64_t queued() const { return queued_bytes_ + queue_.size() * kSummaryEntryBytes; }
+  std::uint64_t projected() const { return position_ + record_bytes(summary_.bytes_max()) + queued(); }
   bool files_are_short() const;
   void press();
   void rotate_for_room();

@@ -143,9 +143,7 @@ class ModelDisk : public Disk {
         disk_.model_.close(id_);
       }
     }
-    Status run(FileBatch batch, const Deadline& deadline) override {
-      return disk_.run(id_, path_, batch, deadline);
-    }
+    Status run(FileBatch batch, const Deadline& deadline) override { return disk_.run(id_, path_, batch, deadline); }
     StatusOr<Slice> read(std::uint64_t offset, std::size_t size, const Deadline&) override {
       disk_.point();
       return disk_.around("read " + path_, [&]() -> StatusOr<Slice> {
