@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include "core/base/endian.h"
+#include "core/protocol/record_batch_walk.h"
 #include "sim/disk.h"
 #include "sim/shard.h"
 
@@ -15,6 +16,7 @@ constexpr std::size_t kLengthAt = 8;
 constexpr std::size_t kLengthEnd = 12;
 constexpr std::size_t kLastDeltaAt = 23;
 constexpr std::size_t kBatchHeaderBytes = 61;
+constexpr std::uint32_t kBatchBytesMax = 64 << 20;  // no scenario writes larger ones
 
 std::string newest_segment(const DiskModel& disk, const std::string& directory) {
   const StatusOr<std::vector<std::string>> names = disk.list_directory(directory);
@@ -77,6 +79,15 @@ void SegmentChecker::look_at(const PartitionRef& p, Known& known) {
     const auto length = load_big<std::uint32_t>(bytes + kLengthAt);
     if (length + kLengthEnd < kBatchHeaderBytes) {
       return;  // not a batch: the end, or torn
+    }
+    const StatusOr<std::string> whole = length <= kBatchBytesMax
+                                            ? disk->model().written_bytes(path, known.position, length + kLengthEnd)
+                                            : StatusOr<std::string>(std::string());
+    protocol::BatchWalk walk(as_bytes(whole.ok() ? std::string_view(*whole) : std::string_view()),
+                             protocol::BatchWalk::Checksums::kCheck);
+    protocol::RecordBatchView batch;
+    if (!walk.next(batch)) {
+      return;  // what a loss of power has left of one: nobody takes it for a batch
     }
     const Offset last(load_big<std::int64_t>(bytes) + load_big<std::int32_t>(bytes + kLastDeltaAt));
     if (last >= known.durable) {
