@@ -2,7 +2,8 @@
 
 #include <fmt/core.h>
 
-#include "core/base/endian.h"
+#include <cstdint>
+
 #include "core/protocol/record_batch_walk.h"
 #include "sim/disk.h"
 #include "sim/shard.h"
@@ -10,13 +11,6 @@
 namespace chronik::sim {
 
 namespace {
-
-// Of a record batch's header (docs/formats): what is needed to find its last offset and the next batch.
-constexpr std::size_t kLengthAt = 8;
-constexpr std::size_t kLengthEnd = 12;
-constexpr std::size_t kLastDeltaAt = 23;
-constexpr std::size_t kBatchHeaderBytes = 61;
-constexpr std::uint32_t kBatchBytesMax = 64 << 20;  // no scenario writes larger ones
 
 std::string newest_segment(const DiskModel& disk, const std::string& directory) {
   const StatusOr<std::vector<std::string>> names = disk.list_directory(directory);
@@ -70,33 +64,21 @@ void SegmentChecker::look_at(const PartitionRef& p, Known& known) {
     known.path = path;
     known.position = 0;
   }
-  while (!path.empty()) {
-    const StatusOr<std::string> header = disk->model().written_bytes(path, known.position, kBatchHeaderBytes);
-    if (!header.ok() || header->size() < kBatchHeaderBytes) {
-      return;
-    }
-    const auto* bytes = reinterpret_cast<const std::uint8_t*>(header->data());
-    const auto length = load_big<std::uint32_t>(bytes + kLengthAt);
-    if (length + kLengthEnd < kBatchHeaderBytes) {
-      return;  // not a batch: the end, or torn
-    }
-    const StatusOr<std::string> whole = length <= kBatchBytesMax
-                                            ? disk->model().written_bytes(path, known.position, length + kLengthEnd)
-                                            : StatusOr<std::string>(std::string());
-    protocol::BatchWalk walk(as_bytes(whole.ok() ? std::string_view(*whole) : std::string_view()),
-                             protocol::BatchWalk::Checksums::kCheck);
-    protocol::RecordBatchView batch;
-    if (!walk.next(batch)) {
-      return;  // what a loss of power has left of one: nobody takes it for a batch
-    }
-    const Offset last(load_big<std::int64_t>(bytes) + load_big<std::int32_t>(bytes + kLastDeltaAt));
-    if (last >= known.durable) {
-      world_.fail("WAL", fmt::format("{} holds offset {}, and the write-ahead log vouches for what is below {} alone",
-                                     path, last.value(), known.durable.value()));
-      return;
-    }
-    known.position += length + kLengthEnd;
+  const StatusOr<std::string> rest = disk->model().written_bytes(path, known.position, UINT64_MAX);
+  if (!rest.ok()) {
+    return;  // there is no segment
   }
+  // What a loss of power has left of a batch is none: its checksum is wrong, and nobody takes it for one.
+  protocol::BatchWalk walk(as_bytes(*rest), protocol::BatchWalk::Checksums::kCheck);
+  protocol::RecordBatchView batch;
+  while (walk.next(batch)) {
+    if (batch.last_offset() >= known.durable) {
+      world_.fail("WAL", fmt::format("{} holds offset {}, and the write-ahead log vouches for what is below {} alone",
+                                     path, batch.last_offset().value(), known.durable.value()));
+      return;
+    }
+  }
+  known.position += walk.position();
 }
 
 }  // namespace chronik::sim
