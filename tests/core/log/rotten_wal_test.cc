@@ -40,14 +40,24 @@ void append_durably(LogNode& n, int partition, const std::string& prefix) {
   ASSERT_TRUE(n.logs->wait_durable(n.soon()).ok());
 }
 
+// A life of a node: it opens its logs, does this, and is killed.
+template <typename Body>
+void live(sim::DiskModel& model, std::uint64_t incarnation, Body body) {
+  {
+    LogNode node(model, incarnation);
+    node.run([&](LogNode& n) {
+      ASSERT_TRUE(n.open().ok());
+      body(n);
+    });
+  }
+  model.process_kill();
+}
+
 // The log holds `whole` records, ends at `end`, and what lies between answers an error. So it is after the next
 // restart.
 void expect_hole(sim::DiskModel& model, std::uint64_t incarnation, std::int64_t whole, std::int64_t end) {
   for (const std::uint64_t life : {incarnation, incarnation + 1}) {
-    model.process_kill();
-    LogNode again(model, life);
-    again.run([&](LogNode& n) {
-      ASSERT_TRUE(n.open().ok());
+    live(model, life, [&](LogNode& n) {
       EXPECT_EQ(n.log(0).log_end(), Offset(end));
       Status status;
       EXPECT_EQ(read_all(n, 0, Offset(0), &status).size(), static_cast<std::size_t>(whole));
@@ -57,10 +67,7 @@ void expect_hole(sim::DiskModel& model, std::uint64_t incarnation, std::int64_t 
       EXPECT_EQ(n.log(0).damaged()[0].to, Offset(end));
     });
   }
-  model.process_kill();
-  LogNode last(model, incarnation + 2);
-  last.run([&](LogNode& n) {
-    ASSERT_TRUE(n.open().ok());
+  live(model, incarnation + 2, [&](LogNode& n) {
     EXPECT_EQ(n.append(0, "behind", 3).base_offset, Offset(end));
     ASSERT_TRUE(n.logs->wait_durable(n.soon()).ok());
     EXPECT_EQ(read_all(n, 0, Offset(end)).size(), 3u);
@@ -69,90 +76,62 @@ void expect_hole(sim::DiskModel& model, std::uint64_t incarnation, std::int64_t 
 
 TEST(RottenWal, TheLastRecordOfALogTakesNoOffsetsWithIt) {
   sim::DiskModel model(kRottenDiskBytes);
-  {
-    LogNode node(model, 1);
-    node.run([](LogNode& n) {
-      ASSERT_TRUE(n.open().ok());
-      append_durably(n, 0, "first");
-      append_durably(n, 0, "doomed");
-      append_durably(n, 1, "other");
-      rot(n, "doomed");
-    });
-  }
+  live(model, 1, [](LogNode& n) {
+    append_durably(n, 0, "first");
+    append_durably(n, 0, "doomed");
+    append_durably(n, 1, "other");
+    rot(n, "doomed");
+  });
   expect_hole(model, 2, 3, 6);
 }
 
 TEST(RottenWal, NorDoesTheLastOneThatARecoveryWroteAnew) {
   sim::DiskModel model(kRottenDiskBytes);
-  {
-    LogNode node(model, 1);
-    node.run([](LogNode& n) {
-      ASSERT_TRUE(n.open().ok());
-      append_durably(n, 0, "first");
-      append_durably(n, 0, "doomed");
-    });
-  }
-  model.process_kill();
-  {
-    LogNode node(model, 2);
-    node.run([](LogNode& n) {
-      ASSERT_TRUE(n.open().ok());
-      append_durably(n, 1, "other");
-      rot(n, "doomed");
-    });
-  }
+  live(model, 1, [](LogNode& n) {
+    append_durably(n, 0, "first");
+    append_durably(n, 0, "doomed");
+  });
+  live(model, 2, [](LogNode& n) {
+    append_durably(n, 1, "other");
+    rot(n, "doomed");
+  });
   expect_hole(model, 3, 3, 6);
 }
 
 TEST(RottenWal, ALogWhoseCreationRottedIsThereAndItsOffsetsAnswerAnError) {
   sim::DiskModel model(kRottenDiskBytes);
-  {
-    LogNode node(model, 1);
-    node.run([](LogNode& n) {
-      ASSERT_TRUE(n.open().ok());
-      ASSERT_TRUE(n.logs->create(testing::key_of(0), "doomed", n.config).ok());
-      append_durably(n, 0, "first");
-      append_durably(n, 1, "other");
-      rot(n, "doomed");
-    });
-  }
+  live(model, 1, [](LogNode& n) {
+    ASSERT_TRUE(n.logs->create(testing::key_of(0), "doomed", n.config).ok());
+    append_durably(n, 0, "first");
+    append_durably(n, 1, "other");
+    rot(n, "doomed");
+  });
   expect_hole(model, 2, 0, 3);
 }
 
 TEST(RottenWal, OfSeveralBatchesOfALogInOneFlushTheLastOneCounts) {
   sim::DiskModel model(kRottenDiskBytes);
-  {
-    LogNode node(model, 1);
-    node.run([](LogNode& n) {
-      ASSERT_TRUE(n.open().ok());
-      for (const char* prefix : {"one", "two", "doomed"}) {
-        n.append(0, prefix, 3);
-        n.append(1, prefix, 2);
-      }
-      ASSERT_TRUE(n.logs->wait_durable(n.soon()).ok());
-      append_durably(n, 2, "other");
-      rot(n, "doomed");
-    });
-  }
+  live(model, 1, [](LogNode& n) {
+    for (const char* prefix : {"one", "two", "doomed"}) {
+      n.append(0, prefix, 3);
+      n.append(1, prefix, 2);
+    }
+    ASSERT_TRUE(n.logs->wait_durable(n.soon()).ok());
+    append_durably(n, 2, "other");
+    rot(n, "doomed");
+  });
   expect_hole(model, 2, 6, 9);
 }
 
 TEST(RottenWal, ALogThatWasRemovedIsNotBroughtBackByWhatItsFlushSays) {
   sim::DiskModel model(kRottenDiskBytes);
-  {
-    LogNode node(model, 1);
-    node.run([](LogNode& n) {
-      ASSERT_TRUE(n.open().ok());
-      append_durably(n, 1, "other");
-      n.append(0, "gone", 3);
-      ASSERT_TRUE(n.logs->remove(testing::key_of(0), n.soon()).ok());
-      append_durably(n, 1, "more");
-    });
-  }
-  model.process_kill();
-  LogNode again(model, 2);
-  again.run([](LogNode& n) {
-    ASSERT_TRUE(n.open().ok());
+  live(model, 1, [](LogNode& n) {
+    append_durably(n, 1, "other");
+    n.append(0, "gone", 3);
+    ASSERT_TRUE(n.logs->remove(testing::key_of(0), n.soon()).ok());
+    append_durably(n, 1, "more");
+  });
+  live(model, 2, [](LogNode& n) {
     EXPECT_FALSE(n.logs->find(testing::key_of(0)));
     EXPECT_EQ(n.log(1).log_end(), Offset(6));
     EXPECT_TRUE(n.log(1).damaged().empty());
@@ -170,46 +149,39 @@ TEST(RottenWal, ATruncationIsKnownWithoutItsRecord) {
   for (const Case& c : {Case{false, 0, true}, {true, 0, true}, {false, 1, false}, {true, 1, false}}) {
     SCOPED_TRACE(::testing::Message() << c.drained << c.behind << c.summary_rots);
     sim::DiskModel model(kRottenDiskBytes);
-    {
-      LogNode node(model, 1);
-      node.run([&c](LogNode& n) {
-        ASSERT_TRUE(n.open().ok());
-        for (int i = 0; i < (c.drained ? 200 : 20); ++i) {
-          n.append(0, "old", 3);
+    live(model, 1, [&c](LogNode& n) {
+      for (int i = 0; i < (c.drained ? 200 : 20); ++i) {
+        n.append(0, "old", 3);
+      }
+      ASSERT_TRUE(n.logs->wait_durable(n.soon()).ok());
+      std::vector<std::string> flushes;
+      n.disk.on_event = [&flushes](std::string_view event) {
+        if (event.starts_with("write wal/")) {
+          flushes.emplace_back(event.substr(6));
         }
-        ASSERT_TRUE(n.logs->wait_durable(n.soon()).ok());
-        std::vector<std::string> flushes;
-        n.disk.on_event = [&flushes](std::string_view event) {
-          if (event.starts_with("write wal/")) {
-            flushes.emplace_back(event.substr(6));
-          }
-        };
-        ASSERT_TRUE(n.log(0).truncate(Offset(30), n.soon()).ok());
-        n.epoch = 2;
-        for (int i = 0; i < 5; ++i) {
-          append_durably(n, c.behind, "new");
-        }
-        n.disk.on_event = nullptr;
-        const auto rot_at = [&](const std::string& flush, std::uint64_t record) {
-          const std::size_t space = flush.find(' ');
-          ASSERT_NE(space, std::string::npos);
-          testing::overwrite(n, flush.substr(0, space), std::stoull(flush.substr(space + 1)) + record + 8,
-                             Slice::copy_of("rot"));
-        };
-        ASSERT_GE(flushes.size(), 2u);
-        rot_at(flushes[0], kSummaryBytes);
-        if (c.summary_rots) {
-          rot_at(flushes[1], 0);
-        }
-      });
-    }
+      };
+      ASSERT_TRUE(n.log(0).truncate(Offset(30), n.soon()).ok());
+      n.epoch = 2;
+      for (int i = 0; i < 5; ++i) {
+        append_durably(n, c.behind, "new");
+      }
+      n.disk.on_event = nullptr;
+      const auto rot_at = [&](const std::string& flush, std::uint64_t record) {
+        const std::size_t space = flush.find(' ');
+        ASSERT_NE(space, std::string::npos);
+        testing::overwrite(n, flush.substr(0, space), std::stoull(flush.substr(space + 1)) + record + 8,
+                           Slice::copy_of("rot"));
+      };
+      ASSERT_GE(flushes.size(), 2u);
+      rot_at(flushes[0], kSummaryBytes);
+      if (c.summary_rots) {
+        rot_at(flushes[1], 0);
+      }
+    });
     const std::int64_t end = c.behind == 0 ? 45 : 30;
     // The first recovery has it from the log, the next one from the first's checkpoint.
     for (const std::uint64_t life : {2u, 3u}) {
-      model.process_kill();
-      LogNode again(model, life);
-      again.run([&](LogNode& n) {
-        ASSERT_TRUE(n.open().ok());
+      live(model, life, [&](LogNode& n) {
         EXPECT_EQ(n.log(0).log_end(), Offset(end));
         const auto seen = read_all(n, 0, Offset(0));
         ASSERT_EQ(seen.size(), static_cast<std::size_t>(end));
@@ -220,10 +192,7 @@ TEST(RottenWal, ATruncationIsKnownWithoutItsRecord) {
         EXPECT_TRUE(n.log(0).damaged().empty());
       });
     }
-    model.process_kill();
-    LogNode last(model, 4);
-    last.run([&](LogNode& n) {
-      ASSERT_TRUE(n.open().ok());
+    live(model, 4, [&](LogNode& n) {
       n.epoch = 2;
       EXPECT_EQ(n.append(0, "last", 3).base_offset, Offset(end));
       ASSERT_TRUE(n.logs->wait_durable(n.soon()).ok());
