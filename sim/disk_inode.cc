@@ -176,7 +176,7 @@ Status DiskInode::change_block(std::uint64_t offset, std::uint32_t size, WriteSe
   version.hole = false;
   change(version.content, within);
   if (size == kBlockBytes) {
-    version.overlay = Shared<Overlay>();
+    version.overlay = Shared<Overlay>();  // `= {}` leaks here: clang 14 forgets a destructor in templates
   } else if (version.overlay) {
     // The kernel read the damaged block to fill the page around the new bytes.
     Overlay& overlay = version.overlay.own();

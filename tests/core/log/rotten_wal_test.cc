@@ -12,6 +12,7 @@
 namespace chronik::log {
 namespace {
 
+using testing::batch_of;
 using testing::LogNode;
 using testing::read_all;
 
@@ -138,6 +139,23 @@ TEST(RottenWal, ALogThatWasRemovedIsNotBroughtBackByWhatItsFlushSays) {
   });
 }
 
+TEST(RottenWal, WhatMovesTheLogStartLeavesTheEndWhereItIs) {
+  sim::DiskModel model(kRottenDiskBytes);
+  live(model, 1, [](LogNode& n) {
+    append_durably(n, 0, "first");
+    n.append(0, "doomed", 3);
+    ASSERT_TRUE(n.log(0).advance_log_start(Offset(2), n.soon()).ok());
+    append_durably(n, 1, "other");
+    rot(n, "doomed");
+  });
+  live(model, 2, [](LogNode& n) {
+    EXPECT_EQ(n.log(0).log_start(), Offset(2));
+    EXPECT_EQ(n.log(0).log_end(), Offset(6));
+    ASSERT_EQ(n.log(0).damaged().size(), 1u);
+    EXPECT_EQ(n.log(0).damaged()[0].from, Offset(3));
+  });
+}
+
 // A truncation is known without its record: by the summary of its flush, whatever came behind it; and where that is
 // damaged too, by the batch that was appended where the log then ended (rule R4).
 TEST(RottenWal, ATruncationIsKnownWithoutItsRecord) {
@@ -190,6 +208,9 @@ TEST(RottenWal, ATruncationIsKnownWithoutItsRecord) {
           EXPECT_EQ(seen.at(30), "new0");
         }
         EXPECT_TRUE(n.log(0).damaged().empty());
+        if (!c.drained) {
+          EXPECT_EQ(n.logs->tail_bytes(), 15 * batch_of("any", 3).size()) << "of 10 old ones and 5 new";
+        }
       });
     }
     live(model, 4, [&](LogNode& n) {

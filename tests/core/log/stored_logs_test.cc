@@ -294,5 +294,37 @@ TEST(StoredLogs, AnAnswerEndsBeforeADamagedRangeAndWhoAsksForThatLearnsOfIt) {
     EXPECT_TRUE(absl::IsDataLoss(status)) << status.ToString();
   });
 }
+
+// A key is used again by nobody today. Should it be, its new log has nothing of the old one.
+TEST(StoredLogs, ALogMadeAnewUnderItsOldKeyHasNothingOfTheOldOne) {
+  sim::DiskModel model(kDiskBytes);
+  for (const std::uint64_t life : {1u, 2u, 3u}) {
+    {
+      LogNode node(model, life);
+      node.run([life](LogNode& n) {
+        ASSERT_TRUE(n.open().ok());
+        if (life == 1) {
+          n.append(1, "other", 3);  // undrained, so that every replay begins here
+          n.append(0, "old", 3);
+          ASSERT_TRUE(n.logs->remove(testing::key_of(0), n.soon()).ok());
+        }
+        EXPECT_EQ(n.log(0).log_end(), Offset(0));
+        ASSERT_TRUE(n.logs->wait_durable(n.soon()).ok());
+        n.append(1, "more", 3);  // so that the new log is not in doubt, and the next recovery's checkpoint knows it
+        ASSERT_TRUE(n.logs->wait_durable(n.soon()).ok());
+        EXPECT_EQ(read_all(n, 1, Offset(0)).size(), 3u + 3u * life);
+      });
+    }
+    model.process_kill();
+  }
+  LogNode node(model, 4);
+  node.run([](LogNode& n) {
+    ASSERT_TRUE(n.open().ok());
+    EXPECT_EQ(n.append(0, "new", 3).base_offset, Offset(0));
+    ASSERT_TRUE(n.logs->wait_durable(n.soon()).ok());
+    EXPECT_EQ(read_all(n, 0, Offset(0)).at(0), "new0");
+  });
+}
+
 }  // namespace
 }  // namespace chronik::log

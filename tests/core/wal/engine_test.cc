@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "core/wal/flush_summary.h"
 #include "tests/core/wal/wal_harness.h"
 
 namespace chronik::wal {
@@ -130,6 +131,23 @@ TEST_F(WalTest, AFlushIsBoundedInRecordsAndBytes) {
     EXPECT_TRUE(n.wal->wait_durable(Lsn(103), n.soon()).ok());
     EXPECT_EQ(n.wal->metrics().fsyncs.value(), 13u);
     EXPECT_LE(n.wal->metrics().commit_bytes.max(), 32u * 1024 + kBlockBytes);
+  });
+}
+
+// Each record is of another log, so that the next flush has the longest summary that there can be.
+TEST_F(WalTest, NoFlushIsLongerThanItsFileSaysWithItsSummary) {
+  WalOptions options = small_options();
+  options.batch_records_max = 500;
+  Node node(model, 1, options);
+  node.run([](Node& n) {
+    ASSERT_TRUE(n.open().ok());
+    for (int i = 0; i < 1000; ++i) {
+      n.append_to(testing::log_of(i), "");
+    }
+    EXPECT_TRUE(n.wal->wait_durable(Lsn(1000), n.soon()).ok());
+    EXPECT_EQ(n.wal->metrics().fsyncs.value(), 2u);
+    EXPECT_GT(n.wal->metrics().commit_bytes.max(), 500 * (kRecordHeaderBytes + kSummaryEntryBytes));
+    EXPECT_LE(n.wal->metrics().commit_bytes.max(), flush_bytes_max(n.options));
   });
 }
 

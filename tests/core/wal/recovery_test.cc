@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "core/wal/file_header.h"
+#include "core/wal/flush_summary.h"
 #include "tests/core/wal/wal_harness.h"
 
 namespace chronik::wal {
@@ -203,6 +204,33 @@ TEST_F(RecoveryTest, ASummaryThatRotsCostsNoRecord) {
   ASSERT_EQ(damage.size(), 1u);
   EXPECT_GT(damage[0].first, damage[0].last);
   EXPECT_EQ(log_ends, (std::vector<std::int64_t>{1, 2, 3, 4, 5, 7, 8, 9}));
+}
+
+TEST_F(RecoveryTest, ASummaryLongerThanOptionsOfTodayWouldMakeItIsInTheFilesBound) {
+  {
+    Node node(model, 1);
+    node.run([](Node& n) {
+      ASSERT_TRUE(n.open().ok());
+      for (int i = 0; i < 500; ++i) {
+        n.append_to(testing::log_of(i), "");
+      }
+      ASSERT_TRUE(n.wal->wait_durable(Lsn(500), n.soon()).ok());
+    });
+  }
+  model.process_kill();
+  WalOptions options = small_options();
+  options.batch_records_max = 10;
+  Node node(model, 2, options);
+  node.run([this](Node& n) {
+    ASSERT_TRUE(n.open().ok());
+    for (int i = 0; i < 10; ++i) {
+      n.append(std::string(3000, 'x'));
+    }
+    ASSERT_TRUE(n.wal->wait_durable(Lsn(510), n.soon()).ok());
+    const auto longest = n.wal->metrics().commit_bytes.max();
+    EXPECT_GT(longest, 10 * 3000 + 500 * kSummaryEntryBytes);
+    EXPECT_LE(longest, header_of(slot_path_of(n.wal->generation())).flush_bytes_max);
+  });
 }
 
 TEST_F(RecoveryTest, ALogOfTheFirstFormatIsReadAndOneOfALaterIsRefused) {

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "core/wal/flush_summary.h"
 #include "tests/core/wal/wal_harness.h"
 
 namespace chronik::wal {
@@ -225,6 +226,28 @@ TEST_F(RoomTest, WhoWaitsForRoomIsToldThatTheLogIsClosed) {
     EXPECT_TRUE(n.wal->close(n.soon()).ok());
     fiber::yield_to_ready();
     EXPECT_TRUE(absl::IsCancelled(waited)) << waited.ToString();
+  });
+}
+
+TEST_F(RoomTest, WhatSummariesWillTakeIsCountedBeforeRecordsAreTaken) {
+  WalOptions options = small_options();
+  options.batch_bytes_max = options.rotation_bytes;
+  options.control_reserve_bytes = 4096;
+  Node node(model, 1, options);
+  node.run([](Node& n) {
+    ASSERT_TRUE(n.open().ok());
+    while (n.reserve(28'000) == Room::kGranted) {
+      ASSERT_TRUE(n.append_and_wait(std::string(28'000, 'x')).ok());
+    }
+    // What is left takes records of many logs, together: the next flush speaks of them all.
+    int logs = 0;
+    while (n.reserve(0) == Room::kGranted) {
+      n.append_to(testing::log_of(logs++), "");
+    }
+    const std::uint64_t summary = static_cast<std::uint64_t>(logs) * kSummaryEntryBytes;
+    ASSERT_GT(summary, n.options.control_reserve_bytes);
+    ASSERT_TRUE(n.wal->wait_durable(n.wal->next_lsn() - 1, n.soon()).ok());
+    EXPECT_EQ(n.reserve(0, Urgency::kControl), Room::kGranted) << "the reserve was promised to these (R14)";
   });
 }
 

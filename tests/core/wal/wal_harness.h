@@ -25,6 +25,9 @@ using chronik::testing::ModelDisk;
 
 inline const LogKey kKey{.topic = Uuid::from_random(7, 7), .partition = PartitionId(3)};
 
+// One of many logs, where a test needs more than that one.
+inline LogKey log_of(int n) { return {.topic = kKey.topic, .partition = PartitionId(n)}; }
+
 class TestClient : public WalClient {
  public:
   // ---- the state ----
@@ -202,8 +205,11 @@ class Node {
   Room reserve(std::size_t size, Urgency urgency = Urgency::kData) { return wal->try_reserve(size, urgency); }
   // Room must be there.
   Lsn append(std::string payload, Urgency urgency = Urgency::kData) {
+    return append_to(kKey, std::move(payload), urgency);
+  }
+  Lsn append_to(const LogKey& key, std::string payload, Urgency urgency = Urgency::kData) {
     CHECK(reserve(payload.size(), urgency) == Room::kGranted);
-    const Lsn lsn = wal->append(RecordType::kAppend, kKey, Slice::copy_of(payload), Offset(wal->next_lsn().value()));
+    const Lsn lsn = wal->append(RecordType::kAppend, key, Slice::copy_of(payload), Offset(wal->next_lsn().value()));
     client.records[lsn.value()] = std::move(payload);
     return lsn;
   }
