@@ -43,7 +43,7 @@ inline Status ok() { return absl::OkStatus(); }
 
 #define CHECK_OK(expression)                                                                                     \
   do {                                                                                                           \
-    const ::absl::Status chronik_check_status = (expression);                                                    \
+    const ::absl::Status& chronik_check_status = (expression);                                                   \
     if (!chronik_check_status.ok()) [[unlikely]] {                                                               \
       ::chronik::check_failed(__FILE__, __LINE__, "CHECK_OK(" #expression ")", chronik_check_status.ToString()); \
     }                                                                                                            \

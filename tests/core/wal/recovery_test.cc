@@ -45,7 +45,7 @@ struct RecoveryTest : ::testing::Test {
     const auto names = model.list_directory("wal/0");
     CHECK_OK(names.status());
     for (const std::string& name : *names) {
-      const std::string path = "wal/0/" + name;
+      std::string path = "wal/0/" + name;
       const std::string block = model.written_bytes(path, 0, kBlockBytes).value_or("");
       const auto header = decode_file_header(as_bytes(block));
       if (header.has_value() && header->generation == generation) {
