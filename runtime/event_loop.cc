@@ -76,9 +76,6 @@ void EventLoop::run(fiber::Scheduler& scheduler, TurnWitness* witness) {
       witness->turn_began(now);
     }
     more = scheduler.run_turn(now, batch_);
-    for (TurnEnd* port : turn_ends_) {
-      port->submit();
-    }
     if (witness != nullptr) {
       witness->turn_ended();
     }

@@ -1,5 +1,4 @@
-// The loop of one shard: waits for sockets, timers and other threads, makes one turn of all that came (rule S1), then
-// lets the ports submit what the turn queued.
+// The loop of one shard: waits for sockets, timers and other threads, makes one turn of all that came (rule S1).
 //
 // Readiness is reported by edges: a socket says once that something changed, and whoever owns it remembers. So a
 // request costs no call to epoll, and one wait serves all sockets that became ready meanwhile. Lifetime: outlives every
@@ -27,13 +26,6 @@ class ReadinessTarget {
   virtual void on_ready(std::uint32_t events, std::vector<fiber::Completion>& batch) = 0;
 };
 
-// Queues during a turn what is to be handed to other threads after it.
-class TurnEnd {
- public:
-  virtual ~TurnEnd() = default;
-  virtual void submit() = 0;
-};
-
 // Told when a turn begins and ends, on every turn.
 class TurnWitness {
  public:
@@ -53,8 +45,6 @@ class EventLoop {
   [[nodiscard]] bool watch(int descriptor, ReadinessTarget& target);
   // Completes an operation with the next turn; from the shard's own thread.
   void post(fiber::Completion completion) { posted_.push_back(completion); }
-  // For the loop's whole life.
-  void at_turn_end(TurnEnd& port) { turn_ends_.push_back(&port); }
   CompletionInbox& inbox() { return inbox_; }
 
   // Turns until stop() is called from within one.
@@ -74,7 +64,6 @@ class EventLoop {
   std::array<epoll_event, 512> events_;
   std::vector<fiber::Completion> posted_;
   std::vector<fiber::Completion> batch_;
-  std::vector<TurnEnd*> turn_ends_;
   std::uint64_t waits_ = 0;
   std::uint64_t turns_ = 0;
   bool stopping_ = false;

@@ -62,7 +62,6 @@ class HelperOperation final : public fiber::Operation, public ListHook<struct In
 HelperPool::HelperPool(EventLoop& loop, const char* name, std::size_t threads_max)
     : inbox_(loop.inbox()), name_(name), threads_max_(threads_max) {
   CHECK_GT(threads_max, std::size_t{0});
-  loop.at_turn_end(*this);
 }
 
 HelperPool::~HelperPool() {
@@ -82,40 +81,24 @@ StatusOr<std::int64_t> HelperPool::run(std::unique_ptr<HelperJob>& job, WaitKind
   auto* operation = new HelperOperation(std::move(job));
   in_flight_.push_back(*operation);
   const OpNumber number = fiber::Scheduler::current().begin_operation(*operation);
-  queued_.push_back(operation);
+  hand_over(*operation);
   return operation->wait(job, {kind, static_cast<std::uint64_t>(number.value()), 0, 0}, deadline);
 }
 
-void HelperPool::submit() {
-  if (queued_.empty()) {
-    return;
-  }
-  std::size_t idle = 0;
-  std::size_t waiting = 0;
+void HelperPool::hand_over(HelperOperation& operation) {
+  bool all_busy = false;
   {
     const std::lock_guard lock(mutex_);
-    for (HelperOperation* operation : queued_) {
-      jobs_.push_back({operation->number(), &operation->job()});
-    }
-    idle = idle_;
-    waiting = jobs_.size();
+    jobs_.push_back({operation.number(), &operation.job()});
+    all_busy = idle_ < jobs_.size();
   }
-  for (std::size_t woken = 0; woken < std::min(idle, queued_.size()); ++woken) {
-    arrived_.notify_one();
-  }
-  queued_.clear();
-  if (idle < waiting) {
-    start_threads(waiting - idle);
+  arrived_.notify_one();
+  if (all_busy && threads_.size() < threads_max_) {
+    threads_.emplace_back([this] { serve(); });
   }
 }
 
 std::size_t HelperPool::in_flight() const { return in_flight_.count(); }
-
-void HelperPool::start_threads(std::size_t wanted) {
-  for (; wanted > 0 && threads_.size() < threads_max_; --wanted) {
-    threads_.emplace_back([this] { serve(); });
-  }
-}
 
 void HelperPool::serve() {
   // Signals are for the shard's thread.

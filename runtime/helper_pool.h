@@ -1,9 +1,9 @@
 // Threads that make the calls that may block, one job at a time each, in the order in which jobs were handed over.
 //
-// A job is queued by a fiber, handed over at the end of the turn, and comes back to its shard as a completion (rule
-// S1). The threads see only what the job points to. The job, and with it every buffer and file that it uses, stays
-// alive until its real end, whether or not the fiber still waits (rule S2). The pool starts its threads with the first
-// job and grows up to its bound while jobs wait.
+// A job is handed over at once, since the disk works while the turn goes on, and comes back to its shard as a
+// completion of a later turn (rule S1). The threads see only what the job points to. The job, and with it every buffer
+// and file that it uses, stays alive until its real end, whether or not the fiber still waits (rule S2). The pool
+// starts its threads with the first job and grows up to its bound while jobs wait.
 #pragma once
 
 #include <condition_variable>
@@ -33,12 +33,12 @@ class HelperJob {
 
 class HelperOperation;
 
-class HelperPool final : public TurnEnd {
+class HelperPool {
  public:
   // name: of the threads, for people; at most 15 characters.
   HelperPool(EventLoop& loop, const char* name, std::size_t threads_max);
   // Waits for the jobs that were handed over. The loop must have stopped.
-  ~HelperPool() override;
+  ~HelperPool();
   HelperPool(const HelperPool&) = delete;
   HelperPool& operator=(const HelperPool&) = delete;
 
@@ -55,13 +55,12 @@ class HelperPool final : public TurnEnd {
     return result;
   }
 
-  void submit() override;
   // Jobs that are queued or under way.
   std::size_t in_flight() const;
 
  private:
   void serve();
-  void start_threads(std::size_t wanted);
+  void hand_over(HelperOperation& operation);
 
   CompletionInbox& inbox_;
   const char* name_;
@@ -69,7 +68,6 @@ class HelperPool final : public TurnEnd {
 
   // Of the shard's thread only.
   std::vector<std::thread> threads_;
-  std::vector<HelperOperation*> queued_;  // in this turn
   IntrusiveList<HelperOperation, struct InFlightTag> in_flight_;
 
   std::mutex mutex_;

@@ -9,8 +9,9 @@
 namespace chronik::log {
 
 namespace {
-// One hand-over to the disk while draining; others get their turn in between.
-constexpr std::uint64_t kDrainBytes = 4 << 20;
+// One hand-over to the disk while draining. Others get their turn in between, so it bounds what a drain adds to their
+// latency: gathering and freeing thousands of small batches takes the shard, writing them a processor.
+constexpr std::uint64_t kDrainBytes = 512 << 10;
 constexpr std::uint64_t kPositionsMax = 0x7fffffff;  // positions in an index are 32 bits
 constexpr std::int64_t kOffsetsMax = 0x7fffffff;     // and so are offsets, from the segment's base on
 }  // namespace

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 #include <mutex>
 #include <set>
 #include <thread>
@@ -121,6 +122,43 @@ TEST_F(ShardTest, a_turn_that_lasts_too_long_is_reported_while_it_lasts) {
 }
 
 // ---- the loop ----
+
+// Says when a helper writes.
+class WritesSeen final : public SystemCalls {
+ public:
+  std::int64_t write(int file, const iovec* parts, int count, std::uint64_t offset) override {
+    seen_.store(true);
+    return SystemCalls::write(file, parts, count, offset);
+  }
+  bool seen() const { return seen_.load(); }
+
+ private:
+  std::atomic<bool> seen_ = false;
+};
+
+TEST_F(ShardTest, the_disk_works_while_the_turn_goes_on) {
+  WritesSeen calls;
+  auto shard = ShardRuntime::open({.data_directory = directory_.path() + "/data", .calls = &calls}, mailboxes_);
+  ASSERT_TRUE(shard.ok()) << shard.status();
+  bool seen_in_this_turn = false;
+  run(**shard, [&](Ports& ports, fiber::FiberScope& scope) {
+    const Deadline deadline = fiber::within(Duration::seconds(60), Expiry::kNormal);
+    auto file = ports.disk.open("file", OpenMode::kCreate, DiskLane::kLog, deadline);
+    ASSERT_TRUE(file.ok()) << file.status();
+    // Runs in the turn in which the write waits.
+    scope.spawn({"beside", 0}, [&] {
+      const auto begin = std::chrono::steady_clock::now();
+      while (!calls.seen() && std::chrono::steady_clock::now() - begin < std::chrono::seconds(10)) {
+        std::this_thread::yield();
+      }
+      seen_in_this_turn = calls.seen();
+    });
+    FileBatch batch;
+    batch.writes.push_back({.offset = 0, .parts = {Slice::copy_of("bytes")}});
+    EXPECT_TRUE((*file)->run(std::move(batch), deadline).ok());
+  });
+  EXPECT_TRUE(seen_in_this_turn);
+}
 
 TEST_F(ShardTest, an_idle_shard_sleeps_until_its_timer) {
   const auto shard = open_shard();
