@@ -201,6 +201,7 @@ void StoredLogs::forget(const LogKey& key) {
   std::erase(ripe_, log);
   tail_bytes_ -= log->keeping.counted_bytes;
   logs_.erase(found);
+  hold_data();
 }
 
 std::vector<LogKey> StoredLogs::keys() const {
@@ -231,9 +232,18 @@ Status StoredLogs::make_room(std::uint64_t batch_bytes, const Deadline& deadline
 
 Status StoredLogs::wait_durable(const Deadline& deadline) { return wal_->wait_durable(wal_->next_lsn() - 1, deadline); }
 
+// A disk that takes the log faster than the segments would let memory fill up to the size of all the log's files, and
+// then everybody would wait for a whole file of it.
+void StoredLogs::hold_data() {
+  if (wal_ != nullptr) {
+    wal_->hold_data(tail_bytes_ > std::max(options_.undrained_bytes_max, options_.tail_bytes_max));
+  }
+}
+
 void StoredLogs::count_tail(StoredLog& log) {
   tail_bytes_ += log.tail_bytes() - log.keeping.counted_bytes;
   log.keeping.counted_bytes = log.tail_bytes();
+  hold_data();
   if (log.keeping.in_drain_queue && !log.has_undrained()) {
     std::erase_if(undrained_, [&](const Ref<StoredLog>& other) { return other.get() == &log; });
     log.keeping.in_drain_queue = false;

@@ -23,6 +23,7 @@ struct StoredLogsOptions {
   wal::WalOptions wal;
   std::size_t open_files_max = 512;
   std::uint64_t tail_bytes_max = 64 << 20;               // of all tails: beyond it the oldest are drained, down to half
+  std::uint64_t undrained_bytes_max = 256 << 20;         // of all tails: beyond it appends wait for the drainer
   std::uint64_t drain_bytes = 4 << 20;                   // of one tail: drained while the caches still hold it
   Duration retention_interval = Duration::seconds(300);  // log.retention.check.interval.ms
   Duration write_timeout = Duration::seconds(60);        // of one round of writes to a segment; then the node exits
@@ -94,6 +95,7 @@ class StoredLogs final : public LogManager, private LogHost, private wal::WalCli
   void keep_for_ever();
   Status delete_removed();
   void count_tail(StoredLog& log);
+  void hold_data();
   void check_disk(const Status& status, const char* what);
   Deadline write_deadline();
   bool must_drain() const { return tail_bytes_ > options_.tail_bytes_max || !ripe_.empty() || pressed_ || drain_all_; }

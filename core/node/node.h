@@ -43,6 +43,7 @@ class Node final : private cluster::MetadataListener {
   const cluster::Metadata& metadata() const { return *metadata_; }
   const broker::PartitionTable& table() const { return *table_; }
   const broker::Server& server() const { return *server_; }
+  const log::StoredLogs& logs() const { return *logs_; }
   const MetricsRegistry& metrics() const { return metrics_; }
   bool serving() const { return serving_; }
 

@@ -96,6 +96,9 @@ Room Engine::room_for(std::size_t bytes, Urgency urgency) {
   if (!space_.allows(control, bytes)) {
     return Room::kDiskFull;
   }
+  if (data_held_ && !control) {
+    return Room::kQueueFull;
+  }
   // What fits into the file where a record queued now will lie, and into those that may begin after it. The last free
   // slot is not counted: it is for the checkpoint that frees the others.
   const bool next = next_file_.has_value();
@@ -115,7 +118,7 @@ std::uint64_t Engine::limit_of(const FileHeader& header) const {
 }
 
 // Who was refused sleeps here, and nothing polls: each reason for a refusal has an event that ends it.
-//   kQueueFull  the flush under way: publish().
+//   kQueueFull  the flush under way: publish(); or the client, by hold_data().
 //   kLogFull    The refusal pressed the client, which answers by release_up_to() or note_disk_full(). release_up_to()
 //               begins the file whose checkpoint frees others, and that ends in publish(); or the file has been begun
 //               already, and ends there as well; or the last slot is being filled, and the end of that begins it; or it
@@ -176,6 +179,12 @@ void Engine::release_up_to(Lsn lsn) {
   CHECK_LE(lsn, next_lsn_);
   released_ = std::max(released_, lsn);
   rotate_for_room();
+}
+
+void Engine::hold_data(bool held) {
+  if (std::exchange(data_held_, held) && !held) {
+    room_.notify_all();
+  }
 }
 
 void Engine::note_disk_full() {

@@ -29,6 +29,7 @@ class Engine final : public Wal {
   Lsn append(RecordType type, const LogKey& key, Slice payload, Offset log_end) override;
   Status wait_durable(Lsn lsn, const Deadline& deadline) override;
   void release_up_to(Lsn lsn) override;
+  void hold_data(bool held) override;
   void note_disk_full() override;
   Status rotate(const Deadline& deadline) override;
   Status close(const Deadline& deadline) override;
@@ -116,6 +117,7 @@ class Engine final : public Wal {
   Generation checkpointed_{0};    // the newest file whose checkpoint is durable
   std::optional<NextFile> next_file_;
 
+  bool data_held_ = false;  // by the client
   bool closing_ = false;
   fiber::Event work_;
   fiber::Event room_;

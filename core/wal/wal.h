@@ -53,7 +53,7 @@ enum class Urgency : std::uint8_t {
 
 enum class Room : std::uint8_t {
   kGranted,
-  kQueueFull,  // too much waits for the disk: wait_for_room(), or let the client wait
+  kQueueFull,  // too much waits for the disk, or hold_data() was called: wait_for_room(), or let the client wait
   kLogFull,    // every file holds records that are in no segment yet; on_pressure() was called
   kDiskFull,   // free disk space is below the reserve, or the log cannot be drained for want of it
 };
@@ -86,6 +86,8 @@ class Wal {
   // Everything below `lsn` is in segments, and their data and directories are synced: files that hold nothing else may
   // be used again once a checkpoint says so, which the log writes when it is worth it (or rotate() is called).
   virtual void release_up_to(Lsn lsn) = 0;
+  // The client has as much in memory as it may: reservations of data answer kQueueFull until it says otherwise.
+  virtual void hold_data(bool held) = 0;
   // The disk has no room for what is drained to segments, whatever it says is free: reservations answer kDiskFull until
   // it has been asked again.
   virtual void note_disk_full() = 0;

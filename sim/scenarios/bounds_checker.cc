@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+
 #include "sim/disk_faults.h"
 #include "sim/network.h"
 #include "sim/scenarios/one_node.h"
@@ -57,6 +59,10 @@ void BoundsChecker::look_at_bounds() {
   expect(server.connections(), limits.connections_max, "connections");
   expect(server.request_bytes().used(), limits.request_bytes_per_node, "bytes of requests");
   expect(server.response_bytes().used(), limits.response_bytes_per_node, "bytes of answers");
+  const log::StoredLogsOptions& logs = state_.config.logs;
+  expect(state_.node->logs().tail_bytes(),
+         std::max(logs.undrained_bytes_max, logs.tail_bytes_max) + logs.wal.record_bytes_max,
+         "bytes of records that are in no segment");
   // A reader, a writer and one for each request, of each connection.
   expect(state_.machine->shards().front()->scheduler().fibers(),
          kFibersAlone + server.connections() * (2 + limits.requests_per_connection), "fibers");

@@ -43,6 +43,7 @@ node::NodeConfig config_of(const Plan& plan) {
   wal.fill_after_bytes = 4'096;
   wal.read_chunk_bytes = 16'384;
   config.logs.tail_bytes_max = static_cast<std::uint64_t>(plan.knob("log.tail_bytes_max", 65'536));
+  config.logs.undrained_bytes_max = 2 * config.logs.tail_bytes_max;
   config.logs.drain_bytes = static_cast<std::uint64_t>(plan.knob("log.drain_bytes", 65'536));
   config.logs.sync_each_max = static_cast<std::size_t>(plan.knob("log.sync_each_max", 16));
   config.voter.entries_per_snapshot = static_cast<std::uint64_t>(plan.knob("voter.entries_per_snapshot", 1000));

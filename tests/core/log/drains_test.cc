@@ -1,7 +1,9 @@
 // When tails are drained, and what that keeps within bounds.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
+#include <utility>
 
 #include "tests/core/log/log_harness.h"
 #include "tests/core/log/log_reading.h"
@@ -145,6 +147,33 @@ TEST(Drains, WritersThatOutrunTheDrainerWaitAndAreNeverRefused) {
       EXPECT_LE(n.logs->tail_bytes(), options.wal.files_max * options.wal.rotation_bytes);
     });
   }
+}
+
+TEST(Drains, WhatIsInNoSegmentYetIsBoundedWhateverTheFilesOfTheLogCouldHold) {
+  StoredLogsOptions options = testing::small_options();
+  options.wal.files_max = 64;
+  options.undrained_bytes_max = 64 * 1024;
+  sim::DiskModel model(kDrainsDiskBytes);
+  LogNode node(model, 1, options);
+  node.run([&options](LogNode& n) {
+    ASSERT_TRUE(n.open().ok());
+    // Segments are slow, the log is not.
+    n.disk.on_run = [](std::string_view path, const FileBatch&) {
+      return path.starts_with("logs/") ? fiber::sleep(Duration::milliseconds(50)) : ok();
+    };
+    const std::string value(4'000, 'x');
+    PartitionLog& log = n.log(0);
+    std::uint64_t most = 0;
+    for (int i = 0; i < 200; ++i) {
+      Slice batch = testing::batch_of(value, 1);
+      ASSERT_TRUE(n.logs->make_room(batch.size(), fiber::within(Duration::seconds(30), Expiry::kPeer)).ok());
+      log.append(std::move(batch), testing::summary_of(1), LeaderEpoch(1));
+      most = std::max(most, n.logs->tail_bytes());
+    }
+    EXPECT_LE(most, options.undrained_bytes_max + 2 * value.size());
+    EXPECT_GT(most, options.undrained_bytes_max) << "the drainer was not outrun";
+    n.disk.on_run = nullptr;
+  });
 }
 
 TEST(Drains, ADiskTooFullForSegmentsRefusesWhatWaitsAndTheDrainGoesOnByItselfLater) {
