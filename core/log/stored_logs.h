@@ -90,6 +90,7 @@ class StoredLogs final : public LogManager, private LogHost, private wal::WalCli
   Status drain_ripe();
   Status drain_log(Ref<StoredLog> log);
   Status sync_dirty_logs();
+  bool sync_is_due() const { return unsynced_bytes_ >= options_.tail_bytes_max / 2; }
   Status sync_round();
   Lsn first_needed() const;
   void keep_for_ever();

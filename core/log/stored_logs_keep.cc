@@ -50,7 +50,7 @@ void StoredLogs::drain_for_ever() {
     }
     check_disk(drained, "writing segments");
     // Nobody waits for what was only ripe: a sync for each would come between those of the write-ahead log.
-    const bool sync = wanted || unsynced_bytes_ >= options_.tail_bytes_max / 2;
+    const bool sync = wanted || sync_is_due();
     const Status synced = drained.ok() && sync ? sync_round() : drained;
     check_disk(synced, "syncing segments");
     if (synced.ok()) {
@@ -77,6 +77,10 @@ Status StoredLogs::drain_round(bool everything) {
       break;
     }
     RETURN_IF_ERROR(drain_log(undrained_.front()));
+    // Who outruns this round would else have filled the write-ahead log before it has let go of anything.
+    if (wal_ != nullptr && sync_is_due()) {
+      RETURN_IF_ERROR(sync_round());
+    }
   }
   return ok();
 }

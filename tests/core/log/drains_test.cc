@@ -176,6 +176,38 @@ TEST(Drains, WhatIsInNoSegmentYetIsBoundedWhateverTheFilesOfTheLogCouldHold) {
   });
 }
 
+TEST(Drains, ARoundThatIsOutrunLetsGoOfTheLogsFilesAsItGoes) {
+  constexpr std::size_t kValueBytes = 16'000;
+  StoredLogsOptions options = testing::small_options();
+  options.wal.rotation_bytes = 1 << 20;
+  options.wal.files_max = 8;
+  options.undrained_bytes_max = 64 << 20;  // the files are what there is too little of
+  sim::DiskModel model(kDrainsDiskBytes);
+  LogNode node(model, 1, options);
+  node.run([&](LogNode& n) {
+    ASSERT_TRUE(n.open().ok());
+    LogConfig config;
+    config.segment_bytes = 32 << 20;
+    for (int log = 0; log < 2; ++log) {
+      n.logs->configure({n.log(log).key().topic, n.log(log).key().partition}, config);
+    }
+    n.disk.on_run = [](std::string_view path, const FileBatch& batch) {
+      const bool records = path.starts_with("logs/") && !batch.writes.empty() && batch.writes[0].parts.size() > 1;
+      return records ? fiber::sleep(Duration::milliseconds(50)) : ok();
+    };
+    Duration longest = Duration::zero();
+    for (int i = 0; i < 1'200; ++i) {
+      Slice batch = testing::batch_of(std::string(kValueBytes, 'x'), 1);
+      const MonotonicTime before = n.world.now;
+      ASSERT_TRUE(n.logs->make_room(batch.size(), fiber::within(Duration::seconds(60), Expiry::kPeer)).ok());
+      longest = std::max(longest, n.world.now - before);
+      n.log(i % 2).append(std::move(batch), testing::summary_of(1), LeaderEpoch(1));
+    }
+    EXPECT_LT(longest, Duration::milliseconds(350));
+    n.disk.on_run = nullptr;
+  });
+}
+
 TEST(Drains, ADiskTooFullForSegmentsRefusesWhatWaitsAndTheDrainGoesOnByItselfLater) {
   StoredLogsOptions options = testing::small_options();
   options.tail_bytes_max = 64 << 20;
