@@ -97,7 +97,8 @@ Status StoredLogs::drain_ripe() {
   return ok();
 }
 
-Status StoredLogs::drain_log(Ref<StoredLog> log) {
+Status StoredLogs::drain_log(Ref<StoredLog> held) {
+  const Ref<StoredLog> log = std::move(held);  // the caller's is in a queue that changes meanwhile
   const Lsn first = log->first_undrained();
   if (first != Lsn::none() && first > drainable()) {
     RETURN_IF_ERROR(wal_->wait_durable(first, file_deadline()));

@@ -220,7 +220,7 @@ Status Engine::close(const Deadline& deadline) {
   room_.notify_all();
   fill_wanted_.notify_all();
   space_.wake();
-  const Status joined = scope_.join(deadline);
+  Status joined = scope_.join(deadline);
   if (!joined.ok()) {
     scope_.cancel_and_join();
   }
