@@ -15,10 +15,16 @@
 
 namespace chronik::raft {
 
-// Empty data: the log's own, such as the first entry of a term. It takes an index like any other.
+enum class EntryKind : std::uint8_t {
+  kCommand,     // for the state machine
+  kNothing,     // the first entry of a term
+  kMembership,  // who is in the group from here on
+};
+
 struct Entry {
   LogIndex index;
   Term term;
+  EntryKind kind = EntryKind::kCommand;
   Slice data;
 };
 

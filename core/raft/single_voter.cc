@@ -96,7 +96,8 @@ StatusOr<Proposed> SingleVoter::propose(Slice data) {
     return absl::ResourceExhaustedError("too many proposals wait for the metadata log");
   }
   last_proposed_ = last_proposed_.next();
-  pending_.push_back({.index = last_proposed_, .term = term_, .data = std::move(data)});
+  const EntryKind kind = data.empty() ? EntryKind::kNothing : EntryKind::kCommand;
+  pending_.push_back({.index = last_proposed_, .term = term_, .kind = kind, .data = std::move(data)});
   arrived_.notify_all();
   return Proposed{.index = last_proposed_, .term = term_};
 }

@@ -148,6 +148,7 @@ StatusOr<Entry> decode_entry(LogIndex index, std::string_view value) {
   entry.index = LogIndex(opened.take<std::int64_t>());
   entry.term = Term(opened.take<std::int64_t>());
   entry.data = Slice::copy_of(opened.take_rest());
+  entry.kind = entry.data.empty() ? EntryKind::kNothing : EntryKind::kCommand;
   RETURN_IF_ERROR(opened.status());
   if (entry.index != index) {
     return absl::DataLossError(fmt::format("entry {} of the metadata log says it is {}", index, entry.index));

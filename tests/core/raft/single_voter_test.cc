@@ -13,9 +13,9 @@
 namespace chronik::raft {
 namespace {
 
-using testing::FiberWorld;
-using testing::MemoryStore;
-using testing::NotedProcess;
+using chronik::testing::FiberWorld;
+using chronik::testing::MemoryStore;
+using chronik::testing::NotedProcess;
 
 // A machine whose state is the list of what was applied.
 class Recorder final : public StateMachine {

@@ -1,0 +1,16 @@
+// The bytes of a membership, as an entry of the log and in a stored snapshot.
+#pragma once
+
+#include <string>
+
+#include "core/base/slice.h"
+#include "core/base/status.h"
+#include "core/raft/membership.h"
+
+namespace chronik::raft {
+
+std::string encode_membership(const Membership& membership);
+// Total. kDataLoss: not what encode_membership() gives.
+StatusOr<Membership> decode_membership(ByteSpan bytes);
+
+}  // namespace chronik::raft
