@@ -49,7 +49,9 @@ void Raft::campaign(bool pre_vote, bool transfer) {
 void Raft::count_votes() {
   std::size_t granted = 0;
   for (const Member& member : votes_) {
-    granted += membership().is_voter(member) ? 1 : 0;
+    if (membership().is_voter(member)) {
+      ++granted;
+    }
   }
   if (granted < membership().quorum()) {
     return;
