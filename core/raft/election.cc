@@ -24,7 +24,6 @@ void Raft::campaign(bool pre_vote, bool transfer) {
   leader_.reset();
   heard_of_leader_ = MonotonicTime::never();
   votes_.clear();
-  transfer_election_ = transfer;
   if (pre_vote) {
     role_ = Role::kPreCandidate;
     votes_.insert(self());
@@ -57,7 +56,7 @@ void Raft::count_votes() {
     return;
   }
   if (role_ == Role::kPreCandidate) {
-    campaign(/*pre_vote=*/false, transfer_election_);
+    campaign(/*pre_vote=*/false, /*transfer=*/false);
   } else if (role_ == Role::kCandidate) {
     become_leader();
   }

@@ -64,7 +64,8 @@ void Raft::on_snapshot(const Message& message, const SnapshotRequest& request) {
     receiving_ = Receiving{.last = request.last, .last_term = request.last_term, .bytes = {}};
   }
   std::string& bytes = receiving_->bytes;
-  const bool fits = request.size <= options_.snapshot_bytes_max && request.bytes.size() <= request.size - bytes.size();
+  const bool fits = request.size <= options_.snapshot_bytes_max && bytes.size() <= request.size &&
+                    request.bytes.size() <= request.size - bytes.size();
   if (request.offset == bytes.size() && fits) {
     bytes.append(as_text(request.bytes.bytes()));
     if (bytes.size() == request.size) {

@@ -196,14 +196,23 @@ void Raft::send_snapshot_part(const Member& to, Progress& progress, bool heartbe
 
 // ---- answers ----
 
-void Raft::on_append_response(const Message& message, const AppendResponse& response) {
+// Null: the answer is of another term, or of nobody who is led.
+Progress* Raft::hear(const Message& message, std::uint64_t round) {
   const auto known = progress_.find(message.from);
   if (role_ != Role::kLeader || message.term != hard_.term || known == progress_.end()) {
+    return nullptr;
+  }
+  known->second.heard = now_;
+  known->second.round = std::max(known->second.round, round);
+  return &known->second;
+}
+
+void Raft::on_append_response(const Message& message, const AppendResponse& response) {
+  Progress* const answered = hear(message, response.round);
+  if (answered == nullptr) {
     return;
   }
-  Progress& progress = known->second;
-  progress.heard = now_;
-  progress.round = std::max(progress.round, response.round);
+  Progress& progress = *answered;
   if (response.accepted) {
     CHECK_LE(response.match, log_.last());
     progress.match = std::max(progress.match, response.match);
@@ -241,13 +250,11 @@ void Raft::on_append_response(const Message& message, const AppendResponse& resp
 }
 
 void Raft::on_snapshot_response(const Message& message, const SnapshotResponse& response) {
-  const auto known = progress_.find(message.from);
-  if (role_ != Role::kLeader || message.term != hard_.term || known == progress_.end()) {
+  Progress* const answered = hear(message, response.round);
+  if (answered == nullptr) {
     return;
   }
-  Progress& progress = known->second;
-  progress.heard = now_;
-  progress.round = std::max(progress.round, response.round);
+  Progress& progress = *answered;
   if (progress.state == Progress::State::kSnapshot) {
     const bool ours = response.last == progress.snapshot->last && response.next <= progress.snapshot->state.size();
     progress.snapshot_next = ours ? response.next : 0;

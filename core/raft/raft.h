@@ -188,6 +188,7 @@ class Raft {
 
   // leading.cc
   void lead(MonotonicTime now);
+  Progress* hear(const Message& message, std::uint64_t round);
   void on_append_response(const Message& message, const AppendResponse& response);
   void on_snapshot_response(const Message& message, const SnapshotResponse& response);
   void broadcast();
@@ -231,7 +232,6 @@ class Raft {
 
   // ---- as a candidate ----
   std::set<Member> votes_;
-  bool transfer_election_ = false;
 
   // ---- as a follower ----
   LogIndex agreed_{0};  // the log up to here is the leader's of this term
