@@ -1,11 +1,11 @@
 // chronik-server: one broker on this machine.
 #include <fmt/core.h>
-#include <malloc.h>
 
 #include <cstdio>
 
 #include "server/command_line.h"
 #include "server/config_file.h"
+#include "server/heap.h"
 #include "server/serve.h"
 #include "server/version.h"
 
@@ -15,14 +15,6 @@ namespace {
 int refuse(std::string_view why) {
   fmt::print(stderr, "chronik-server: {}\n", why);
   return static_cast<int>(ExitStatus::kUsage);
-}
-
-// Buffers of a megabyte come and go with every large fetch. Left to itself the allocator maps each anew, or gives the
-// heap's end back to the kernel and asks for it again: a fault and a cleared page for every four kilobytes. What is
-// kept instead is bounded by the second number.
-void keep_freed_memory() {
-  ::mallopt(M_MMAP_THRESHOLD, 16 << 20);
-  ::mallopt(M_TRIM_THRESHOLD, 32 << 20);
 }
 
 int start(const Flags& flags) {

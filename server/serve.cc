@@ -13,6 +13,7 @@
 #include "runtime/shard_runtime.h"
 #include "runtime/stderr_log.h"
 #include "server/banner.h"
+#include "server/heap.h"
 #include "server/http_server.h"
 #include "server/snapshot.h"
 #include "server/version.h"
@@ -87,8 +88,12 @@ ExitStatus Server::run() {
     }
   }
   ExitStatus status = ExitStatus::kOk;
-  shard_->run([&](Ports& ports, fiber::FiberScope&) { status = be_broker(ports, shard_->stop().flag()); },
-              runtime::ShardRuntime::Ending::kJoin);
+  shard_->run(
+      [&](Ports& ports, fiber::FiberScope& scope) {
+        scope.spawn({"heap"}, [] { give_back_at_rest(); });
+        status = be_broker(ports, shard_->stop().flag());
+      },
+      runtime::ShardRuntime::Ending::kJoin);
   return status;
 }
 

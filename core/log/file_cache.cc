@@ -5,9 +5,9 @@
 namespace chronik::log {
 
 StatusOr<FileRef> FileCache::open(const std::string& path, const Deadline& deadline) {
-  if (const auto found = entries_.find(path); found != entries_.end()) {
-    found->second.used = ++uses_;
-    return found->second.file;
+  if (const auto found = by_path_.find(path); found != by_path_.end()) {
+    by_use_.splice(by_use_.begin(), by_use_, found->second);
+    return found->second->file;
   }
   const std::uint64_t changes = changes_;
   ASSIGN_OR_RETURN(std::unique_ptr<File> file, disk_.open(path, OpenMode::kReadWrite, DiskLane::kBulk, deadline));
@@ -32,20 +32,26 @@ StatusOr<FileRef> FileCache::create(const std::string& path, const Deadline& dea
 
 void FileCache::forget(const std::string& path) {
   ++changes_;
-  entries_.erase(path);
+  if (const auto found = by_path_.find(path); found != by_path_.end()) {
+    const auto entry = found->second;
+    by_path_.erase(found);
+    by_use_.erase(entry);
+  }
 }
 
 FileRef FileCache::keep(const std::string& path, std::unique_ptr<File> file) {
-  if (entries_.size() >= files_max_) {
-    auto oldest = entries_.begin();
-    for (auto at = entries_.begin(); at != entries_.end(); ++at) {
-      oldest = at->second.used < oldest->second.used ? at : oldest;
-    }
-    entries_.erase(oldest);
+  FileRef opened = Ref<OpenFile>::make(std::move(file));
+  if (const auto found = by_path_.find(path); found != by_path_.end()) {
+    found->second->file = opened;  // somebody else has opened it meanwhile
+    return opened;
   }
-  Entry& entry = entries_[path];
-  entry = {Ref<OpenFile>::make(std::move(file)), ++uses_};
-  return entry.file;
+  if (by_use_.size() >= files_max_) {
+    by_path_.erase(by_use_.back().path);
+    by_use_.pop_back();
+  }
+  by_use_.push_front({path, opened});
+  by_path_[by_use_.front().path] = by_use_.begin();
+  return opened;
 }
 
 }  // namespace chronik::log

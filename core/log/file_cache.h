@@ -6,6 +6,7 @@
 #include <absl/container/btree_map.h>
 
 #include <cstdint>
+#include <list>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -32,20 +33,20 @@ class FileCache {
   StatusOr<FileRef> create(const std::string& path, const Deadline& deadline);
   // Before the file is unlinked.
   void forget(const std::string& path);
-  std::size_t size() const { return entries_.size(); }
+  std::size_t size() const { return by_use_.size(); }
 
  private:
   struct Entry {
+    std::string path;
     FileRef file;
-    std::uint64_t used = 0;
   };
   FileRef keep(const std::string& path, std::unique_ptr<File> file);
 
   Disk& disk_;
   std::size_t files_max_;
-  std::uint64_t uses_ = 0;
   std::uint64_t changes_ = 0;  // of which file a name stands for
-  absl::btree_map<std::string, Entry> entries_;
+  std::list<Entry> by_use_;    // the last used first
+  absl::btree_map<std::string_view, std::list<Entry>::iterator> by_path_;
 };
 
 }  // namespace chronik::log

@@ -58,9 +58,7 @@ Offset segment_base_of(std::string_view file_name) {
 }
 
 Status Segment::create(const Deadline& deadline) {
-  for (const char* ending : {".log", ".index", ".timeindex"}) {
-    RETURN_IF_ERROR(host_.files().create(path(ending), deadline).status());
-  }
+  RETURN_IF_ERROR(host_.files().create(path(".log"), deadline).status());
   data_end_ = base_;
   loaded_ = true;
   dirty_ = true;
@@ -185,7 +183,9 @@ Status Segment::write_index(const Deadline& deadline) {
     if (part.bytes.empty()) {
       continue;
     }
-    ASSIGN_OR_RETURN(const FileRef file, host_.files().open(path(part.ending), deadline));
+    // The first entry makes the file, or takes the place of what an earlier life has left in it.
+    ASSIGN_OR_RETURN(const FileRef file, part.offset == 0 ? host_.files().create(path(part.ending), deadline)
+                                                          : host_.files().open(path(part.ending), deadline));
     FileBatch write;
     write.writes.push_back({.offset = part.offset, .parts = {part.bytes}});
     RETURN_IF_ERROR(file->file->run(std::move(write), deadline));

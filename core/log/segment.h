@@ -70,7 +70,8 @@ class Segment : public Counted {
   Offset data_end() const { return data_end_; }
   std::string path(std::string_view ending) const { return directory_ + "/" + segment_file_name(base_, ending); }
 
-  // Makes empty files. The directory must be synced before the segment is relied on.
+  // Makes an empty log file; index files come with their first entries. The directory must be synced before the segment
+  // is relied on.
   Status create(const Deadline& deadline);
   // Where the next segment begins, or what is synced ends. What lies in the file behind it does not count: the cut of
   // what an earlier life wrote there may not have survived. Before load().

@@ -62,7 +62,7 @@ Status Segment::read_index(const Deadline& deadline) {
   for (const auto& [ending, content] : {std::pair(".index", &entries), std::pair(".timeindex", &times)}) {
     StatusOr<FileRef> file = host_.files().open(path(ending), deadline);
     if (absl::IsNotFound(file.status())) {
-      file = host_.files().create(path(ending), deadline);
+      continue;
     }
     RETURN_IF_ERROR(file.status());
     ASSIGN_OR_RETURN(const std::uint64_t size, (*file)->file->size(deadline));
@@ -339,8 +339,11 @@ Status Segment::truncate_now(Offset to, const Deadline& deadline) {
     first_timestamp_ = WallTime::from_milliseconds(-1);
   }
   for (const char* ending : {".index", ".timeindex"}) {
-    ASSIGN_OR_RETURN(const FileRef file, host_.files().open(path(ending), deadline));
-    RETURN_IF_ERROR(file->file->truncate(0, deadline));
+    const StatusOr<FileRef> file = host_.files().open(path(ending), deadline);
+    if (!absl::IsNotFound(file.status())) {
+      RETURN_IF_ERROR(file.status());
+      RETURN_IF_ERROR((*file)->file->truncate(0, deadline));
+    }
   }
   Status rebuilt = rebuild_index(deadline);
   entries_written_ = 0;

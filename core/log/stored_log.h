@@ -191,6 +191,8 @@ class StoredLog final : public PartitionLog {
   StatusOr<WallTime> max_timestamp_of(const Ref<Segment>& segment, const Deadline& deadline);
   std::optional<TimestampOffset> search_batch(ByteSpan batch, WallTime at, Offset below) const;
   Status delete_oldest_segment(const Deadline& deadline);
+  // Its files go, as far as they are there.
+  Status unlink_segment(Offset base, const Deadline& deadline);
   Status cut_segments(Offset to);
   void count_segment_bytes();
 

@@ -55,13 +55,7 @@ Status StoredLog::open_listed(const std::vector<std::string>& names, const Deadl
     }
     if (last == Offset::none() || base > last || base > end) {
       // Made before a crash and never relied on: what it holds is in the WAL. Or a truncation has taken it away.
-      for (const char* ending : {".log", ".index", ".timeindex"}) {
-        Status gone = host_.disk().unlink(directory() + "/" + segment_file_name(base, ending), deadline);
-        if (!gone.ok() && !absl::IsNotFound(gone)) {
-          return gone;
-        }
-      }
-      directory_dirty_ = true;
+      RETURN_IF_ERROR(unlink_segment(base, deadline));
       continue;
     }
     std::uint64_t size = base == end ? 0 : synced_bytes_;
@@ -292,20 +286,26 @@ Lsn StoredLog::first_unsynced() const {
   return first_unsynced_written_ != Lsn::none() ? first_unsynced_written_ : first_undrained();
 }
 
+Status StoredLog::unlink_segment(Offset base, const Deadline& deadline) {
+  for (const char* ending : {".log", ".index", ".timeindex"}) {
+    const std::string path = directory() + "/" + segment_file_name(base, ending);
+    host_.files().forget(path);
+    Status gone = host_.disk().unlink(path, deadline);
+    if (!gone.ok() && !absl::IsNotFound(gone)) {
+      return gone;
+    }
+  }
+  directory_dirty_ = true;
+  return ok();
+}
+
 Status StoredLog::cut_segments(Offset to) {
   // Not by the deadline of whoever truncates: what is begun here is finished.
   while (!segments_.empty() && segments_.back()->base() >= to) {
     const Ref<Segment> last = segments_.back();
     RETURN_IF_ERROR(last->settle(host_.file_deadline()));
-    for (const char* ending : {".log", ".index", ".timeindex"}) {
-      host_.files().forget(last->path(ending));
-      Status gone = host_.disk().unlink(last->path(ending), host_.file_deadline());
-      if (!gone.ok() && !absl::IsNotFound(gone)) {
-        return gone;
-      }
-    }
+    RETURN_IF_ERROR(unlink_segment(last->base(), host_.file_deadline()));
     segments_.pop_back();
-    directory_dirty_ = true;
   }
   if (!segments_.empty()) {
     RETURN_IF_ERROR(Segment::truncate(segments_.back(), to, host_.file_deadline()));
@@ -346,11 +346,7 @@ Status StoredLog::delete_oldest_segment(const Deadline& deadline) {
   RETURN_IF_ERROR(advance_log_start(next, deadline));
   segments_.erase(segments_.begin());
   count_segment_bytes();
-  for (const char* ending : {".log", ".index", ".timeindex"}) {
-    host_.files().forget(oldest->path(ending));
-    RETURN_IF_ERROR(host_.disk().unlink(oldest->path(ending), deadline));
-  }
-  directory_dirty_ = true;
+  RETURN_IF_ERROR(unlink_segment(oldest->base(), deadline));
   log_info("segment deleted", field("topic", topic_name_), field("partition", key_.partition),
            field("base", oldest->base()), field("bytes", oldest->bytes()), field("log_start", next));
   return ok();

@@ -265,8 +265,9 @@ void StoredLogs::count_tail(StoredLog& log) {
 
 void StoredLogs::on_queued(StoredLog& log, Lsn lsn, Offset end) {
   queued_.push_back({lsn, Ref<StoredLog>::another(log), end});
+  const bool first = undrained_.empty();
   count_tail(log);
-  if (must_drain()) {
+  if (first || must_drain()) {
     drain_wanted_.notify_all();
   }
 }

@@ -2,7 +2,7 @@
 //
 // Two fibers of its own: the drainer moves tails into segments, syncs them and lets the WAL use its files again; the
 // keeper enforces retention and deletes what was removed. Nothing polls: the drainer sleeps until tails are large or
-// the WAL is short of files, the keeper until its interval has passed or a log was removed.
+// old or the WAL is short of files, the keeper until its interval has passed or a log was removed.
 #pragma once
 
 #include <absl/container/btree_map.h>
@@ -25,6 +25,7 @@ struct StoredLogsOptions {
   std::uint64_t tail_bytes_max = 64 << 20;               // of all tails: beyond it the oldest are drained, down to half
   std::uint64_t undrained_bytes_max = 256 << 20;         // of all tails: beyond it appends wait for the drainer
   std::uint64_t drain_bytes = 4 << 20;                   // of one tail: drained while the caches still hold it
+  Duration tail_age_max = Duration::seconds(10);         // older records are drained, at most as late again
   Duration retention_interval = Duration::seconds(300);  // log.retention.check.interval.ms
   Duration write_timeout = Duration::seconds(60);        // of one round of writes to a segment; then the node exits
   Duration file_timeout = Duration::seconds(60);         // of any other file operation of the drainer, syncs above all
@@ -84,6 +85,8 @@ class StoredLogs final : public LogManager, private LogHost, private wal::WalCli
   Status settle_logs();
   Status delete_strays(const Deadline& deadline);
   void drain_for_ever();
+  // Until must_drain(), which it lets tails' age bring about.
+  Status wait_for_work();
   // What a drain may take: what is durable.
   Lsn drainable() const { return wal_ == nullptr ? replayed_to_ : wal_->durable(); }
   Status drain_round(bool everything);
@@ -122,7 +125,8 @@ class StoredLogs final : public LogManager, private LogHost, private wal::WalCli
   std::uint64_t tail_bytes_ = 0;
   std::uint64_t unsynced_bytes_ = 0;  // drained since the last sync_round()
   std::uint64_t log_numbers_ = 0;
-  Lsn drain_to_{0};         // wanted by the WAL
+  Lsn drain_to_{0};         // wanted by the WAL, or because of its age
+  Lsn aging_{0};            // the last record when the drainer last looked at their age
   bool pressed_ = false;    // since the last round: also where there is nothing to drain, the WAL must be told so again
   bool drain_all_ = false;  // retention wants what is still in tails
   Lsn drained_to_{0};       // everything up to it is in synced segments

@@ -34,13 +34,29 @@ void StoredLogs::on_pressure(Lsn drain_to) {
   drain_wanted_.notify_all();
 }
 
+Status StoredLogs::wait_for_work() {
+  while (!must_drain()) {
+    const Deadline age = undrained_.empty() ? fiber::for_ever() : fiber::within(options_.tail_age_max, Expiry::kNormal);
+    const Status woken = drain_wanted_.wait({WaitKind::kEvent, 0, 0, 0}, age);
+    if (!absl::IsDeadlineExceeded(woken)) {
+      RETURN_IF_ERROR(woken);
+      continue;
+    }
+    // A node at rest keeps no tails in memory.
+    if (!undrained_.empty() && undrained_.front()->first_undrained() <= aging_) {
+      drain_to_ = std::max(drain_to_, aging_);
+      pressed_ = true;
+    }
+    aging_ = wal_->next_lsn() - 1;
+  }
+  return ok();
+}
+
 void StoredLogs::drain_for_ever() {
   constexpr Duration kPauseWhenFull = Duration::seconds(1);
   for (;;) {
-    while (!must_drain()) {
-      if (!drain_wanted_.wait({WaitKind::kEvent, 0, 0, 0}, fiber::for_ever()).ok()) {
-        return;
-      }
+    if (!wait_for_work().ok()) {
+      return;
     }
     const bool all = std::exchange(drain_all_, false);
     const bool wanted = std::exchange(pressed_, false) || all || tail_bytes_ > options_.tail_bytes_max;

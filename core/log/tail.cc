@@ -8,7 +8,8 @@
 namespace chronik::log {
 
 void Tail::push(TailBatch batch) {
-  CHECK(empty() || batch.base > back().last);
+  CHECK(empty() || batch.base > last_);
+  last_ = batch.last;
   bytes_ += batch.bytes.size();
   batches_.push_back(std::move(batch));
 }
@@ -37,6 +38,8 @@ void Tail::truncate(Offset to) {
   if (empty()) {
     batches_ = {};
     first_ = 0;
+  } else {
+    last_ = back().last;
   }
 }
 

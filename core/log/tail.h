@@ -41,6 +41,7 @@ class Tail {
   std::vector<TailBatch> batches_;
   std::size_t first_ = 0;  // before it: taken
   std::uint64_t bytes_ = 0;
+  Offset last_;  // of back(), beside what a push touches anyway: with many logs the batch itself is in no cache
 };
 
 }  // namespace chronik::log

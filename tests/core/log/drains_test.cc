@@ -39,6 +39,23 @@ TEST(Drains, ALargeTailIsDrainedAloneAndTheSmallOnesStay) {
   });
 }
 
+TEST(Drains, WhatIsOldIsDrainedThoughItIsLittle) {
+  sim::DiskModel model(kDrainsDiskBytes);
+  LogNode node(model, 1, testing::small_options());
+  node.run([](LogNode& n) {
+    ASSERT_TRUE(n.open().ok());
+    for (int i = 0; i < 11; ++i) {
+      n.append(0, "now and then ", 1);
+      ASSERT_TRUE(fiber::sleep(n.options.tail_age_max / 4).ok());
+    }
+    EXPECT_LE(n.logs->tail_bytes(), 8 * testing::batch_of("now and then ", 1).size());
+    EXPECT_GT(n.logs->tail_bytes(), 0u);
+    ASSERT_TRUE(fiber::sleep(n.options.tail_age_max * 2).ok());
+    EXPECT_EQ(n.logs->tail_bytes(), 0u);
+    EXPECT_EQ(read_all(n, 0, Offset(0)).size(), 11u);
+  });
+}
+
 // Rule R6: a log that grows by a few records in each life, none of which comes to drain anything.
 TEST(Drains, ARowOfLivesThatDrainNothingKeepsTheWalWithinItsFiles) {
   sim::DiskModel model(kDrainsDiskBytes);
