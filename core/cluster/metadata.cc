@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "core/base/log_line.h"
 #include "core/cluster/apply.h"
 #include "core/cluster/snapshot.h"
 
@@ -20,17 +21,16 @@ WaitKey index_key(LogIndex index) {
 // In the list of the waiting for as long as it lives, however its fiber leaves.
 class Metadata::Enlisted {
  public:
-  Enlisted(Metadata& metadata, LogIndex index, Waiting& waiting) : metadata_(metadata), index_(index) {
-    const bool alone = metadata_.waiting_.emplace(index, &waiting).second;
-    CHECK(alone);
+  Enlisted(Metadata& metadata, std::int64_t sequence, Waiting& waiting) : metadata_(metadata), sequence_(sequence) {
+    metadata_.waiting_.emplace(sequence, &waiting);
   }
-  ~Enlisted() { metadata_.waiting_.erase(index_); }
+  ~Enlisted() { metadata_.waiting_.erase(sequence_); }
   Enlisted(const Enlisted&) = delete;
   Enlisted& operator=(const Enlisted&) = delete;
 
  private:
   Metadata& metadata_;
-  LogIndex index_;
+  std::int64_t sequence_;
 };
 
 Metadata::Metadata(const ClusterId& cluster, NodeId self, const IncarnationId& incarnation)
@@ -58,27 +58,26 @@ StatusOr<CommandResult> Metadata::propose(CommandBody body, const Deadline& dead
   if (waiting_.size() >= kResultsKept) {
     return absl::ResourceExhaustedError("too many metadata proposals are under way");
   }
-  // No suspension between the two: sequences go into the log in ascending order (rule R17).
   const Command command{.proposal = {self_, incarnation_, next_sequence_++}, .body = std::move(body)};
-  ASSIGN_OR_RETURN(const raft::Proposed proposed, consensus_->propose(Slice::copy_of(encode_command(command))));
-  CHECK_LT(image_->applied, proposed.index);
   Waiting waiting;
-  waiting.term = proposed.term;
-  const Enlisted enlisted(*this, proposed.index, waiting);
+  waiting.command = Slice::copy_of(encode_command(command));
+  const Enlisted enlisted(*this, command.proposal.sequence, waiting);
+  // No suspension before: sequences go into the log in ascending order (rule R17).
+  RETURN_IF_ERROR(hand_in(waiting));
   while (waiting.end == Waiting::End::kOpen) {
-    const Status status = waiting.done.wait(index_key(proposed.index), deadline);
+    const Status status = waiting.done.wait(index_key(waiting.index), deadline);
     if (waiting.end != Waiting::End::kOpen) {
       break;
     }
     if (absl::IsDeadlineExceeded(status)) {
+      if (!waiting.taken) {
+        return absl::DeadlineExceededError(
+            fmt::format("no leader of the metadata was found for {}", command_name(command.body)));
+      }
       waiting.end = Waiting::End::kUnknown;
     } else if (!status.ok()) {
       return status;
     }
-  }
-  if (waiting.end == Waiting::End::kLost) {
-    return absl::FailedPreconditionError(
-        fmt::format("{} lost its place in the metadata log", command_name(command.body)));
   }
   if (waiting.end == Waiting::End::kUnknown) {
     return absl::UnknownError(fmt::format("whether {} was applied is not known", command_name(command.body)));
@@ -86,10 +85,48 @@ StatusOr<CommandResult> Metadata::propose(CommandBody body, const Deadline& dead
   return std::move(waiting.result);
 }
 
+Status Metadata::hand_in(Waiting& waiting) {
+  const StatusOr<raft::Proposed> proposed = consensus_->propose(waiting.command);
+  if (proposed.ok()) {
+    waiting.index = proposed->index;
+    waiting.taken = true;
+    return ok();
+  }
+  const bool no_leader = absl::IsFailedPrecondition(proposed.status()) || absl::IsUnavailable(proposed.status());
+  return no_leader || waiting.taken ? ok() : proposed.status();
+}
+
+void Metadata::on_leadership(const raft::Leadership& leadership) {
+  leadership_changed_.notify_all();
+  if (leadership.leader == NodeId::none()) {
+    return;
+  }
+  for (const auto& [sequence, waiting] : waiting_) {
+    if (waiting->end != Waiting::End::kOpen) {
+      continue;
+    }
+    if (!hand_in(*waiting).ok()) {
+      log_warn("metadata proposal refused by a new leader", field("sequence", sequence));
+    }
+  }
+}
+
 Status Metadata::read_barrier(const Deadline& deadline) {
   CHECK(consensus_ != nullptr);
   ASSIGN_OR_RETURN(const LogIndex index, consensus_->read_barrier(deadline));
   return wait_applied(index, deadline);
+}
+
+Status Metadata::catch_up(const Deadline& deadline) {
+  for (;;) {
+    Status status = read_barrier(deadline);
+    if (!absl::IsFailedPrecondition(status)) {
+      return status;
+    }
+    while (!leadership().here) {
+      RETURN_IF_ERROR(leadership_changed_.wait(index_key(image_->applied.next()), deadline));
+    }
+  }
 }
 
 Status Metadata::wait_applied(LogIndex index, const Deadline& deadline) {
@@ -102,7 +139,6 @@ Status Metadata::wait_applied(LogIndex index, const Deadline& deadline) {
 Status Metadata::apply(std::span<const raft::Entry> entries) {
   // All are applied before any is published or answered, so that an answer never comes ahead of its image.
   struct Done {
-    const raft::Entry* entry;
     ProposalId proposal;
     CommandResult result;
   };
@@ -110,21 +146,20 @@ Status Metadata::apply(std::span<const raft::Entry> entries) {
   ImageRef next = image_;
   for (const raft::Entry& entry : entries) {
     CHECK_EQ(entry.index, next->applied.next());
-    if (entry.data.empty()) {
+    if (entry.kind != raft::EntryKind::kCommand) {
       Image same = *next;
       same.applied = entry.index;
       next = ImageRef::make(same);
-      done.push_back({.entry = &entry, .proposal = {}, .result = {}});
       continue;
     }
     ASSIGN_OR_RETURN(const Command command, decode_command(entry.data.bytes()));
     Applied applied = cluster::apply(next, entry.index, command);
     next = std::move(applied.image);
-    done.push_back({.entry = &entry, .proposal = command.proposal, .result = std::move(applied.result)});
+    done.push_back({.proposal = command.proposal, .result = std::move(applied.result)});
   }
   publish(next);
   for (const Done& one : done) {
-    settle(*one.entry, one.proposal, one.result);
+    settle(one.proposal, one.result);
   }
   return ok();
 }
@@ -136,20 +171,34 @@ void Metadata::publish(const ImageRef& next) {
   published_.notify_all();
 }
 
-void Metadata::settle(const raft::Entry& entry, const ProposalId& proposal, const CommandResult& result) {
-  const auto found = waiting_.find(entry.index);
-  if (found == waiting_.end()) {
+void Metadata::settle(const ProposalId& proposal, const CommandResult& result) {
+  if (proposal.node != self_ || proposal.incarnation != incarnation_) {
     return;
   }
-  Waiting& waiting = *found->second;
-  if (entry.term == waiting.term) {
-    CHECK_EQ(proposal.node, self_);
-    waiting.result = result;
-    waiting.end = Waiting::End::kApplied;
-  } else {
-    waiting.end = Waiting::End::kLost;
+  const auto found = waiting_.find(proposal.sequence);
+  if (found == waiting_.end() || found->second->end != Waiting::End::kOpen) {
+    return;
   }
-  waiting.done.notify_all();
+  found->second->result = result;
+  found->second->end = Waiting::End::kApplied;
+  found->second->done.notify_all();
+}
+
+// The image came whole: what became of the proposals stands in it.
+void Metadata::settle_by_image() {
+  const Proposer* self = image_->proposers.find(self_);
+  if (self == nullptr || self->incarnation != incarnation_) {
+    return;
+  }
+  for (const auto& [sequence, waiting] : waiting_) {
+    if (sequence > self->last_sequence || waiting->end != Waiting::End::kOpen) {
+      continue;
+    }
+    const AppliedProposal* applied = self->results.find(sequence);
+    waiting->end = applied == nullptr ? Waiting::End::kUnknown : Waiting::End::kApplied;
+    waiting->result = applied == nullptr ? CommandResult{} : applied->kept->result;
+    waiting->done.notify_all();
+  }
 }
 
 std::string Metadata::take_snapshot() { return encode_snapshot(*image_); }
@@ -165,12 +214,7 @@ Status Metadata::install_snapshot(LogIndex last, ByteSpan bytes) {
   }
   CHECK_LT(image_->applied, last);
   publish(next);
-  for (const auto& [index, waiting] : waiting_) {
-    if (index <= last) {
-      waiting->end = Waiting::End::kUnknown;
-      waiting->done.notify_all();
-    }
-  }
+  settle_by_image();
   return ok();
 }
 

@@ -1,7 +1,8 @@
 // The cluster's metadata on one shard: the current image, and the way to change it.
 //
-// propose -> commit -> apply -> publish. A proposer waits for its own index and is woken by the very apply of it; there
-// is no other path that could forget to wake it, nothing polls, and concurrent proposals share the log's commits.
+// propose -> commit -> apply -> publish. A proposer waits for its own command and is woken by the very apply of it;
+// there is no other path that could forget to wake it, nothing polls, and concurrent proposals share the log's commits.
+// Where the leader changes it is proposed again, to whoever leads now: it carries an id and is applied once (rule R17).
 // Usage: construct, let the consensus open (it calls back to apply the log), attach() it, then propose a RegisterBroker
 // with a fresh incarnation before anything else.
 // Lifetime: outlives its listeners' subscriptions and every fiber that proposes.
@@ -43,14 +44,16 @@ class Metadata final : public raft::StateMachine {
   const ImageRef& image() const { return image_; }
 
   // Returns when the command has been applied here, with what became of it. Else:
-  //   kFailedPrecondition  the leader is elsewhere, or another leader's entry took the place: not applied, never will
-  //   be kResourceExhausted   too many proposals are under way: not applied kUnknown             the deadline passed,
-  //   or a snapshot came instead of the entry: it may have been applied kCancelled, kAborted the wait was called off,
-  //   the node is dying: outcome unknown too
+  //   kResourceExhausted     too many proposals are under way: not applied
+  //   kDeadlineExceeded      no leader was found that would take it: not applied
+  //   kUnknown               the deadline passed, or a snapshot that has not kept its result came instead of the entry
+  //   kCancelled, kAborted   the wait was called off, the node is dying: the outcome is unknown, too
   StatusOr<CommandResult> propose(CommandBody body, const Deadline& deadline);
 
   // Waits until the image holds everything that was committed before the call. Only where the leader is.
   Status read_barrier(const Deadline& deadline);
+  // The same as soon as there is a leader, here.
+  Status catch_up(const Deadline& deadline);
   // Waits until the image has reached `index`.
   Status wait_applied(LogIndex index, const Deadline& deadline);
 
@@ -64,18 +67,24 @@ class Metadata final : public raft::StateMachine {
   Status apply(std::span<const raft::Entry> entries) override;
   std::string take_snapshot() override;
   Status install_snapshot(LogIndex last, ByteSpan bytes) override;
+  void on_leadership(const raft::Leadership& leadership) override;
 
  private:
   // A proposer, on its own stack.
   struct Waiting {
-    Term term;
-    enum class End : std::uint8_t { kOpen, kApplied, kLost, kUnknown } end = End::kOpen;
+    Slice command;
+    LogIndex index{0};   // where it is to be applied, as far as is known
+    bool taken = false;  // by a leader: it may be applied some day
+    enum class End : std::uint8_t { kOpen, kApplied, kUnknown } end = End::kOpen;
     CommandResult result;
     fiber::Event done;
   };
   class Enlisted;
 
-  void settle(const raft::Entry& entry, const ProposalId& proposal, const CommandResult& result);
+  // Ok also where there is no leader now: then on_leadership() tries again.
+  Status hand_in(Waiting& waiting);
+  void settle(const ProposalId& proposal, const CommandResult& result);
+  void settle_by_image();
   void publish(const ImageRef& next);
 
   NodeId self_;
@@ -83,8 +92,9 @@ class Metadata final : public raft::StateMachine {
   ImageRef image_;
   raft::Consensus* consensus_ = nullptr;
   std::int64_t next_sequence_ = 0;
-  absl::btree_map<LogIndex, Waiting*> waiting_;
+  absl::btree_map<std::int64_t, Waiting*> waiting_;  // by sequence
   fiber::Event published_;
+  fiber::Event leadership_changed_;
   IntrusiveList<MetadataListener, MetadataListenerTag> listeners_;
 };
 

@@ -36,8 +36,10 @@ void StoredLogs::on_pressure(Lsn drain_to) {
 
 Status StoredLogs::wait_for_work() {
   while (!must_drain()) {
-    const Deadline age = undrained_.empty() ? fiber::for_ever() : fiber::within(options_.tail_age_max, Expiry::kNormal);
-    const Status woken = drain_wanted_.wait({WaitKind::kEvent, 0, 0, 0}, age);
+    const MonotonicTime look =
+        undrained_.empty() ? MonotonicTime::never() : scope_.scheduler().now() + options_.tail_age_max;
+    const Status woken =
+        drain_wanted_.wait({WaitKind::kEvent, 0, 0, 0}, fiber::for_ever().no_later_than(look, Expiry::kNormal));
     if (!absl::IsDeadlineExceeded(woken)) {
       RETURN_IF_ERROR(woken);
       continue;

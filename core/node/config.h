@@ -9,19 +9,19 @@
 #include "core/cluster/command.h"
 #include "core/log/stored_logs.h"
 #include "core/ports/network.h"
-#include "core/raft/single_voter.h"
+#include "core/raft/driver.h"
 
 namespace chronik::node {
 
 struct NodeConfig {
   NodeId node = NodeId(1);
-  Address bind;                        // where clients connect
-  std::string advertised_host;         // what they are told to connect to
-  std::uint16_t advertised_port = 0;   // 0: the port that was bound
-  std::string log_directory = "logs";  // where the logs are, as DescribeLogDirs says it
-  broker::Limits limits;               // but for those that `broker` sets
-  log::StoredLogsOptions logs;         // but for the interval of retention, which `broker` sets
-  raft::SingleVoterOptions voter;
+  Address bind;                                     // where clients connect
+  std::string advertised_host;                      // what they are told to connect to
+  std::uint16_t advertised_port = 0;                // 0: the port that was bound
+  std::string log_directory = "logs";               // where the logs are, as DescribeLogDirs says it
+  broker::Limits limits;                            // but for those that `broker` sets
+  log::StoredLogsOptions logs;                      // but for the interval of retention, which `broker` sets
+  raft::DriverOptions raft;                         // but for the member
   cluster::ConfigMap broker;                        // Kafka's broker settings, checked
   Duration start_timeout = Duration::seconds(600);  // recovery included
   Duration stop_timeout = Duration::seconds(30);

@@ -45,12 +45,7 @@ Status Node::start() {
   ASSIGN_OR_RETURN(recovery_, logs_->open(deadline));
   logs_->start();
 
-  const cluster::IncarnationId incarnation = Uuid::from_random(ports_.random.next(), ports_.random.next());
-  metadata_ = std::make_unique<cluster::Metadata>(identity_.cluster, config_.node, incarnation);
-  voter_ = std::make_unique<raft::SingleVoter>(ports_.store, ports_.process, *metadata_, config_.node, config_.voter);
-  RETURN_IF_ERROR(voter_->open(deadline));
-  voter_->start(voter_scope_);
-  metadata_->attach(*voter_);
+  RETURN_IF_ERROR(open_metadata(deadline));
   RETURN_IF_ERROR(check_directory());
 
   table_ = std::make_unique<broker::PartitionTable>(*logs_, config_.node, config_.broker);
@@ -73,23 +68,36 @@ Status Node::start() {
   return ok();
 }
 
-// Metadata outlive the logs' own files, and know whose they were.
-Status Node::check_directory() const {
-  const cluster::ImageRef image = metadata_->image();
-  Status wrong = ok();
-  image->brokers.for_each([&](const cluster::Broker& broker) {
-    if (broker.directory == identity_.directory && broker.node != config_.node) {
-      wrong = absl::FailedPreconditionError(fmt::format("the data directory is that of node {}, not of node {}",
-                                                        broker.node.value(), config_.node.value()));
+// When it returns, the image holds everything that was ever committed.
+Status Node::open_metadata(const Deadline& deadline) {
+  const raft::Member self{.node = config_.node, .directory = identity_.directory};
+  raft::DriverOptions options = config_.raft;
+  options.raft.self = self;
+  options.raft.seed = ports_.random.next();
+  const cluster::IncarnationId incarnation = Uuid::from_random(ports_.random.next(), ports_.random.next());
+  metadata_ = std::make_unique<cluster::Metadata>(identity_.cluster, config_.node, incarnation);
+  raft_ = std::make_unique<raft::Driver>(ports_.store, ports_.process, *metadata_, nullptr, options);
+  RETURN_IF_ERROR(raft_->open({.voters = {self}, .learners = {}}, deadline));
+  for (const raft::Member& voter : raft_->raft().membership().voters) {
+    if (voter.directory == identity_.directory && voter.node != config_.node) {
+      return absl::FailedPreconditionError(fmt::format("the data directory is that of node {}, not of node {}",
+                                                       voter.node.value(), config_.node.value()));
     }
-  });
-  if (recovery_.wal_was_empty && image->topics.size() > 0) {
-    // Topics are created only once the log is begun.
-    wrong = absl::DataLossError(
-        fmt::format("there are {} topics, and nothing of the write-ahead log can be read: was wal/ removed or damaged?",
-                    image->topics.size()));
   }
-  return wrong;
+  raft_->start(raft_scope_);
+  metadata_->attach(*raft_);
+  return metadata_->catch_up(deadline);
+}
+
+// Metadata outlive the logs' own files.
+Status Node::check_directory() const {
+  const std::size_t topics = metadata_->image()->topics.size();
+  if (recovery_.wal_was_empty && topics > 0) {
+    // Topics are created only once the log is begun.
+    return absl::DataLossError(fmt::format(
+        "there are {} topics, and nothing of the write-ahead log can be read: was wal/ removed or damaged?", topics));
+  }
+  return ok();
 }
 
 Status Node::register_broker(const Deadline& deadline) {
@@ -178,7 +186,7 @@ Status Node::stop() {
   if (table_ != nullptr) {
     table_->close_all();
   }
-  voter_scope_.cancel_and_join();
+  raft_scope_.cancel_and_join();
   return logs_ == nullptr ? ok() : logs_->stop(deadline);
 }
 

@@ -20,8 +20,8 @@
 #include "core/log/stored_logs.h"
 #include "core/node/config.h"
 #include "core/ports/ports.h"
+#include "core/raft/driver.h"
 #include "core/raft/identity.h"
-#include "core/raft/single_voter.h"
 
 namespace chronik::node {
 
@@ -49,6 +49,7 @@ class Node final : private cluster::MetadataListener {
 
  private:
   void on_metadata(const cluster::Delta& delta) override;
+  Status open_metadata(const Deadline& deadline);
   Status check_directory() const;
   Status register_broker(const Deadline& deadline);
   Status reconcile();
@@ -63,7 +64,7 @@ class Node final : private cluster::MetadataListener {
   MetricsRegistry metrics_;
   std::unique_ptr<log::StoredLogs> logs_;
   std::unique_ptr<cluster::Metadata> metadata_;
-  std::unique_ptr<raft::SingleVoter> voter_;
+  std::unique_ptr<raft::Driver> raft_;
   std::unique_ptr<broker::PartitionTable> table_;
   std::unique_ptr<broker::Broker> broker_;
   std::unique_ptr<broker::Server> server_;
@@ -72,7 +73,7 @@ class Node final : private cluster::MetadataListener {
   fiber::Event logs_lack_;
   bool reconciled_ = false;  // from then on the table follows every image
   bool serving_ = false;
-  fiber::FiberScope voter_scope_;
+  fiber::FiberScope raft_scope_;
   fiber::FiberScope scope_;
 };
 

@@ -1,7 +1,6 @@
 // A log that the voters of a group agree on, and the machine that applies it: what core/cluster needs of Raft.
 //
-// On one node the group has one voter (single_voter.h); Raft proper implements the same interface for several.
-// Everything happens on one shard.
+// Everything happens on one shard. driver.h is the implementation, on one node as on several.
 #pragma once
 
 #include <cstdint>
@@ -28,6 +27,13 @@ struct Entry {
   Slice data;
 };
 
+struct Leadership {
+  Term term;
+  NodeId leader = NodeId::none();  // as far as this node knows
+  bool here = false;
+  friend bool operator==(const Leadership&, const Leadership&) = default;
+};
+
 // What the entries are for. Called by the consensus, never from within propose(); no call may suspend.
 class StateMachine {
  public:
@@ -39,25 +45,22 @@ class StateMachine {
   virtual std::string take_snapshot() = 0;
   // Replaces the state by one that take_snapshot() returned after `last` was applied, here or elsewhere.
   virtual Status install_snapshot(LogIndex last, ByteSpan bytes) = 0;
+  // Whoever proposed to an earlier leader proposes again: what that one did not commit is gone.
+  virtual void on_leadership(const Leadership& leadership) = 0;
 };
 
-// Where a proposal is in the log. If an entry of another term is applied at this index, the proposal is lost for good.
+// Where a proposal is in the log, as long as its leader's term lasts.
 struct Proposed {
   LogIndex index;
   Term term;
-};
-
-struct Leadership {
-  Term term;
-  NodeId leader = NodeId::none();  // as far as this node knows
-  bool here = false;
 };
 
 class Consensus {
  public:
   virtual ~Consensus() = default;
   // Appends to the log; does not suspend. Whether it commits is seen by its being applied. kFailedPrecondition: the
-  // leader is elsewhere (leadership() may know where); kResourceExhausted: too many proposals are under way.
+  // leader is elsewhere (leadership() may know where); kUnavailable: it is handing over; kResourceExhausted: too many
+  // proposals are under way.
   virtual StatusOr<Proposed> propose(Slice data) = 0;
   virtual Leadership leadership() const = 0;
   // An index such that whoever has applied it sees every proposal that was committed before this call began.

@@ -29,6 +29,9 @@ Raft::Raft(const RaftOptions& options, StoredRaft stored, MonotonicTime now)
   CHECK_GE(hard_.term, log_.last_term());
   durable_ = given_out_ = log_.last();
   draw_election_time();
+  if (membership().voters == std::vector<Member>{self()}) {
+    election_at_ = now;  // whom it could disturb is not there
+  }
 }
 
 // ---- in ----
@@ -147,6 +150,9 @@ Output Raft::take_output() {
 MonotonicTime Raft::next_tick() const {
   if (role_ != Role::kLeader) {
     return election_at_;
+  }
+  if (progress_.empty()) {
+    return MonotonicTime::never();  // nobody waits for its heartbeats
   }
   return transfer_.has_value() ? std::min(heartbeat_at_, transfer_->ends) : heartbeat_at_;
 }

@@ -15,6 +15,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/base/status.h"
@@ -43,14 +44,14 @@ struct RaftOptions {
 
 // What a vote must not forget.
 struct HardState {
-  Term term;
+  Term term{0};
   std::optional<Member> vote;
   friend bool operator==(const HardState&, const HardState&) = default;
 };
 
 struct Snapshot {
-  LogIndex last;
-  Term last_term;
+  LogIndex last{0};
+  Term last_term{0};
   Membership membership;
   Slice state;
 };
@@ -116,7 +117,9 @@ class Raft {
   // ---- in ----
   // Time only moves forward; to be called before anything else that happens at `now`, and no later than next_tick().
   void tick(MonotonicTime now);
-  // From any member of any group's past; what does not concern this one is dropped.
+  // Why no sound member can have sent this; empty: nothing is wrong with it. What it cannot see, step() relies on.
+  std::string_view defect_of(const Message& message) const;
+  // From any member of any group's past, without a defect; what does not concern this one is dropped.
   void step(const Message& message);
   // All up to this number are durable.
   void persisted(std::uint64_t number);
@@ -138,6 +141,7 @@ class Raft {
   // ---- out ----
   // What has come up since the last call. One persist may be given out while others are under way.
   Output take_output();
+  // never(): not before something else happens.
   MonotonicTime next_tick() const;
 
   // ---- what it is ----
@@ -167,6 +171,9 @@ class Raft {
   void become_follower(Term term, std::optional<Member> leader);
   void commit_up_to(LogIndex index);
   std::vector<Member> others() const;
+
+  // defects.cc
+  std::string_view defect_of_leader(const Message& message) const;
 
   // election.cc
   void draw_election_time();

@@ -4,12 +4,14 @@
 
 #include "core/base/crc32c.h"
 #include "core/base/endian.h"
+#include "core/raft/membership_codec.h"
 
 namespace chronik::raft {
 
 namespace {
 
-constexpr std::uint8_t kVersion = 1;
+constexpr std::uint8_t kVersion = 2;
+constexpr std::uint8_t kVersionBeforeMembers = 1;
 constexpr std::string_view kEntryPrefix = "raft/log/";
 constexpr std::size_t kHeaderBytes = 5;  // version and checksum of the rest
 
@@ -35,14 +37,16 @@ class Opened {
     if (!bytes.empty() && bytes[0] > kVersion) {
       status_ = absl::FailedPreconditionError(
           fmt::format("{} of version {}; this program knows versions up to {}", what, bytes[0], kVersion));
-    } else if (bytes.size() < kHeaderBytes || bytes[0] != kVersion ||
+    } else if (bytes.size() < kHeaderBytes || bytes[0] == 0 ||
                load_little<std::uint32_t>(bytes.data() + 1) != crc32c(bytes.subspan(kHeaderBytes))) {
       status_ = absl::DataLossError(fmt::format("{} is damaged", what));
     } else {
       rest_ = bytes.subspan(kHeaderBytes);
+      version_ = bytes[0];
     }
     what_ = what;
   }
+  bool knows_members() const { return version_ > kVersionBeforeMembers; }
   template <std::integral T>
   T take() {
     if (rest_.size() < sizeof(T)) {
@@ -59,6 +63,15 @@ class Opened {
       byte = take<std::uint8_t>();
     }
     return id;
+  }
+  ByteSpan take(std::size_t size) {
+    if (rest_.size() < size) {
+      fail();
+      return {};
+    }
+    const ByteSpan taken = rest_.first(size);
+    rest_ = rest_.subspan(size);
+    return taken;
   }
   ByteSpan take_rest() { return std::exchange(rest_, {}); }
   void fail() {
@@ -77,6 +90,7 @@ class Opened {
 
  private:
   const char* what_;
+  std::uint8_t version_ = kVersion;
   ByteSpan rest_;
   Status status_;
 };
@@ -103,9 +117,14 @@ std::string encode_identity(const Identity& identity) {
   return sealed(body);
 }
 
-std::string encode_hard_state(Term term) {
+std::string encode_hard_state(const HardState& hard) {
   std::string body;
-  put(body, term.value());
+  put(body, hard.term.value());
+  put(body, static_cast<std::uint8_t>(hard.vote.has_value()));
+  if (hard.vote.has_value()) {
+    put(body, hard.vote->node.value());
+    body.append(as_text(hard.vote->directory.bytes));
+  }
   return sealed(body);
 }
 
@@ -113,15 +132,19 @@ std::string encode_entry(const Entry& entry) {
   std::string body;
   put(body, entry.index.value());
   put(body, entry.term.value());
+  put(body, static_cast<std::uint8_t>(entry.kind));
   body.append(entry.data.text());
   return sealed(body);
 }
 
-std::string encode_snapshot(LogIndex last, Term term, std::string_view state) {
+std::string encode_snapshot(const Snapshot& snapshot) {
+  const std::string members = encode_membership(snapshot.membership);
   std::string body;
-  put(body, last.value());
-  put(body, term.value());
-  body.append(state);
+  put(body, snapshot.last.value());
+  put(body, snapshot.last_term.value());
+  put(body, static_cast<std::uint32_t>(members.size()));
+  body.append(members);
+  body.append(snapshot.state.text());
   return sealed(body);
 }
 
@@ -135,11 +158,17 @@ StatusOr<Identity> decode_identity(std::string_view value) {
   return identity;
 }
 
-StatusOr<Term> decode_hard_state(std::string_view value) {
+StatusOr<HardState> decode_hard_state(std::string_view value) {
   Opened opened("the metadata log's hard state", value);
-  const Term term(opened.take<std::int64_t>());
+  HardState hard;
+  hard.term = Term(opened.take<std::int64_t>());
+  if (opened.knows_members() && opened.take<std::uint8_t>() != 0) {
+    Member& vote = hard.vote.emplace();
+    vote.node = NodeId(opened.take<std::int32_t>());
+    vote.directory = opened.take_uuid();
+  }
   RETURN_IF_ERROR(opened.status());
-  return term;
+  return hard;
 }
 
 StatusOr<Entry> decode_entry(LogIndex index, std::string_view value) {
@@ -147,8 +176,18 @@ StatusOr<Entry> decode_entry(LogIndex index, std::string_view value) {
   Entry entry;
   entry.index = LogIndex(opened.take<std::int64_t>());
   entry.term = Term(opened.take<std::int64_t>());
+  entry.kind = EntryKind::kCommand;
+  if (opened.knows_members()) {
+    const auto kind = opened.take<std::uint8_t>();
+    entry.kind = static_cast<EntryKind>(kind);
+    if (kind > static_cast<std::uint8_t>(EntryKind::kMembership)) {
+      opened.fail();
+    }
+  }
   entry.data = Slice::copy_of(opened.take_rest());
-  entry.kind = entry.data.empty() ? EntryKind::kNothing : EntryKind::kCommand;
+  if (!opened.knows_members() && entry.data.empty()) {
+    entry.kind = EntryKind::kNothing;
+  }
   RETURN_IF_ERROR(opened.status());
   if (entry.index != index) {
     return absl::DataLossError(fmt::format("entry {} of the metadata log says it is {}", index, entry.index));
@@ -156,11 +195,20 @@ StatusOr<Entry> decode_entry(LogIndex index, std::string_view value) {
   return entry;
 }
 
-StatusOr<StoredSnapshot> decode_snapshot(std::string_view value) {
+StatusOr<Snapshot> decode_snapshot(std::string_view value, const Membership& otherwise) {
   Opened opened("the metadata log's snapshot", value);
-  StoredSnapshot snapshot;
+  Snapshot snapshot;
   snapshot.last = LogIndex(opened.take<std::int64_t>());
-  snapshot.term = Term(opened.take<std::int64_t>());
+  snapshot.last_term = Term(opened.take<std::int64_t>());
+  snapshot.membership = otherwise;
+  if (opened.knows_members()) {
+    const StatusOr<Membership> members = decode_membership(opened.take(opened.take<std::uint32_t>()));
+    if (members.ok()) {
+      snapshot.membership = *members;
+    } else {
+      opened.fail();
+    }
+  }
   snapshot.state = Slice::copy_of(opened.take_rest());
   RETURN_IF_ERROR(opened.status());
   return snapshot;

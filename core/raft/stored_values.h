@@ -10,6 +10,7 @@
 #include "core/base/status.h"
 #include "core/raft/consensus.h"
 #include "core/raft/identity.h"
+#include "core/raft/raft.h"
 
 namespace chronik::raft {
 
@@ -22,22 +23,17 @@ std::string entry_key(LogIndex index);
 // Just above the key of every entry.
 std::string entry_keys_end();
 
-struct StoredSnapshot {
-  LogIndex last;  // entry in it
-  Term term;      // of that entry
-  Slice state;
-};
-
 std::string encode_identity(const Identity& identity);
-std::string encode_hard_state(Term term);
+std::string encode_hard_state(const HardState& hard);
 std::string encode_entry(const Entry& entry);
-std::string encode_snapshot(LogIndex last, Term term, std::string_view state);
+std::string encode_snapshot(const Snapshot& snapshot);
 
 // Total. kDataLoss: damaged; kFailedPrecondition: written by a newer version of the program.
 StatusOr<Identity> decode_identity(std::string_view value);
-StatusOr<Term> decode_hard_state(std::string_view value);
+StatusOr<HardState> decode_hard_state(std::string_view value);
 // The entry must be the one of `index`.
 StatusOr<Entry> decode_entry(LogIndex index, std::string_view value);
-StatusOr<StoredSnapshot> decode_snapshot(std::string_view value);
+// Written by version 1, a snapshot says nothing of members: then it has `otherwise`.
+StatusOr<Snapshot> decode_snapshot(std::string_view value, const Membership& otherwise);
 
 }  // namespace chronik::raft

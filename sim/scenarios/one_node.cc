@@ -44,9 +44,10 @@ node::NodeConfig config_of(const Plan& plan) {
   wal.read_chunk_bytes = 16'384;
   config.logs.tail_bytes_max = static_cast<std::uint64_t>(plan.knob("log.tail_bytes_max", 65'536));
   config.logs.undrained_bytes_max = 2 * config.logs.tail_bytes_max;
+  config.logs.tail_age_max = Duration::seconds(plan.knob("log.tail_age_s", 10));
   config.logs.drain_bytes = static_cast<std::uint64_t>(plan.knob("log.drain_bytes", 65'536));
   config.logs.sync_each_max = static_cast<std::size_t>(plan.knob("log.sync_each_max", 16));
-  config.voter.entries_per_snapshot = static_cast<std::uint64_t>(plan.knob("voter.entries_per_snapshot", 1000));
+  config.raft.entries_per_snapshot = static_cast<std::uint64_t>(plan.knob("raft.entries_per_snapshot", 1000));
   config.broker["connections.max.idle.ms"] = "60000";
   config.broker["num.partitions"] = fmt::format("{}", plan.knob("partitions", 1));
   config.broker["log.segment.bytes"] = fmt::format("{}", plan.knob("log.segment_bytes", 1 << 20));
@@ -73,7 +74,8 @@ void draw_node_knobs(Plan& plan, Draws& draws) {
   plan.knobs["log.drain_bytes"] = draws.magnitude(2'048, 1 << 20);
   plan.knobs["log.sync_each_max"] = draws.below(2) == 0 ? 0 : 16;
   plan.knobs["log.segment_bytes"] = draws.magnitude(16'384, 1 << 20);
-  plan.knobs["voter.entries_per_snapshot"] = draws.magnitude(2, 100);
+  plan.knobs["raft.entries_per_snapshot"] = draws.magnitude(2, 100);
+  plan.knobs["log.tail_age_s"] = draws.magnitude(2, 3'600);
 }
 
 void draw_operations(Plan& plan, const std::string& machine, std::int64_t most, Draws& draws) {

@@ -66,7 +66,7 @@ class ImageWorld {
   }
 
   // A topic whose id follows from its name.
-  static CreateTopics::Topic topic(const std::string& name, std::vector<std::vector<std::int32_t>> assignment) {
+  static CreateTopics::Topic topic(const std::string& name, const std::vector<std::vector<std::int32_t>>& assignment) {
     CreateTopics::Topic topic{.name = name, .id = uuid_of(mix_text(name)), .partitions = {}, .configs = {}};
     for (const std::vector<std::int32_t>& nodes : assignment) {
       ReplicaList replicas;
@@ -77,9 +77,9 @@ class ImageWorld {
     }
     return topic;
   }
-  CommandResult create(const std::string& name, std::vector<std::vector<std::int32_t>> assignment) {
+  CommandResult create(const std::string& name, const std::vector<std::vector<std::int32_t>>& assignment) {
     const std::int32_t proposer = assignment.at(0).at(0);
-    return propose(proposer, CreateTopics{.topics = {topic(name, std::move(assignment))}});
+    return propose(proposer, CreateTopics{.topics = {topic(name, assignment)}});
   }
   const Partition& partition(const std::string& name, std::int32_t index) const {
     const Topic* topic = image_->find_topic(name);

@@ -4,9 +4,10 @@
 
 #include <memory>
 
+#include "core/cluster/apply.h"
 #include "core/cluster/invariants.h"
 #include "core/cluster/snapshot.h"
-#include "core/raft/single_voter.h"
+#include "core/raft/driver.h"
 #include "tests/core/cluster/image_world.h"
 #include "tests/support/fiber_world.h"
 #include "tests/support/memory_store.h"
@@ -38,23 +39,33 @@ class Follower final : public MetadataListener {
   ImageRef at_;
 };
 
+const raft::Member kSelf{.node = NodeId(1), .directory = Uuid::from_random(1, 1)};
+
+raft::DriverOptions of_member(raft::DriverOptions options) {
+  options.raft.self = kSelf;
+  return options;
+}
+
 // One start of node 1 on a store.
 class Node {
  public:
-  explicit Node(MemoryStore& store, std::int64_t start_counter = 1, const raft::SingleVoterOptions& options = {})
+  explicit Node(MemoryStore& store, std::int64_t start_counter = 1, const raft::DriverOptions& options = {})
       : metadata(uuid_of(1), NodeId(1), uuid_of(1000 + static_cast<std::uint64_t>(start_counter))),
-        voter(store, process, metadata, NodeId(1), options) {
-    metadata.attach(voter);
+        raft(store, process, metadata, nullptr, of_member(options)) {
+    metadata.attach(raft);
     world.spawn("open", [this, start_counter] {
-      CHECK_OK(voter.open(fiber::for_ever()));
+      CHECK_OK(raft.open({.voters = {kSelf}, .learners = {}}, fiber::for_ever()));
       follower = std::make_unique<Follower>(metadata);
-      voter.start(world.scope);
+      raft.start(world.scope);
       const auto result = metadata.propose(
           RegisterBroker{.directory = uuid_of(2), .start_counter = start_counter, .endpoints = {}, .rack = ""},
           in(Duration::seconds(10)));
       registered = result.ok() && result->whole.ok();
     });
-    world.run_for(Duration::milliseconds(20));
+    for (int i = 0; i < 100 && !registered; ++i) {
+      world.run_for(Duration::milliseconds(1));
+    }
+    at_first = store.history.size();
   }
   ~Node() { world.scheduler.kill_all(); }
 
@@ -76,19 +87,25 @@ class Node {
   FiberWorld world;
   NotedProcess process;
   Metadata metadata;
-  raft::SingleVoter voter;
+  raft::Driver raft;
   std::unique_ptr<Follower> follower;
   bool registered = false;
+  std::size_t at_first = 0;  // commits until it was registered
   std::vector<std::string> acknowledged;
   std::vector<absl::StatusCode> codes;
 };
 
-TEST(Metadata, AStartIsOneCommit) {
+TEST(Metadata, AStartIsTwoCommits) {
   MemoryStore store;
-  Node node(store);
-  EXPECT_TRUE(node.registered);
-  EXPECT_EQ(store.history.size(), 1u);
-  EXPECT_TRUE(node.metadata.image()->is_live(NodeId(1)));
+  {
+    const Node first(store);
+    EXPECT_TRUE(first.registered);
+    EXPECT_EQ(store.history.size(), 3u) << "the members, the vote, the term's first entry with the registration";
+  }
+  const Node again(store, 2);
+  EXPECT_TRUE(again.registered);
+  EXPECT_EQ(store.history.size(), 5u);
+  EXPECT_TRUE(again.metadata.image()->is_live(NodeId(1)));
 }
 
 TEST(Metadata, AProposalTakesOneCommitAndNothingElse) {
@@ -187,9 +204,10 @@ TEST(Metadata, AfterACrashAtAnyCommitEverythingAcknowledgedIsThere) {
   MemoryStore store;
   // Before each commit but the first: what must be in the state that the one before it left.
   std::vector<std::vector<std::string>> acknowledged_before;
-  const raft::SingleVoterOptions options{.entries_per_snapshot = 5};
+  const raft::DriverOptions options{.entries_per_snapshot = 5};
   {
     Node node(store, 1, options);
+    acknowledged_before.resize(node.at_first);
     store.before_commit = [&] { acknowledged_before.push_back(node.acknowledged); };
     for (int i = 0; i < 40; ++i) {
       node.create("t" + std::to_string(i));
@@ -201,13 +219,13 @@ TEST(Metadata, AfterACrashAtAnyCommitEverythingAcknowledgedIsThere) {
     EXPECT_EQ(node.acknowledged.size(), 40u);
     acknowledged_before.push_back(node.acknowledged);
   }
-  ASSERT_EQ(acknowledged_before.size(), store.history.size());
+  ASSERT_EQ(acknowledged_before.size(), store.history.size() + 1);
   for (std::size_t i = 0; i < store.history.size(); ++i) {
     MemoryStore survivor(store.history[i]);
     Node again(survivor, 2, options);
     ASSERT_TRUE(again.registered) << i;
     EXPECT_EQ(broken_invariants(*again.metadata.image()), std::vector<std::string>());
-    for (const std::string& name : acknowledged_before[i]) {
+    for (const std::string& name : acknowledged_before[i + 1]) {
       const Topic* topic = again.metadata.image()->find_topic(name);
       ASSERT_NE(topic, nullptr) << name << " after commit " << i;
       EXPECT_EQ(topic->partitions.first()->leader_epoch, LeaderEpoch(1)) << "rule R1";
@@ -231,7 +249,7 @@ TEST(Metadata, TheSameLogGivesTheSameImageWithAndWithoutSnapshots) {
   MemoryStore without;
   std::vector<std::string> states;
   for (MemoryStore* store : {&with_snapshots, &without}) {
-    const raft::SingleVoterOptions options{.entries_per_snapshot = store == &without ? 1'000'000u : 3u};
+    const raft::DriverOptions options{.entries_per_snapshot = store == &without ? 1'000'000u : 3u};
     {
       Node node(*store, 1, options);
       for (int i = 0; i < 20; ++i) {
@@ -280,40 +298,97 @@ class HandConsensus final : public raft::Consensus {
   std::vector<Slice> proposed;
 };
 
-TEST(Metadata, AProposerLearnsThatItIsNotTheLeaderOrIsNoLongerIt) {
-  FiberWorld world;
-  HandConsensus consensus;
-  Metadata metadata(uuid_of(1), NodeId(1), uuid_of(7));
-  metadata.attach(consensus);
-  std::vector<absl::StatusCode> codes;
-  const auto propose = [&] {
-    world.spawn("propose", [&] {
-      const Deadline deadline = fiber::within(Duration::seconds(1), Expiry::kPeer);
-      codes.push_back(metadata.propose(AllocateProducerIds{1}, deadline).status().code());
+// Node 1's metadata above it.
+class ByHand {
+ public:
+  ByHand() {
+    metadata.attach(consensus);
+    world.spawn("register", [this] { end(metadata.propose(RegisterBroker{}, soon()).status()); });
+    world.run_for(Duration::milliseconds(1));
+    commit(consensus.proposed.back());
+    codes.clear();
+  }
+  ~ByHand() { world.scheduler.kill_all(); }
+
+  static Deadline soon() { return fiber::within(Duration::seconds(1), Expiry::kPeer); }
+  void end(const Status& status) { codes.push_back(status.code()); }
+  void propose() {
+    world.spawn("propose", [this] { end(metadata.propose(AllocateProducerIds{10}, soon()).status()); });
+    world.run_for(Duration::milliseconds(1));
+  }
+  void lead(bool here) {
+    consensus.leads = here;
+    world.spawn("lead", [this] { metadata.on_leadership(consensus.leadership()); });
+    world.run_for(Duration::milliseconds(1));
+  }
+  void commit(const Slice& command) {
+    world.spawn("apply", [this, command] {
+      const std::vector<raft::Entry> entries{
+          {.index = metadata.image()->applied.next(), .term = Term(1), .data = command}};
+      CHECK_OK(metadata.apply(entries));
     });
     world.run_for(Duration::milliseconds(1));
-  };
-  consensus.leads = false;
-  propose();
-  EXPECT_EQ(codes, std::vector<absl::StatusCode>{absl::StatusCode::kFailedPrecondition});
-  consensus.leads = true;
-  propose();
-  EXPECT_EQ(codes.size(), 1u);
-  const std::vector<raft::Entry> other{{.index = LogIndex(1), .term = Term(2), .data = Slice()}};
-  world.spawn("apply", [&] { CHECK_OK(metadata.apply(other)); });
-  world.run_for(Duration::milliseconds(1));
-  EXPECT_EQ(codes.back(), absl::StatusCode::kFailedPrecondition) << "another leader's entry took its place";
-  EXPECT_EQ(metadata.image()->applied, LogIndex(1));
-  // A snapshot in place of the entry does not say what became of it.
-  consensus.proposed.push_back(Slice());
-  propose();
-  Image ahead = *metadata.image();
+  }
+  void install(const Image& image) {
+    world.spawn("install", [this, &image] {
+      CHECK_OK(metadata.install_snapshot(image.applied, as_bytes(encode_snapshot(image))));
+    });
+    world.run_for(Duration::milliseconds(1));
+  }
+
+  FiberWorld world;
+  HandConsensus consensus;
+  Metadata metadata{uuid_of(1), NodeId(1), uuid_of(7)};
+  std::vector<absl::StatusCode> codes;
+};
+
+using Codes = std::vector<absl::StatusCode>;
+
+TEST(Metadata, WhatNoLeaderTakesIsNotAppliedAndIsSaidToBe) {
+  ByHand node;
+  node.consensus.leads = false;
+  node.propose();
+  node.world.run_for(Duration::seconds(2));
+  EXPECT_EQ(node.codes, Codes{absl::StatusCode::kDeadlineExceeded});
+  EXPECT_EQ(node.metadata.proposals_in_flight(), 0u);
+}
+
+// Rule R17.
+TEST(Metadata, EachNewLeaderIsHandedWhatIsUnderWayAndItIsAppliedOnce) {
+  ByHand node;
+  node.consensus.leads = false;
+  node.propose();
+  node.propose();
+  const std::size_t before = node.consensus.proposed.size();
+  node.lead(true);
+  ASSERT_EQ(node.consensus.proposed.size(), before + 2);
+  const Slice first = node.consensus.proposed[before];
+  const Slice second = node.consensus.proposed[before + 1];
+  node.lead(false);
+  node.lead(true);
+  ASSERT_EQ(node.consensus.proposed.size(), before + 4);
+  EXPECT_EQ(node.consensus.proposed[before + 2].text(), first.text()) << "in the order of their sequences";
+  for (const Slice& each : {first, first, second, first, second}) {
+    node.commit(each);
+  }
+  EXPECT_EQ(node.codes, (Codes{absl::StatusCode::kOk, absl::StatusCode::kOk}));
+  EXPECT_EQ(node.metadata.image()->next_producer_id, 20);
+}
+
+TEST(Metadata, ASnapshotThatCameInsteadSaysWhatBecameOfAProposal) {
+  ByHand node;
+  node.propose();
+  const Command command = *decode_command(node.consensus.proposed.back().bytes());
+  node.propose();
+  Image ahead = *apply(node.metadata.image(), node.metadata.image()->applied.next(), command).image;
   ahead.applied = LogIndex(9);
-  const std::string bytes = encode_snapshot(ahead);
-  world.spawn("install", [&] { CHECK_OK(metadata.install_snapshot(LogIndex(9), as_bytes(bytes))); });
-  world.run_for(Duration::milliseconds(1));
-  EXPECT_EQ(codes.back(), absl::StatusCode::kUnknown);
-  EXPECT_EQ(metadata.proposals_in_flight(), 0u);
+  node.install(ahead);
+  EXPECT_EQ(node.codes, Codes{absl::StatusCode::kOk}) << "the second may still come";
+  Command later = command;
+  later.proposal.sequence += 2;
+  Image forgetful = *apply(ImageRef::make(ahead), LogIndex(10), later).image;
+  node.install(forgetful);
+  EXPECT_EQ(node.codes, (Codes{absl::StatusCode::kOk, absl::StatusCode::kUnknown}));
 }
 
 TEST(Metadata, ASnapshotOfAnotherClusterIsRefused) {

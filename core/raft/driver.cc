@@ -1,0 +1,249 @@
+#include "core/raft/driver.h"
+
+#include <fmt/core.h>
+
+#include <deque>
+#include <utility>
+
+#include "core/base/log_line.h"
+#include "core/raft/raft_store.h"
+
+namespace chronik::raft {
+
+namespace {
+
+constexpr WaitKey kInputKey{WaitKind::kEvent, 4, 0, 0};
+constexpr WaitKey kWritesKey{WaitKind::kEvent, 5, 0, 0};
+
+WaitKey index_key(LogIndex index) {
+  return {WaitKind::kMetadataIndex, static_cast<std::uint64_t>(index.value()), 0, 0};
+}
+
+}  // namespace
+
+// Among the reads for as long as it lives, however its fiber leaves.
+class Driver::ReadUnderWay {
+ public:
+  ReadUnderWay(Driver& driver, Read& read) : driver_(driver), context_(driver.next_read_++) {
+    driver_.reads_.emplace(context_, &read);
+  }
+  ~ReadUnderWay() { driver_.reads_.erase(context_); }
+  ReadUnderWay(const ReadUnderWay&) = delete;
+  ReadUnderWay& operator=(const ReadUnderWay&) = delete;
+  std::uint64_t context() const { return context_; }
+
+ private:
+  Driver& driver_;
+  std::uint64_t context_;
+};
+
+Driver::Driver(KeyValueStore& store, Process& process, StateMachine& machine, Peers* peers,
+               const DriverOptions& options)
+    : store_(store), process_(process), machine_(machine), peers_(peers), options_(options) {
+  CHECK_GT(options.entries_per_snapshot, 0u);
+}
+
+Status Driver::open(const Membership& first, const Deadline& deadline) {
+  CHECK(!raft_.has_value());
+  ASSIGN_OR_RETURN(StoredRaft stored, load_raft(store_, first, deadline));
+  const Snapshot& snapshot = stored.snapshot;
+  if (snapshot.last > LogIndex(0)) {
+    RETURN_IF_ERROR(machine_.install_snapshot(snapshot.last, snapshot.state.bytes()));
+  }
+  applied_ = snapshot_last_ = snapshot.last;
+  raft_.emplace(options_.raft, std::move(stored), fiber::Scheduler::current().now());
+  return ok();
+}
+
+void Driver::start(fiber::FiberScope& scope) {
+  CHECK(raft_.has_value());
+  scope.spawn({"raft", 0}, [this] { run(); });
+  scope.spawn({"raft-store", 0}, [this] { write_for_ever(); });
+}
+
+// ---- in ----
+
+void Driver::tick() { raft_->tick(fiber::Scheduler::current().now()); }
+
+void Driver::wake() {
+  input_ = true;
+  woken_.notify_all();
+}
+
+void Driver::receive(const Message& message) {
+  tick();
+  if (const std::string_view wrong = raft_->defect_of(message); !wrong.empty()) {
+    log_warn("raft: message dropped", field("what", describe(message)), field("why", wrong));
+    return;
+  }
+  raft_->step(message);
+  wake();
+}
+
+StatusOr<Proposed> Driver::propose(Slice data) {
+  tick();
+  StatusOr<Proposed> proposed = raft_->propose(std::move(data));
+  wake();
+  return proposed;
+}
+
+StatusOr<LogIndex> Driver::read_barrier(const Deadline& deadline) {
+  tick();
+  Read read;
+  const ReadUnderWay under_way(*this, read);
+  RETURN_IF_ERROR(raft_->read(under_way.context()));
+  wake();
+  while (!read.answered) {
+    RETURN_IF_ERROR(read.done.wait(index_key(raft_->commit().next()), deadline));
+  }
+  if (!read.index.has_value()) {
+    return absl::FailedPreconditionError("raft: no longer the leader");
+  }
+  return *read.index;
+}
+
+// ---- out ----
+
+void Driver::run() {
+  for (;;) {
+    tick();
+    carry_out();
+    const MonotonicTime next = raft_->next_tick();
+    while (!input_ && fiber::Scheduler::current().now() < next) {
+      const Deadline deadline = fiber::for_ever().no_later_than(next, Expiry::kNormal);
+      const Status woken = woken_.wait(kInputKey, deadline);
+      if (!woken.ok() && !absl::IsDeadlineExceeded(woken)) {
+        return;
+      }
+    }
+  }
+}
+
+void Driver::carry_out() {
+  for (;;) {
+    input_ = false;
+    tell_leadership();
+    Output output = raft_->take_output();
+    if (output.empty()) {
+      return;
+    }
+    if (output.persist.has_value()) {
+      write(*output.persist);
+    }
+    for (const Message& message : output.messages) {
+      CHECK(peers_ != nullptr);
+      peers_->send(message);
+    }
+    if (output.install.has_value()) {
+      install(*output.install);
+    }
+    if (!output.committed.empty()) {
+      apply(output.committed);
+    }
+    for (const ReadReady& ready : output.reads) {
+      if (const auto found = reads_.find(ready.context); found != reads_.end()) {
+        found->second->answered = true;
+        found->second->index = ready.index;
+        found->second->done.notify_all();
+      }
+    }
+  }
+}
+
+void Driver::tell_leadership() {
+  if (const Leadership now = raft_->leadership(); now != told_) {
+    told_ = now;
+    machine_.on_leadership(now);
+  }
+}
+
+void Driver::apply(const std::vector<Entry>& committed) {
+  CHECK_EQ(committed.front().index, applied_.next());
+  applied_ = committed.back().index;
+  if (const Status status = machine_.apply(committed); !status.ok()) {
+    process_.fatal(ExitStatus::kBug, fmt::format("a committed entry cannot be applied: {}", status.ToString()));
+  }
+  if (!snapshot_under_way_ && static_cast<std::uint64_t>(applied_ - snapshot_last_) >= options_.entries_per_snapshot) {
+    take_snapshot();
+  }
+}
+
+void Driver::install(const Snapshot& snapshot) {
+  CHECK_GT(snapshot.last, applied_);
+  applied_ = snapshot_last_ = snapshot.last;
+  if (const Status status = machine_.install_snapshot(snapshot.last, snapshot.state.bytes()); !status.ok()) {
+    process_.fatal(ExitStatus::kBug, fmt::format("a leader's snapshot cannot be installed: {}", status.ToString()));
+  }
+}
+
+// ---- the store ----
+
+void Driver::write(const Persist& persist) {
+  put_persist(writes_.batch, persist);
+  writes_.persist = persist.number;
+  if (persist.snapshot.has_value()) {
+    writes_.snapshot.reset();  // older
+  }
+  if (!persist.entries.empty()) {
+    const LogIndex first = persist.entries.front().index;
+    writes_.first = writes_.first == LogIndex(0) ? first : std::min(writes_.first, first);
+    writes_.last = persist.entries.back().index;
+  }
+  to_write_.notify_all();
+}
+
+void Driver::take_snapshot() {
+  const RaftLog& log = raft_->log();
+  Snapshot snapshot{.last = applied_,
+                    .last_term = *log.term_at(applied_),
+                    .membership = log.membership_at(applied_),
+                    .state = Slice::copy_of(machine_.take_snapshot())};
+  put_snapshot(writes_.batch, snapshot);
+  writes_.snapshot = std::move(snapshot);
+  snapshot_under_way_ = true;
+  to_write_.notify_all();
+}
+
+void Driver::write_for_ever() {
+  for (;;) {
+    while (writes_.empty()) {
+      if (!to_write_.wait(kWritesKey, fiber::for_ever()).ok()) {
+        return;
+      }
+    }
+    Writes writes = std::exchange(writes_, {});
+    std::deque<fiber::Provides> provides;  // its members do not move
+    for (LogIndex index = writes.first; index > LogIndex(0) && index <= writes.last; index = index.next()) {
+      provides.emplace_back(index_key(index));
+    }
+    if (!commit(std::move(writes.batch))) {
+      return;
+    }
+    tick();
+    if (writes.persist > 0) {
+      raft_->persisted(writes.persist);
+    }
+    if (writes.snapshot.has_value()) {
+      snapshot_last_ = std::max(snapshot_last_, writes.snapshot->last);
+      raft_->compact(writes.snapshot->last, std::move(writes.snapshot->state), options_.entries_kept);
+    }
+    snapshot_under_way_ = writes_.snapshot.has_value();
+    wake();
+  }
+}
+
+// False: the node is dying. A commit that went wrong does not return.
+bool Driver::commit(StoreBatch batch) {
+  const Deadline deadline(fiber::Scheduler::current().now() + options_.commit_timeout, Expiry::kPeer, never_cancelled_);
+  const Status status = store_.commit(std::move(batch), /*durable=*/true, deadline);
+  if (absl::IsAborted(status)) {
+    return false;
+  }
+  if (!status.ok()) {
+    process_.fatal(ExitStatus::kStoreFailed, fmt::format("a commit of the metadata log failed: {}", status.ToString()));
+  }
+  ++commits_;
+  return true;
+}
+
+}  // namespace chronik::raft

@@ -1,0 +1,108 @@
+// Carries out what the Raft algorithm asks for: on a key-value store, on a state machine, and through its peers.
+//
+// Two fibers. One turns inputs into outputs and hands them on, and never waits for anything but the next input: a disk
+// that does not answer stops what must be durable, not what a member hears and says. The other commits to the store:
+// one commit is in flight at a time, and what is to be written meanwhile goes together in the next, so that proposing
+// costs one sync however many propose. A commit that fails or is overdue ends the process (rule R6).
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "core/fiber/scope.h"
+#include "core/fiber/wait.h"
+#include "core/ports/key_value_store.h"
+#include "core/ports/process.h"
+#include "core/raft/consensus.h"
+#include "core/raft/raft.h"
+
+namespace chronik::raft {
+
+struct DriverOptions {
+  RaftOptions raft;                           // its `self` and `seed` are set by whoever makes the driver
+  std::uint64_t entries_per_snapshot = 1000;  // applied since the last snapshot
+  std::uint64_t entries_kept = 500;           // behind a snapshot, for members that lag; in memory
+  Duration commit_timeout = Duration::seconds(60);
+};
+
+// The way to the other members. What it takes may be lost, and comes in order as long as it comes.
+class Peers {
+ public:
+  virtual ~Peers() = default;
+  virtual void send(const Message& message) = 0;
+};
+
+class Driver final : public Consensus {
+ public:
+  // All outlive this. peers: null where there are none.
+  Driver(KeyValueStore& store, Process& process, StateMachine& machine, Peers* peers, const DriverOptions& options);
+
+  // Reads what is stored. `first`: the members of a group that begins. kDataLoss, kFailedPrecondition (a newer format)
+  // and the store's errors.
+  Status open(const Membership& first, const Deadline& deadline);
+  // Starts its fibers in `scope`. The one that commits ends when nothing is left to commit.
+  void start(fiber::FiberScope& scope);
+  // What another member has sent. What cannot be from a sound member of the group is dropped, and said.
+  void receive(const Message& message);
+
+  StatusOr<Proposed> propose(Slice data) override;
+  Leadership leadership() const override { return raft_->leadership(); }
+  StatusOr<LogIndex> read_barrier(const Deadline& deadline) override;
+
+  const Raft& raft() const { return *raft_; }
+  LogIndex applied() const { return applied_; }
+  LogIndex snapshot_last() const { return snapshot_last_; }
+  std::uint64_t commits() const { return commits_; }
+
+ private:
+  // What goes into one commit, in the order in which it came up.
+  struct Writes {
+    StoreBatch batch;
+    std::uint64_t persist = 0;  // the last one in it
+    std::optional<Snapshot> snapshot;
+    LogIndex first{0};  // of its entries; 0: it has none
+    LogIndex last{0};
+    bool empty() const { return batch.changes.empty(); }
+  };
+  struct Read {
+    fiber::Event done;
+    bool answered = false;
+    std::optional<LogIndex> index;
+  };
+  class ReadUnderWay;
+
+  void run();
+  void carry_out();
+  void tell_leadership();
+  void write(const Persist& persist);
+  void apply(const std::vector<Entry>& committed);
+  void install(const Snapshot& snapshot);
+  void take_snapshot();
+  void write_for_ever();
+  bool commit(StoreBatch batch);
+  void tick();
+  void wake();
+
+  KeyValueStore& store_;
+  Process& process_;
+  StateMachine& machine_;
+  Peers* peers_;
+  DriverOptions options_;
+  std::optional<Raft> raft_;
+  Leadership told_;
+  bool input_ = false;  // since the last output was taken
+  fiber::Event woken_;
+  Writes writes_;
+  fiber::Event to_write_;
+  LogIndex applied_{0};
+  LogIndex snapshot_last_{0};
+  bool snapshot_under_way_ = false;
+  std::uint64_t commits_ = 0;
+  std::uint64_t next_read_ = 1;
+  std::map<std::uint64_t, Read*> reads_;
+  CancelSource never_cancelled_;  // a commit is seen through to its end, also while the node stops
+};
+
+}  // namespace chronik::raft
