@@ -1,6 +1,6 @@
 #include "core/cluster/command.h"
 
-#include "core/cluster/codec.h"
+#include "core/base/codec.h"
 
 namespace chronik::cluster {
 

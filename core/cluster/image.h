@@ -15,7 +15,7 @@
 #include "core/base/ids.h"
 #include "core/base/uuid.h"
 #include "core/cluster/command.h"
-#include "core/cluster/persistent_set.h"
+#include "core/base/persistent_set.h"
 #include "core/cluster/result.h"
 #include "core/cluster/topic_names.h"
 

@@ -12,6 +12,8 @@ namespace chronik::cluster {
 
 namespace {
 
+constexpr Duration kForwardAgain = Duration::seconds(1);
+
 WaitKey index_key(LogIndex index) {
   return {WaitKind::kMetadataIndex, static_cast<std::uint64_t>(index.value()), 0, 0};
 }
@@ -54,22 +56,37 @@ raft::Leadership Metadata::leadership() const {
 }
 
 StatusOr<CommandResult> Metadata::propose(CommandBody body, const Deadline& deadline) {
+  for (;;) {
+    StatusOr<CommandResult> result = propose_once(body, deadline);
+    // It was lost on its way to a leader, and a later one was not: under its number it can never be applied.
+    if (!result.ok() || result->whole.error != ErrorCode::kOperationNotAttempted) {
+      return result;
+    }
+  }
+}
+
+StatusOr<CommandResult> Metadata::propose_once(const CommandBody& body, const Deadline& deadline) {
   CHECK(consensus_ != nullptr);
   if (waiting_.size() >= kResultsKept) {
     return absl::ResourceExhaustedError("too many metadata proposals are under way");
   }
-  const Command command{.proposal = {self_, incarnation_, next_sequence_++}, .body = std::move(body)};
+  const Command command{.proposal = {self_, incarnation_, next_sequence_++}, .body = body};
   Waiting waiting;
   waiting.command = Slice::copy_of(encode_command(command));
   const Enlisted enlisted(*this, command.proposal.sequence, waiting);
   // No suspension before: sequences go into the log in ascending order (rule R17).
   RETURN_IF_ERROR(hand_in(waiting));
   while (waiting.end == Waiting::End::kOpen) {
-    const Status status = waiting.done.wait(index_key(waiting.index), deadline);
+    const MonotonicTime again = fiber::Scheduler::current().now() + kForwardAgain;
+    const bool forwarded = waiting.taken && waiting.index == LogIndex(0);
+    const Deadline patience = forwarded ? deadline.no_later_than(again, Expiry::kPeer) : deadline;
+    const Status status = waiting.done.wait(index_key(waiting.index), patience);
     if (waiting.end != Waiting::End::kOpen) {
       break;
     }
-    if (absl::IsDeadlineExceeded(status)) {
+    if (absl::IsDeadlineExceeded(status) && patience.at() < deadline.at()) {
+      RETURN_IF_ERROR(hand_in(waiting));  // what is handed over may be lost on the way
+    } else if (absl::IsDeadlineExceeded(status)) {
       if (!waiting.taken) {
         return absl::DeadlineExceededError(
             fmt::format("no leader of the metadata was found for {}", command_name(command.body)));
@@ -120,10 +137,10 @@ Status Metadata::read_barrier(const Deadline& deadline) {
 Status Metadata::catch_up(const Deadline& deadline) {
   for (;;) {
     Status status = read_barrier(deadline);
-    if (!absl::IsFailedPrecondition(status)) {
+    if (!absl::IsFailedPrecondition(status) && !absl::IsUnavailable(status)) {
       return status;
     }
-    while (!leadership().here) {
+    while (leadership().leader == NodeId::none()) {
       RETURN_IF_ERROR(leadership_changed_.wait(index_key(image_->applied.next()), deadline));
     }
   }

@@ -50,9 +50,9 @@ class Metadata final : public raft::StateMachine {
   //   kCancelled, kAborted   the wait was called off, the node is dying: the outcome is unknown, too
   StatusOr<CommandResult> propose(CommandBody body, const Deadline& deadline);
 
-  // Waits until the image holds everything that was committed before the call. Only where the leader is.
+  // Waits until the image holds everything that was committed before the call. As Consensus::read_barrier().
   Status read_barrier(const Deadline& deadline);
-  // The same as soon as there is a leader, here.
+  // The same as soon as there is a leader.
   Status catch_up(const Deadline& deadline);
   // Waits until the image has reached `index`.
   Status wait_applied(LogIndex index, const Deadline& deadline);
@@ -81,6 +81,7 @@ class Metadata final : public raft::StateMachine {
   };
   class Enlisted;
 
+  StatusOr<CommandResult> propose_once(const CommandBody& body, const Deadline& deadline);
   // Ok also where there is no leader now: then on_leadership() tries again.
   Status hand_in(Waiting& waiting);
   void settle(const ProposalId& proposal, const CommandResult& result);

@@ -2,7 +2,7 @@
 
 #include "core/base/crc32c.h"
 #include "core/base/endian.h"
-#include "core/cluster/codec.h"
+#include "core/base/codec.h"
 #include "core/cluster/invariants.h"
 
 namespace chronik::cluster {

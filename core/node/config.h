@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "core/base/ids.h"
 #include "core/broker/limits.h"
@@ -10,6 +11,7 @@
 #include "core/log/stored_logs.h"
 #include "core/ports/network.h"
 #include "core/raft/driver.h"
+#include "core/raft/peer_links.h"
 
 namespace chronik::node {
 
@@ -21,6 +23,8 @@ struct NodeConfig {
   std::string log_directory = "logs";               // where the logs are, as DescribeLogDirs says it
   broker::Limits limits;                            // but for those that `broker` sets
   log::StoredLogsOptions logs;                      // but for the interval of retention, which `broker` sets
+  Address raft_bind;                                // where the other nodes connect; unused where there are none
+  std::vector<raft::PeerAddress> peers;             // the others, who are the cluster's first voters with this one
   raft::DriverOptions raft;                         // but for the member
   cluster::ConfigMap broker;                        // Kafka's broker settings, checked
   Duration start_timeout = Duration::seconds(600);  // recovery included

@@ -71,21 +71,23 @@ Status Node::start() {
 // When it returns, the image holds everything that was ever committed.
 Status Node::open_metadata(const Deadline& deadline) {
   const raft::Member self{.node = config_.node, .directory = identity_.directory};
-  raft::DriverOptions options = config_.raft;
-  options.raft.self = self;
-  options.raft.seed = ports_.random.next();
+  raft::GroupOptions options{.self = self, .links = {}, .driver = config_.raft};
+  options.driver.raft.seed = ports_.random.next();
+  options.links.bind = config_.raft_bind;
+  options.links.peers = config_.peers;
+  group_ = std::make_unique<raft::GroupMember>(ports_.network, ports_.store, ports_.process, options);
+  RETURN_IF_ERROR(group_->form(identity_, deadline));
   const cluster::IncarnationId incarnation = Uuid::from_random(ports_.random.next(), ports_.random.next());
   metadata_ = std::make_unique<cluster::Metadata>(identity_.cluster, config_.node, incarnation);
-  raft_ = std::make_unique<raft::Driver>(ports_.store, ports_.process, *metadata_, nullptr, options);
-  RETURN_IF_ERROR(raft_->open({.voters = {self}, .learners = {}}, deadline));
-  for (const raft::Member& voter : raft_->raft().membership().voters) {
+  RETURN_IF_ERROR(group_->open(*metadata_, deadline));
+  for (const raft::Member& voter : raft().raft().membership().voters) {
     if (voter.directory == identity_.directory && voter.node != config_.node) {
       return absl::FailedPreconditionError(fmt::format("the data directory is that of node {}, not of node {}",
                                                        voter.node.value(), config_.node.value()));
     }
   }
-  raft_->start(raft_scope_);
-  metadata_->attach(*raft_);
+  metadata_->attach(group_->driver());
+  group_->start();
   return metadata_->catch_up(deadline);
 }
 
@@ -186,7 +188,9 @@ Status Node::stop() {
   if (table_ != nullptr) {
     table_->close_all();
   }
-  raft_scope_.cancel_and_join();
+  if (group_ != nullptr) {
+    group_->stop();
+  }
   return logs_ == nullptr ? ok() : logs_->stop(deadline);
 }
 

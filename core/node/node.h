@@ -20,7 +20,7 @@
 #include "core/log/stored_logs.h"
 #include "core/node/config.h"
 #include "core/ports/ports.h"
-#include "core/raft/driver.h"
+#include "core/raft/group_member.h"
 #include "core/raft/identity.h"
 
 namespace chronik::node {
@@ -41,6 +41,7 @@ class Node final : private cluster::MetadataListener {
   const raft::Identity& identity() const { return identity_; }
   const log::RecoverySummary& recovery() const { return recovery_; }
   const cluster::Metadata& metadata() const { return *metadata_; }
+  const raft::Driver& raft() const { return group_->driver(); }
   const broker::PartitionTable& table() const { return *table_; }
   const broker::Server& server() const { return *server_; }
   const log::StoredLogs& logs() const { return *logs_; }
@@ -64,7 +65,7 @@ class Node final : private cluster::MetadataListener {
   MetricsRegistry metrics_;
   std::unique_ptr<log::StoredLogs> logs_;
   std::unique_ptr<cluster::Metadata> metadata_;
-  std::unique_ptr<raft::Driver> raft_;
+  std::unique_ptr<raft::GroupMember> group_;
   std::unique_ptr<broker::PartitionTable> table_;
   std::unique_ptr<broker::Broker> broker_;
   std::unique_ptr<broker::Server> server_;
@@ -73,7 +74,6 @@ class Node final : private cluster::MetadataListener {
   fiber::Event logs_lack_;
   bool reconciled_ = false;  // from then on the table follows every image
   bool serving_ = false;
-  fiber::FiberScope raft_scope_;
   fiber::FiberScope scope_;
 };
 

@@ -25,6 +25,13 @@ struct Entry {
   Term term;
   EntryKind kind = EntryKind::kCommand;
   Slice data;
+
+  static void fields(auto& op, auto& m) {
+    op(m.index);
+    op(m.term);
+    op(m.kind);
+    op(m.data);
+  }
 };
 
 struct Leadership {
@@ -58,13 +65,13 @@ struct Proposed {
 class Consensus {
  public:
   virtual ~Consensus() = default;
-  // Appends to the log; does not suspend. Whether it commits is seen by its being applied. kFailedPrecondition: the
-  // leader is elsewhere (leadership() may know where); kUnavailable: it is handing over; kResourceExhausted: too many
-  // proposals are under way.
+  // Appends to the log, or hands it to whoever leads (then the index is 0, and it may be lost on the way); does not
+  // suspend. Whether it commits is seen by its being applied. kFailedPrecondition: no leader is known; kUnavailable: it
+  // is handing over; kResourceExhausted: too many proposals are under way.
   virtual StatusOr<Proposed> propose(Slice data) = 0;
   virtual Leadership leadership() const = 0;
   // An index such that whoever has applied it sees every proposal that was committed before this call began.
-  // kFailedPrecondition: not the leader. Suspends where others must be asked.
+  // kFailedPrecondition: no leader is known; kUnavailable: it does not answer. Suspends where others must be asked.
   virtual StatusOr<LogIndex> read_barrier(const Deadline& deadline) = 0;
 };
 

@@ -17,6 +17,9 @@ std::string_view defect_of_entries(const AppendRequest& request, Term term) {
     if (entry.term < last_term || entry.term > term) {
       return "an entry of a term that cannot be";
     }
+    if (entry.kind > EntryKind::kMembership) {
+      return "an entry of an unknown kind";
+    }
     if (entry.kind == EntryKind::kMembership && !decode_membership(entry.data.bytes()).ok()) {
       return "a membership that cannot be decoded";
     }
@@ -55,6 +58,9 @@ std::string_view Raft::defect_of(const Message& message) const {
   if (const auto* part = std::get_if<SnapshotRequest>(&message.body)) {
     if (part->last <= LogIndex(0) || part->last_term > message.term) {
       return "a snapshot that cannot be";
+    }
+    if (!is_sound(part->membership)) {
+      return "a membership that cannot be";
     }
     if (part->size > options_.snapshot_bytes_max) {
       return "a snapshot that is too large";

@@ -12,6 +12,8 @@ namespace chronik::raft {
 
 namespace {
 
+constexpr std::size_t kRemoteReadsMax = 1024;
+constexpr Duration kReplyPatience = Duration::seconds(1);
 constexpr WaitKey kInputKey{WaitKind::kEvent, 4, 0, 0};
 constexpr WaitKey kWritesKey{WaitKind::kEvent, 5, 0, 0};
 
@@ -70,18 +72,61 @@ void Driver::wake() {
   woken_.notify_all();
 }
 
-void Driver::receive(const Message& message) {
+void Driver::receive(NodeId from, const PeerMessage& message) {
   tick();
+  if (const auto* raft = std::get_if<Message>(&message)) {
+    on_message(*raft);
+  } else if (const auto* proposal = std::get_if<ProposalForLeader>(&message)) {
+    on_proposal(*proposal);
+  } else if (const auto* question = std::get_if<ReadQuestion>(&message)) {
+    on_question(from, *question);
+  } else if (const auto* reply = std::get_if<ReadReply>(&message)) {
+    on_reply(reply->context, reply->index);
+  }
+  wake();
+}
+
+// Whoever proposed hears of it by its being applied, and proposes again where it is not.
+void Driver::on_proposal(const ProposalForLeader& proposal) {
+  const Status taken = raft_->propose(proposal.command).status();
+  if (!taken.ok() && !absl::IsFailedPrecondition(taken)) {
+    log_warn("raft: forwarded proposal refused", field("why", taken.ToString()));
+  }
+}
+
+void Driver::on_question(NodeId from, const ReadQuestion& question) {
+  if (peers_ == nullptr) {
+    return;
+  }
+  if (remote_reads_.size() >= kRemoteReadsMax || !raft_->read(next_read_).ok()) {
+    return peers_->send(from, ReadReply{.context = question.context, .index = std::nullopt});
+  }
+  remote_reads_[next_read_++] = {.node = from, .context = question.context};
+}
+
+void Driver::on_reply(std::uint64_t context, std::optional<LogIndex> index) {
+  if (const auto found = reads_.find(context); found != reads_.end()) {
+    found->second->answered = true;
+    found->second->index = index;
+    found->second->done.notify_all();
+  }
+}
+
+void Driver::on_message(const Message& message) {
   if (const std::string_view wrong = raft_->defect_of(message); !wrong.empty()) {
     log_warn("raft: message dropped", field("what", describe(message)), field("why", wrong));
     return;
   }
   raft_->step(message);
-  wake();
 }
 
 StatusOr<Proposed> Driver::propose(Slice data) {
   tick();
+  const Leadership leadership = raft_->leadership();
+  if (!leadership.here && leadership.leader != NodeId::none() && peers_ != nullptr) {
+    peers_->send(leadership.leader, ProposalForLeader{std::move(data)});
+    return Proposed{.index = LogIndex(0), .term = leadership.term};
+  }
   StatusOr<Proposed> proposed = raft_->propose(std::move(data));
   wake();
   return proposed;
@@ -91,10 +136,21 @@ StatusOr<LogIndex> Driver::read_barrier(const Deadline& deadline) {
   tick();
   Read read;
   const ReadUnderWay under_way(*this, read);
-  RETURN_IF_ERROR(raft_->read(under_way.context()));
+  const Leadership leadership = raft_->leadership();
+  Deadline patience = deadline;
+  if (!leadership.here && leadership.leader != NodeId::none() && peers_ != nullptr) {
+    peers_->send(leadership.leader, ReadQuestion{under_way.context()});
+    patience = deadline.no_later_than(fiber::Scheduler::current().now() + kReplyPatience, Expiry::kPeer);
+  } else {
+    RETURN_IF_ERROR(raft_->read(under_way.context()));
+  }
   wake();
   while (!read.answered) {
-    RETURN_IF_ERROR(read.done.wait(index_key(raft_->commit().next()), deadline));
+    const Status waited = read.done.wait(index_key(raft_->commit().next()), patience);
+    if (absl::IsDeadlineExceeded(waited) && patience.at() < deadline.at()) {
+      return absl::UnavailableError("raft: the leader does not answer");
+    }
+    RETURN_IF_ERROR(waited);
   }
   if (!read.index.has_value()) {
     return absl::FailedPreconditionError("raft: no longer the leader");
@@ -132,7 +188,7 @@ void Driver::carry_out() {
     }
     for (const Message& message : output.messages) {
       CHECK(peers_ != nullptr);
-      peers_->send(message);
+      peers_->send(message.to.node, message);
     }
     if (output.install.has_value()) {
       install(*output.install);
@@ -141,10 +197,11 @@ void Driver::carry_out() {
       apply(output.committed);
     }
     for (const ReadReady& ready : output.reads) {
-      if (const auto found = reads_.find(ready.context); found != reads_.end()) {
-        found->second->answered = true;
-        found->second->index = ready.index;
-        found->second->done.notify_all();
+      if (const auto remote = remote_reads_.find(ready.context); remote != remote_reads_.end()) {
+        peers_->send(remote->second.node, ReadReply{.context = remote->second.context, .index = ready.index});
+        remote_reads_.erase(remote);
+      } else {
+        on_reply(ready.context, ready.index);
       }
     }
   }

@@ -16,6 +16,7 @@
 #include "core/ports/key_value_store.h"
 #include "core/ports/process.h"
 #include "core/raft/consensus.h"
+#include "core/raft/peer_message.h"
 #include "core/raft/raft.h"
 
 namespace chronik::raft {
@@ -27,11 +28,11 @@ struct DriverOptions {
   Duration commit_timeout = Duration::seconds(60);
 };
 
-// The way to the other members. What it takes may be lost, and comes in order as long as it comes.
+// The way to the other nodes. What it takes may be lost, and comes in order as long as it comes.
 class Peers {
  public:
   virtual ~Peers() = default;
-  virtual void send(const Message& message) = 0;
+  virtual void send(NodeId to, const PeerMessage& message) = 0;
 };
 
 class Driver final : public Consensus {
@@ -44,9 +45,10 @@ class Driver final : public Consensus {
   Status open(const Membership& first, const Deadline& deadline);
   // Starts its fibers in `scope`. The one that commits ends when nothing is left to commit.
   void start(fiber::FiberScope& scope);
-  // What another member has sent. What cannot be from a sound member of the group is dropped, and said.
-  void receive(const Message& message);
+  // What another node has sent. What cannot be from a sound member of the group is dropped, and said.
+  void receive(NodeId from, const PeerMessage& message);
 
+  // Handed to the leader where that is elsewhere: then the index is 0, and it may be lost.
   StatusOr<Proposed> propose(Slice data) override;
   Leadership leadership() const override { return raft_->leadership(); }
   StatusOr<LogIndex> read_barrier(const Deadline& deadline) override;
@@ -71,7 +73,17 @@ class Driver final : public Consensus {
     bool answered = false;
     std::optional<LogIndex> index;
   };
+  // Another node's, which is asked for here.
+  struct RemoteRead {
+    NodeId node;
+    std::uint64_t context = 0;
+  };
   class ReadUnderWay;
+
+  void on_message(const Message& message);
+  void on_proposal(const ProposalForLeader& proposal);
+  void on_question(NodeId from, const ReadQuestion& question);
+  void on_reply(std::uint64_t context, std::optional<LogIndex> index);
 
   void run();
   void carry_out();
@@ -102,6 +114,7 @@ class Driver final : public Consensus {
   std::uint64_t commits_ = 0;
   std::uint64_t next_read_ = 1;
   std::map<std::uint64_t, Read*> reads_;
+  std::map<std::uint64_t, RemoteRead> remote_reads_;
   CancelSource never_cancelled_;  // a commit is seen through to its end, also while the node stops
 };
 

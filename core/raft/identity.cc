@@ -20,6 +20,12 @@ Status check_empty(KeyValueStore& store, const Deadline& deadline) {
 
 }  // namespace
 
+Status store_identity(KeyValueStore& store, const Identity& identity, const Deadline& deadline) {
+  StoreBatch batch;
+  batch.put(kIdentityKey, encode_identity(identity));
+  return store.commit(std::move(batch), /*durable=*/true, deadline);
+}
+
 StatusOr<Identity> open_identity(KeyValueStore& store, Random& random, const Deadline& deadline) {
   ASSIGN_OR_RETURN(const std::optional<std::string> stored, store.get(kIdentityKey, deadline));
   Identity identity;
@@ -31,9 +37,7 @@ StatusOr<Identity> open_identity(KeyValueStore& store, Random& random, const Dea
     identity.directory = random_id(random);
   }
   ++identity.start_counter;
-  StoreBatch batch;
-  batch.put(kIdentityKey, encode_identity(identity));
-  RETURN_IF_ERROR(store.commit(std::move(batch), /*durable=*/true, deadline));
+  RETURN_IF_ERROR(store_identity(store, identity, deadline));
   return identity;
 }
 

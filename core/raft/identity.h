@@ -23,6 +23,7 @@ struct Identity {
 // Counts this start, durably; makes an identity where the store is empty. The caller ends the process with kStoreFailed
 // where the commit fails, with kDataDirectory on kDataLoss (entries, but no identity; or a damaged one) and
 // kFailedPrecondition (a newer format).
+Status store_identity(KeyValueStore& store, const Identity& identity, const Deadline& deadline);
 StatusOr<Identity> open_identity(KeyValueStore& store, Random& random, const Deadline& deadline);
 
 }  // namespace chronik::raft

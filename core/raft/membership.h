@@ -15,6 +15,10 @@ struct Member {
   NodeId node = NodeId::none();
   DirectoryId directory;
   friend constexpr auto operator<=>(const Member&, const Member&) = default;
+  static void fields(auto& op, auto& m) {
+    op(m.node);
+    op(m.directory);
+  }
 };
 
 // Both sorted, without a member twice and with a node in at most one of the two.
@@ -27,6 +31,10 @@ struct Membership {
   bool contains(const Member& member) const { return is_voter(member) || is_learner(member); }
   std::size_t quorum() const { return voters.size() / 2 + 1; }
   friend bool operator==(const Membership&, const Membership&) = default;
+  static void fields(auto& op, auto& m) {
+    op(m.voters);
+    op(m.learners);
+  }
 };
 
 }  // namespace chronik::raft

@@ -9,6 +9,8 @@
 
 namespace chronik::raft {
 
+// Both lists ascend, and are of a size that a group can have.
+bool is_sound(const Membership& membership);
 std::string encode_membership(const Membership& membership);
 // Total. kDataLoss: not what encode_membership() gives.
 StatusOr<Membership> decode_membership(ByteSpan bytes);

@@ -15,7 +15,7 @@
 
 #include "core/base/counted.h"
 
-namespace chronik::cluster {
+namespace chronik {
 
 template <typename Value, typename KeyOf>
 class PersistentSet {
@@ -324,4 +324,4 @@ class PersistentSet {
   NodeRef root_;
 };
 
-}  // namespace chronik::cluster
+}  // namespace chronik

@@ -1,4 +1,4 @@
-#include "core/cluster/persistent_set.h"
+#include "core/base/persistent_set.h"
 
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
@@ -6,7 +6,7 @@
 #include <map>
 #include <set>
 
-namespace chronik::cluster {
+namespace chronik {
 namespace {
 
 struct Entry {
@@ -129,4 +129,4 @@ TEST(PersistentSet, ADifferenceLooksAtFewElementsWhereMostIsShared) {
 }
 
 }  // namespace
-}  // namespace chronik::cluster
+}  // namespace chronik

@@ -1,4 +1,4 @@
-// Plain structs as bytes, for commands and snapshots. docs/formats/metadata.md draws what comes out.
+// Plain structs as bytes, on disk and between nodes. docs/formats/metadata.md draws what comes out.
 //
 // A struct says its fields once, in `static void fields(auto& op, auto& m)`; Writer and Reader understand the same
 // calls. Integers are little-endian; a string or a sequence begins with its count as u32; a variant with its kind as
@@ -24,9 +24,9 @@
 #include "core/base/slice.h"
 #include "core/base/strong_id.h"
 #include "core/base/uuid.h"
-#include "core/cluster/persistent_set.h"
+#include "core/base/persistent_set.h"
 
-namespace chronik::cluster {
+namespace chronik {
 
 class Writer;
 class Reader;
@@ -74,6 +74,10 @@ class Writer {
   void write(const std::string& text) {
     count(text.size());
     bytes_.append(text);
+  }
+  void write(const Slice& bytes) {
+    count(bytes.size());
+    bytes_.append(bytes.text());
   }
   void write(const Uuid& id) { bytes_.append(as_text(id.bytes)); }
   template <typename T>
@@ -177,6 +181,11 @@ class Reader {
     text.assign(as_text(bytes_.first(size)));
     bytes_ = bytes_.subspan(size);
   }
+  void read(Slice& bytes) {
+    const std::size_t size = count();
+    bytes = Slice::copy_of(bytes_.first(size));
+    bytes_ = bytes_.subspan(size);
+  }
   void read(Uuid& id) {
     for (std::uint8_t& byte : id.bytes) {
       byte = get<std::uint8_t>();
@@ -254,4 +263,4 @@ class Reader {
   bool ok_ = true;
 };
 
-}  // namespace chronik::cluster
+}  // namespace chronik

@@ -1,0 +1,56 @@
+#include "core/raft/formation.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace chronik::raft {
+
+Formation::Formation(const Member& self, const Uuid& proposed, std::vector<NodeId> peers)
+    : self_{.self = self, .cluster = proposed, .formed = false, .members = {}}, peers_(std::move(peers)) {}
+
+void Formation::hear(const Announcement& announcement) {
+  const NodeId node = announcement.self.node;
+  if (std::find(peers_.begin(), peers_.end(), node) != peers_.end()) {
+    heard_[node] = announcement;
+  }
+}
+
+std::vector<NodeId> Formation::missing() const {
+  std::vector<NodeId> missing;
+  for (const NodeId peer : peers_) {
+    if (!heard_.contains(peer)) {
+      missing.push_back(peer);
+    }
+  }
+  return missing;
+}
+
+Announcement Formation::announcement() const {
+  Announcement said = self_;
+  if (missing().empty()) {
+    const Announcement* least = &self_;
+    said.members.push_back(self_.self);
+    for (const auto& [node, other] : heard_) {
+      said.members.push_back(other.self);
+      least = node < least->self.node ? &other : least;
+    }
+    std::sort(said.members.begin(), said.members.end());
+    said.cluster = least->cluster;
+  }
+  return said;
+}
+
+std::optional<Formation::Group> Formation::agreed() const {
+  for (const auto& [node, other] : heard_) {
+    if (other.formed) {
+      return Group{other.cluster, other.members};
+    }
+  }
+  const Announcement own = announcement();
+  const bool unanimous = !own.members.empty() && std::all_of(heard_.begin(), heard_.end(), [&](const auto& known) {
+    return known.second.members == own.members && known.second.cluster == own.cluster;
+  });
+  return unanimous ? std::optional<Group>({own.cluster, own.members}) : std::nullopt;
+}
+
+}  // namespace chronik::raft

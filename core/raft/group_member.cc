@@ -1,0 +1,134 @@
+#include "core/raft/group_member.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "core/base/log_line.h"
+#include "core/raft/stored_values.h"
+
+namespace chronik::raft {
+
+namespace {
+
+constexpr Duration kSayAgain = Duration::seconds(10);
+
+std::string names_of(const std::vector<NodeId>& nodes) {
+  std::string names;
+  for (const NodeId node : nodes) {
+    names += fmt::format("{}{}", names.empty() ? "" : ",", node.value());
+  }
+  return names;
+}
+
+}  // namespace
+
+GroupMember::GroupMember(Network& network, KeyValueStore& store, Process& process, const GroupOptions& options)
+    : store_(store), process_(process), options_(options) {
+  options_.driver.raft.self = options_.self;
+  options_.links.self = options_.self.node;
+  if (!options_.links.peers.empty()) {
+    links_ = std::make_unique<PeerLinks>(network, options_.links, static_cast<PeerListener&>(*this));
+  }
+}
+
+GroupMember::~GroupMember() = default;
+
+Status GroupMember::form(Identity& identity, const Deadline& deadline) {
+  cluster_ = identity.cluster;
+  first_ = {.voters = {options_.self}, .learners = {}};
+  if (alone()) {
+    return ok();
+  }
+  ASSIGN_OR_RETURN(const std::optional<std::string> snapshot, store_.get(kSnapshotKey, deadline));
+  if (!snapshot.has_value()) {
+    std::vector<NodeId> peers;
+    for (const PeerAddress& peer : options_.links.peers) {
+      peers.push_back(peer.node);
+    }
+    formation_.emplace(options_.self, identity.cluster, std::move(peers));
+  }
+  RETURN_IF_ERROR(links_->start());
+  return formation_.has_value() ? agree(identity, deadline) : ok();
+}
+
+Status GroupMember::agree(Identity& identity, const Deadline& deadline) {
+  const fiber::Scheduler& scheduler = fiber::Scheduler::current();
+  MonotonicTime say = scheduler.now() + kSayAgain;
+  while (!formation_->agreed().has_value()) {
+    announce();
+    const MonotonicTime next = scheduler.now() + options_.announce;
+    const Status waited = heard_.wait({WaitKind::kEvent, 7, 0, 0}, deadline.no_later_than(next, Expiry::kNormal));
+    if (absl::IsDeadlineExceeded(waited) && deadline.at() > next) {
+      if (scheduler.now() >= say) {
+        log_info("waiting for nodes to form the cluster", field("missing", names_of(formation_->missing())));
+        say = scheduler.now() + kSayAgain;
+      }
+      continue;
+    }
+    RETURN_IF_ERROR(waited);
+  }
+  announce();  // those who have not heard of this node's agreement yet
+  const Formation::Group group = *formation_->agreed();
+  identity.cluster = cluster_ = group.cluster;
+  first_ = {.voters = group.voters, .learners = {}};
+  RETURN_IF_ERROR(store_identity(store_, identity, deadline));
+  if (!first_.is_voter(options_.self)) {
+    log_warn("the cluster has begun without this directory: it waits to be added", field("node", options_.self.node));
+  }
+  return ok();
+}
+
+void GroupMember::announce() {
+  for (const PeerAddress& peer : options_.links.peers) {
+    links_->send(peer.node, formation_->announcement());
+  }
+}
+
+Status GroupMember::open(StateMachine& machine, const Deadline& deadline) {
+  Peers* const peers = alone() ? nullptr : static_cast<Peers*>(this);
+  driver_ = std::make_unique<Driver>(store_, process_, machine, peers, options_.driver);
+  RETURN_IF_ERROR(driver_->open(first_, deadline));
+  formation_.reset();  // what was agreed on is durable
+  return ok();
+}
+
+void GroupMember::start() {
+  driver_->start(driver_scope_);
+  started_ = true;
+}
+
+void GroupMember::stop() {
+  started_ = false;
+  if (links_ != nullptr) {
+    links_->stop();
+  }
+  driver_scope_.cancel_and_join();
+}
+
+Announcement GroupMember::formed_announcement() const {
+  return {.self = options_.self, .cluster = cluster_, .formed = true, .members = driver_->raft().membership().voters};
+}
+
+void GroupMember::on_peer_message(NodeId from, PeerMessage message) {
+  if (const auto* announcement = std::get_if<Announcement>(&message)) {
+    if (announcement->self.node != from) {
+      return;
+    }
+    if (formation_.has_value()) {
+      formation_->hear(*announcement);
+      heard_.notify_all();
+    } else if (!announcement->formed && started_) {
+      links_->send(from, formed_announcement());
+    }
+    return;
+  }
+  if (started_) {
+    driver_->receive(from, message);
+  }
+}
+
+void GroupMember::send(NodeId to, const PeerMessage& message) { links_->send(to, message); }
+
+}  // namespace chronik::raft

@@ -1,0 +1,186 @@
+#include "core/raft/peer_links.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "core/base/log_line.h"
+#include "core/protocol/frame_reader.h"
+
+namespace chronik::raft {
+
+namespace {
+constexpr Duration kAcceptPause = Duration::milliseconds(100);
+}  // namespace
+
+PeerLinks::PeerLinks(Network& network, const PeerLinksOptions& options, PeerListener& listener)
+    : network_(network), options_(options), peer_listener_(listener) {
+  for (const PeerAddress& peer : options.peers) {
+    CHECK(peer.node != options.self);
+    links_[peer.node] = std::make_unique<Link>();
+    links_[peer.node]->peer = peer;
+  }
+}
+
+PeerLinks::~PeerLinks() = default;
+
+Status PeerLinks::start() {
+  ASSIGN_OR_RETURN(listener_, network_.listen(options_.bind));
+  scope_.spawn({"peer-acceptor", 0}, [this] { accept_all(); });
+  for (const auto& [node, link] : links_) {
+    scope_.spawn({"peer-link", static_cast<std::uint64_t>(node.value())}, [this, to = link.get()] { run(*to); });
+  }
+  return ok();
+}
+
+// ---- to the others ----
+
+void PeerLinks::send(NodeId to, const PeerMessage& message) {
+  const auto found = links_.find(to);
+  if (found == links_.end()) {
+    return;
+  }
+  Link& link = *found->second;
+  Slice frame = encode_peer_frame(options_.self, message);
+  if (link.queued_bytes > 0 && link.queued_bytes + frame.size() > options_.queue_bytes_max) {
+    ++dropped_;
+    return;
+  }
+  link.queued_bytes += frame.size();
+  link.queue.push_back(std::move(frame));
+  link.arrived.notify_all();
+}
+
+Status PeerLinks::wait_for_work(Link& link) {
+  while (link.queue.empty()) {
+    RETURN_IF_ERROR(link.arrived.wait({WaitKind::kEvent, 6, static_cast<std::uint64_t>(link.peer.node.value()), 0},
+                                      fiber::for_ever()));
+  }
+  return ok();
+}
+
+void PeerLinks::drop_queue(Link& link) {
+  dropped_ += link.queue.size();
+  link.queue.clear();
+  link.queued_bytes = 0;
+}
+
+void PeerLinks::run(Link& link) {
+  Duration pause = options_.pause_min;
+  bool told = false;
+  while (wait_for_work(link).ok()) {
+    const StatusOr<std::unique_ptr<Connection>> connection = dial(link.peer);
+    Status status = connection.status();
+    if (connection.ok()) {
+      ++connected_;
+      told = false;
+      pause = options_.pause_min;
+      status = serve(link, **connection);
+    }
+    if (absl::IsCancelled(status) || absl::IsAborted(status)) {
+      return;
+    }
+    if (!std::exchange(told, true)) {
+      log_warn("peer not reached", field("node", link.peer.node), field("why", status.ToString()));
+    }
+    drop_queue(link);
+    if (!fiber::sleep(pause).ok()) {
+      return;
+    }
+    pause = std::min(pause * 2, options_.pause_max);
+  }
+}
+
+StatusOr<std::unique_ptr<Connection>> PeerLinks::dial(const PeerAddress& peer) {
+  const Deadline deadline = fiber::within(options_.connect, Expiry::kPeer);
+  ASSIGN_OR_RETURN(const std::vector<Address> found, network_.resolve(peer.host, peer.port, deadline));
+  Status status = absl::NotFoundError(fmt::format("{} has no address", peer.host));
+  for (const Address& address : found) {
+    StatusOr<std::unique_ptr<Connection>> connection = network_.connect(address, deadline);
+    if (connection.ok()) {
+      return connection;
+    }
+    status = connection.status();
+  }
+  return status;
+}
+
+Status PeerLinks::serve(Link& link, Connection& connection) {
+  const fiber::Scheduler& scheduler = fiber::Scheduler::current();
+  link.heard = scheduler.now();  // it may be silent for as long as any other
+  MonotonicTime asked = MonotonicTime::never();
+  for (;;) {
+    RETURN_IF_ERROR(wait_for_work(link));
+    // Silence counts from the first word that went unanswered.
+    asked = asked == MonotonicTime::never() || link.heard >= asked ? scheduler.now() : asked;
+    if (scheduler.now() - asked > options_.silence) {
+      return absl::UnavailableError("it does not answer");
+    }
+    std::vector<Slice> parts(link.queue.begin(), link.queue.end());
+    link.queue.clear();
+    link.queued_bytes = 0;
+    RETURN_IF_ERROR(connection.write(parts, fiber::within(options_.write, Expiry::kPeer)));
+  }
+}
+
+// ---- from the others ----
+
+void PeerLinks::accept_all() {
+  for (;;) {
+    StatusOr<std::unique_ptr<Connection>> accepted = listener_->accept(fiber::for_ever());
+    if (absl::IsResourceExhausted(accepted.status())) {
+      if (!fiber::sleep(kAcceptPause).ok()) {
+        return;
+      }
+      continue;
+    }
+    if (!accepted.ok()) {
+      return;
+    }
+    if (connections_ >= options_.connections_max) {
+      log_warn("peer refused: too many connections", field("peer", (*accepted)->peer().to_string()));
+      continue;
+    }
+    ++connections_;
+    scope_.spawn({"peer", ++accepted_}, [this, connection = *std::move(accepted)] {
+      read_all(*connection);
+      --connections_;
+    });
+  }
+}
+
+void PeerLinks::read_all(Connection& connection) {
+  protocol::FrameReader frames(connection);
+  for (;;) {
+    const StatusOr<std::int32_t> length = frames.length(fiber::within(options_.idle, Expiry::kNormal));
+    if (!length.ok()) {
+      return;
+    }
+    if (*length <= 0 || *length > options_.frame_bytes_max) {
+      log_warn("peer closed: a frame of that length", field("peer", connection.peer().to_string()),
+               field("bytes", *length));
+      return;
+    }
+    const StatusOr<Slice> bytes =
+        frames.body(static_cast<std::size_t>(*length), fiber::within(options_.frame, Expiry::kPeer));
+    if (!bytes.ok()) {
+      return;
+    }
+    StatusOr<PeerFrame> frame = decode_peer_frame(bytes->bytes());
+    if (!frame.ok()) {
+      log_warn("peer closed", field("peer", connection.peer().to_string()), field("why", frame.status().ToString()));
+      return;
+    }
+    const auto known = links_.find(frame->from);
+    if (known == links_.end()) {
+      log_warn("peer closed: not a node of this cluster", field("peer", connection.peer().to_string()),
+               field("node", frame->from));
+      return;
+    }
+    known->second->heard = fiber::Scheduler::current().now();
+    peer_listener_.on_peer_message(frame->from, std::move(frame->message));
+  }
+}
+
+}  // namespace chronik::raft

@@ -1,0 +1,101 @@
+// The connections between the nodes of a group: each node dials every other, and what it says goes over its own
+// connection. Answers come over the other's.
+//
+// A peer that is down costs the others nothing: each has a queue and a fiber of its own, and what cannot be sent is
+// dropped, as Raft expects of a network. Dialling goes on with a pause that stays short, so that a peer is found within
+// a second of its return. A connection over which nothing has come back for a while is taken for half-open and dialled
+// anew. Lifetime: made within a fiber, whose scope it lives under; stop() before it is destroyed.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/fiber/scope.h"
+#include "core/fiber/wait.h"
+#include "core/ports/network.h"
+#include "core/raft/peer_message.h"
+
+namespace chronik::raft {
+
+struct PeerAddress {
+  NodeId node;
+  std::string host;
+  std::uint16_t port = 0;
+};
+
+struct PeerLinksOptions {
+  NodeId self;
+  Address bind;
+  std::vector<PeerAddress> peers;           // the others
+  std::size_t queue_bytes_max = 8 << 20;    // for one peer; what is beyond it is dropped
+  std::int32_t frame_bytes_max = 64 << 20;  // of one that comes in
+  std::size_t connections_max = 64;         // that come in
+  Duration connect = Duration::seconds(1);
+  Duration write = Duration::seconds(2);            // of what waits for one peer
+  Duration frame = Duration::seconds(30);           // from its length to its end
+  Duration idle = Duration::seconds(600);           // of a connection that comes in
+  Duration silence = Duration::milliseconds(1500);  // of a peer that is being sent something
+  Duration pause_min = Duration::milliseconds(50);  // between two attempts to connect
+  Duration pause_max = Duration::milliseconds(500);
+};
+
+class PeerListener {
+ public:
+  virtual ~PeerListener() = default;
+  // From a configured peer, as far as it says so itself. Must not suspend.
+  virtual void on_peer_message(NodeId from, PeerMessage message) = 0;
+};
+
+class PeerLinks {
+ public:
+  // All outlive it.
+  PeerLinks(Network& network, const PeerLinksOptions& options, PeerListener& listener);
+  ~PeerLinks();
+  PeerLinks(const PeerLinks&) = delete;
+  PeerLinks& operator=(const PeerLinks&) = delete;
+
+  // kFailedPrecondition: the address is in use or not ours.
+  Status start();
+  void stop() { scope_.cancel_and_join(); }
+
+  // Does not wait. In order, or not at all.
+  void send(NodeId to, const PeerMessage& message);
+
+  Address address() const { return listener_->local(); }
+  std::uint64_t dropped() const { return dropped_; }      // frames that were not sent
+  std::uint64_t connected() const { return connected_; }  // times that a connection to a peer was made
+
+ private:
+  struct Link {
+    PeerAddress peer;
+    std::deque<Slice> queue;
+    std::size_t queued_bytes = 0;
+    fiber::Event arrived;
+    MonotonicTime heard;
+  };
+  void run(Link& link);
+  StatusOr<std::unique_ptr<Connection>> dial(const PeerAddress& peer);
+  // Returns when the connection has broken or its time has come.
+  Status serve(Link& link, Connection& connection);
+  Status wait_for_work(Link& link);
+  void drop_queue(Link& link);
+  void accept_all();
+  void read_all(Connection& connection);
+
+  Network& network_;
+  PeerLinksOptions options_;
+  PeerListener& peer_listener_;
+  std::map<NodeId, std::unique_ptr<Link>> links_;
+  std::unique_ptr<Listener> listener_;
+  std::size_t connections_ = 0;
+  std::uint64_t accepted_ = 0;
+  std::uint64_t dropped_ = 0;
+  std::uint64_t connected_ = 0;
+  fiber::FiberScope scope_;
+};
+
+}  // namespace chronik::raft

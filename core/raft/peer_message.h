@@ -1,0 +1,61 @@
+// What nodes of one group say to each other, and its bytes. docs/formats/peers.md draws them.
+#pragma once
+
+#include <optional>
+#include <variant>
+#include <vector>
+
+#include "core/base/slice.h"
+#include "core/base/status.h"
+#include "core/raft/message.h"
+
+namespace chronik::raft {
+
+// To the leader: propose this. What becomes of it is seen by its being applied.
+struct ProposalForLeader {
+  Slice command;
+  static void fields(auto& op, auto& m) { op(m.command); }
+};
+
+// To the leader: as of which index does a read show everything that is committed by now (thesis 6.4)?
+struct ReadQuestion {
+  std::uint64_t context = 0;
+  static void fields(auto& op, auto& m) { op(m.context); }
+};
+struct ReadReply {
+  std::uint64_t context = 0;
+  std::optional<LogIndex> index;  // null: not the leader
+  static void fields(auto& op, auto& m) {
+    op(m.context);
+    op(m.index);
+  }
+};
+
+// Who a node is, while its group forms (rule R15).
+struct Announcement {
+  Member self;
+  Uuid cluster;                 // formed: the group's; else what this node proposes
+  bool formed = false;          // `members` are stored: there is no other first set of them
+  std::vector<Member> members;  // the voters, or all of whom it has heard; empty: it has not heard of all yet
+  friend bool operator==(const Announcement&, const Announcement&) = default;
+  static void fields(auto& op, auto& m) {
+    op(m.self);
+    op(m.cluster);
+    op(m.formed);
+    op(m.members);
+  }
+};
+
+using PeerMessage = std::variant<Message, ProposalForLeader, ReadQuestion, ReadReply, Announcement>;
+
+// With the length in front.
+Slice encode_peer_frame(NodeId from, const PeerMessage& message);
+
+struct PeerFrame {
+  NodeId from;
+  PeerMessage message;
+};
+// Of a frame without its length. Total. kDataLoss: damaged, or of another version.
+StatusOr<PeerFrame> decode_peer_frame(ByteSpan bytes);
+
+}  // namespace chronik::raft
