@@ -119,9 +119,11 @@ void describe_configs(Broker& broker, Request& request, const protocol::Describe
 // Both requests, which differ in what a change may say.
 template <typename Response>
 void alter(Broker& broker, Request& request, const std::vector<cluster::ConfigRequest>& resources, bool validate_only) {
-  auto plan = cluster::plan_alter_configs(*broker.metadata().image(), resources);
+  const Deadline deadline = deadline_of(broker);
+  auto plan = plan_change(broker, deadline,
+                          [&](const cluster::Image& now) { return cluster::plan_alter_configs(now, resources); });
   if (!validate_only) {
-    carry_out(broker, plan, deadline_of(broker));
+    carry_out(broker, plan, deadline);
   }
   Response response;
   for (std::size_t i = 0; i < resources.size(); ++i) {

@@ -13,12 +13,24 @@ namespace chronik::broker {
 // What a client is told of a proposal that was not answered.
 inline cluster::ItemResult unanswered(const Status& status) {
   switch (status.code()) {
-    case absl::StatusCode::kFailedPrecondition:
-      return {protocol::ErrorCode::kNotController, "the controller is elsewhere"};
+    case absl::StatusCode::kDeadlineExceeded:
+      return {protocol::ErrorCode::kNotController, "no controller answers; nothing was changed"};
     case absl::StatusCode::kResourceExhausted:
       return {protocol::ErrorCode::kThrottlingQuotaExceeded, "too many changes of metadata are under way"};
     default: return {protocol::ErrorCode::kRequestTimedOut, "the outcome is not known: the change may have been made"};
   }
+}
+
+// A plan made on an image that holds whatever was committed before: a node may lag behind the controller, and must not
+// refuse, or promise, by what was true a moment ago.
+template <typename MakePlan>
+auto plan_change(Broker& broker, const Deadline& deadline, MakePlan make_plan) {
+  const Status caught_up = broker.metadata().catch_up(deadline);
+  auto plan = make_plan(*broker.metadata().image());
+  if (!caught_up.ok()) {
+    plan.give_up(unanswered(caught_up));
+  }
+  return plan;
 }
 
 // Proposes the plan's command, unless there is nothing in it, and settles the plan's items.

@@ -45,9 +45,12 @@ void create_topics(Broker& broker, Request& request, const protocol::CreateTopic
   for (const protocol::CreateTopicsTopic& topic : asked.topics) {
     topics.push_back(request_of(topic));
   }
-  auto plan = cluster::plan_create_topics(*broker.metadata().image(), broker.settings(), topics, broker.ports().random);
+  const Deadline deadline = deadline_of(broker, asked.timeout_ms);
+  auto plan = plan_change(broker, deadline, [&](const cluster::Image& now) {
+    return cluster::plan_create_topics(now, broker.settings(), topics, broker.ports().random);
+  });
   if (!asked.validate_only) {
-    carry_out(broker, plan, deadline_of(broker, asked.timeout_ms));
+    carry_out(broker, plan, deadline);
   }
   const cluster::ImageRef image = broker.metadata().image();
   protocol::CreateTopicsResponse response;
@@ -71,10 +74,13 @@ void delete_topics(Broker& broker, Request& request, const protocol::DeleteTopic
   for (const protocol::DeleteTopicsTopic& topic : asked.topics) {
     deletions.push_back({.name = topic.name, .id = topic.topic_id});
   }
+  const Deadline deadline = deadline_of(broker, asked.timeout_ms);
+  auto plan = plan_change(broker, deadline, [&](const cluster::Image& now) {
+    return cluster::plan_delete_topics(now, broker.settings(), deletions);
+  });
   // Names and ids as they are before: afterwards nobody knows them.
   const cluster::ImageRef before = broker.metadata().image();
-  auto plan = cluster::plan_delete_topics(*before, broker.settings(), deletions);
-  carry_out(broker, plan, deadline_of(broker, asked.timeout_ms));
+  carry_out(broker, plan, deadline);
   protocol::DeleteTopicsResponse response;
   for (std::size_t i = 0; i < deletions.size(); ++i) {
     auto& answer = response.responses.emplace_back();
@@ -100,9 +106,12 @@ void create_partitions(Broker& broker, Request& request, const protocol::CreateP
       }
     }
   }
-  auto plan = cluster::plan_create_partitions(*broker.metadata().image(), topics, broker.ports().random);
+  const Deadline deadline = deadline_of(broker, asked.timeout_ms);
+  auto plan = plan_change(broker, deadline, [&](const cluster::Image& now) {
+    return cluster::plan_create_partitions(now, topics, broker.ports().random);
+  });
   if (!asked.validate_only) {
-    carry_out(broker, plan, deadline_of(broker, asked.timeout_ms));
+    carry_out(broker, plan, deadline);
   }
   protocol::CreatePartitionsResponse response;
   for (std::size_t i = 0; i < topics.size(); ++i) {

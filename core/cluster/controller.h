@@ -33,6 +33,11 @@ struct Plan {
       items[origin[i]] = result.whole.ok() ? result.items.at(i) : result.whole;
     }
   }
+  // There is nothing to be done but to say so.
+  void give_up(const ItemResult& all) {
+    items.assign(items.size(), all);
+    origin.clear();
+  }
   // The command was not answered: the same for each of its items.
   void settle(const ItemResult& all) {
     for (const std::size_t item : origin) {

@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "core/base/log_line.h"
@@ -79,6 +80,9 @@ Status Node::open_metadata(const Deadline& deadline) {
   RETURN_IF_ERROR(group_->form(identity_, deadline));
   const cluster::IncarnationId incarnation = Uuid::from_random(ports_.random.next(), ports_.random.next());
   metadata_ = std::make_unique<cluster::Metadata>(identity_.cluster, config_.node, incarnation);
+  if (watch_ != nullptr) {
+    metadata_->subscribe(*watch_);
+  }
   RETURN_IF_ERROR(group_->open(*metadata_, deadline));
   for (const raft::Member& voter : raft().raft().membership().voters) {
     if (voter.directory == identity_.directory && voter.node != config_.node) {
@@ -93,13 +97,26 @@ Status Node::open_metadata(const Deadline& deadline) {
 
 // Metadata outlive the logs' own files.
 Status Node::check_directory() const {
-  const std::size_t topics = metadata_->image()->topics.size();
-  if (recovery_.wal_was_empty && topics > 0) {
-    // Topics are created only once the log is begun.
-    return absl::DataLossError(fmt::format(
-        "there are {} topics, and nothing of the write-ahead log can be read: was wal/ removed or damaged?", topics));
+  const cluster::Image& image = *metadata_->image();
+  const cluster::Broker* known = image.find_broker(config_.node);
+  if (!recovery_.wal_was_empty || known == nullptr || known->directory != identity_.directory) {
+    return ok();
   }
-  return ok();
+  std::size_t replicas = 0;
+  image.topics.for_each([&](const cluster::TopicRef& topic) {
+    topic->partitions.for_each([&](const cluster::Partition& partition) {
+      const bool here =
+          std::find(partition.replicas.begin(), partition.replicas.end(), config_.node) != partition.replicas.end();
+      replicas += here ? 1 : 0;
+    });
+  });
+  if (replicas == 0) {
+    return ok();
+  }
+  // Replicas are placed here only once the log is begun.
+  return absl::DataLossError(fmt::format(
+      "{} partitions are placed here, and nothing of the write-ahead log can be read: was wal/ removed or damaged?",
+      replicas));
 }
 
 Status Node::register_broker(const Deadline& deadline) {

@@ -37,6 +37,9 @@ class Node final : private cluster::MetadataListener {
   // Closes clients, drains and ends.
   Status stop();
 
+  // Told of every image from the first on; before start(). Outlives the node, or is unlinked before.
+  void watch_metadata(cluster::MetadataListener& listener) { watch_ = &listener; }
+
   Address address() const { return server_->address(); }
   const raft::Identity& identity() const { return identity_; }
   const log::RecoverySummary& recovery() const { return recovery_; }
@@ -72,6 +75,7 @@ class Node final : private cluster::MetadataListener {
   std::vector<log::LogKey> doomed_;  // logs of deleted topics, to be removed
   fiber::Event doomed_event_;
   fiber::Event logs_lack_;
+  cluster::MetadataListener* watch_ = nullptr;
   bool reconciled_ = false;  // from then on the table follows every image
   bool serving_ = false;
   fiber::FiberScope scope_;

@@ -9,6 +9,7 @@ const std::vector<const Scenario*>& scenarios() {
       hung_sync_scenario(),     slow_disk_scenario(),   full_disk_scenario(),   bit_rot_scenario(),
       restart_storm_scenario(), clock_steps_scenario(), bad_clients_scenario(), malformed_scenario(),
       idle_scenario(),          topic_loop_scenario(),  retention_scenario(),
+      three_nodes_scenario(),
   };
   return kAll;
 }

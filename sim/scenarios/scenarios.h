@@ -20,5 +20,6 @@ const Scenario* malformed_scenario();
 const Scenario* idle_scenario();
 const Scenario* topic_loop_scenario();
 const Scenario* retention_scenario();
+const Scenario* three_nodes_scenario();
 
 }  // namespace chronik::sim
