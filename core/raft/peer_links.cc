@@ -42,7 +42,7 @@ void PeerLinks::send(NodeId to, const PeerMessage& message) {
     return;
   }
   Link& link = *found->second;
-  Slice frame = encode_peer_frame(options_.self, message);
+  Slice frame = encode_peer_frame({.from = options_.self, .received = link.received, .message = message});
   if (link.queued_bytes > 0 && link.queued_bytes + frame.size() > options_.queue_bytes_max) {
     ++dropped_;
     return;
@@ -178,7 +178,11 @@ void PeerLinks::read_all(Connection& connection) {
                field("node", frame->from));
       return;
     }
-    known->second->heard = fiber::Scheduler::current().now();
+    Link& link = *known->second;
+    ++link.received;
+    if (std::exchange(link.answered, frame->received) != frame->received) {
+      link.heard = fiber::Scheduler::current().now();
+    }
     peer_listener_.on_peer_message(frame->from, std::move(frame->message));
   }
 }

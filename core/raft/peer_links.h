@@ -3,8 +3,9 @@
 //
 // A peer that is down costs the others nothing: each has a queue and a fiber of its own, and what cannot be sent is
 // dropped, as Raft expects of a network. Dialling goes on with a pause that stays short, so that a peer is found within
-// a second of its return. A connection over which nothing has come back for a while is taken for half-open and dialled
-// anew. Lifetime: made within a fiber, whose scope it lives under; stop() before it is destroyed.
+// a second of its return. Each frame says how many the peer has had; a connection whose frames do not arrive, whatever
+// comes over the other one, is taken for half-open and dialled anew. Lifetime: made within a fiber, whose scope it
+// lives under; stop() before it is destroyed.
 #pragma once
 
 #include <cstdint>
@@ -38,7 +39,7 @@ struct PeerLinksOptions {
   Duration write = Duration::seconds(2);            // of what waits for one peer
   Duration frame = Duration::seconds(30);           // from its length to its end
   Duration idle = Duration::seconds(600);           // of a connection that comes in
-  Duration silence = Duration::milliseconds(1500);  // of a peer that is being sent something
+  Duration silence = Duration::milliseconds(1500);  // of a peer that is being sent something and says it has nothing
   Duration pause_min = Duration::milliseconds(50);  // between two attempts to connect
   Duration pause_max = Duration::milliseconds(500);
 };
@@ -75,7 +76,9 @@ class PeerLinks {
     std::deque<Slice> queue;
     std::size_t queued_bytes = 0;
     fiber::Event arrived;
-    MonotonicTime heard;
+    std::uint64_t received = 0;  // frames from it
+    std::uint64_t answered = 0;  // how many of ours it says it has had
+    MonotonicTime heard;         // when that last changed
   };
   void run(Link& link);
   StatusOr<std::unique_ptr<Connection>> dial(const PeerAddress& peer);

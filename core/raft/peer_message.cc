@@ -14,10 +14,11 @@ constexpr std::size_t kLengthBytes = 4;
 constexpr std::size_t kPeerHeaderBytes = 5;  // version and checksum of the rest
 }  // namespace
 
-Slice encode_peer_frame(NodeId from, const PeerMessage& message) {
+Slice encode_peer_frame(const PeerFrame& sent) {
   Writer writer;
-  writer(from);
-  writer(message);
+  writer(sent.from);
+  writer(sent.received);
+  writer(sent.message);
   const std::string body = writer.take();
   Slice frame = Slice::allocate(kLengthBytes + kPeerHeaderBytes + body.size());
   std::uint8_t* to = frame.mutable_data();
@@ -43,6 +44,7 @@ StatusOr<PeerFrame> decode_peer_frame(ByteSpan bytes) {
   PeerFrame frame;
   Reader reader(body);
   reader(frame.from);
+  reader(frame.received);
   reader(frame.message);
   if (!reader.complete()) {
     return absl::DataLossError("a frame that cannot be decoded");

@@ -48,13 +48,14 @@ struct Announcement {
 
 using PeerMessage = std::variant<Message, ProposalForLeader, ReadQuestion, ReadReply, Announcement>;
 
-// With the length in front.
-Slice encode_peer_frame(NodeId from, const PeerMessage& message);
-
 struct PeerFrame {
   NodeId from;
+  std::uint64_t received = 0;  // frames that it has had from the addressee: without it, a connection that leads nowhere
+                               // looks alive as long as the other one does
   PeerMessage message;
 };
+// With the length in front.
+Slice encode_peer_frame(const PeerFrame& frame);
 // Of a frame without its length. Total. kDataLoss: damaged, or of another version.
 StatusOr<PeerFrame> decode_peer_frame(ByteSpan bytes);
 
