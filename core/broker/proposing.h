@@ -17,6 +17,8 @@ inline cluster::ItemResult unanswered(const Status& status) {
       return {protocol::ErrorCode::kNotController, "no controller answers; nothing was changed"};
     case absl::StatusCode::kResourceExhausted:
       return {protocol::ErrorCode::kThrottlingQuotaExceeded, "too many changes of metadata are under way"};
+    case absl::StatusCode::kInvalidArgument:
+      return {protocol::ErrorCode::kInvalidRequest, std::string(status.message())};
     default: return {protocol::ErrorCode::kRequestTimedOut, "the outcome is not known: the change may have been made"};
   }
 }
@@ -39,7 +41,7 @@ void carry_out(Broker& broker, cluster::Plan<Body>& plan, const Deadline& deadli
   if (plan.empty()) {
     return;
   }
-  const StatusOr<cluster::CommandResult> result = broker.metadata().propose(std::move(plan.command), deadline);
+  const StatusOr<cluster::CommandResult> result = broker.metadata().propose(plan.command, deadline);
   if (result.ok()) {
     plan.settle(*result);
   } else {

@@ -9,8 +9,6 @@
 
 namespace chronik::broker {
 
-using protocol::ErrorCode;
-
 namespace {
 
 cluster::TopicRequest request_of(const protocol::CreateTopicsTopic& asked) {

@@ -13,6 +13,7 @@ namespace chronik::cluster {
 namespace {
 
 constexpr Duration kForwardAgain = Duration::seconds(1);
+constexpr Duration kAskAgain = Duration::milliseconds(50);  // the leader that is known, whether it still is one
 
 WaitKey index_key(LogIndex index) {
   return {WaitKind::kMetadataIndex, static_cast<std::uint64_t>(index.value()), 0, 0};
@@ -55,7 +56,7 @@ raft::Leadership Metadata::leadership() const {
   return consensus_->leadership();
 }
 
-StatusOr<CommandResult> Metadata::propose(CommandBody body, const Deadline& deadline) {
+StatusOr<CommandResult> Metadata::propose(const CommandBody& body, const Deadline& deadline) {
   for (;;) {
     StatusOr<CommandResult> result = propose_once(body, deadline);
     // It was lost on its way to a leader, and a later one was not: under its number it can never be applied.
@@ -78,14 +79,14 @@ StatusOr<CommandResult> Metadata::propose_once(const CommandBody& body, const De
   RETURN_IF_ERROR(hand_in(waiting));
   while (waiting.end == Waiting::End::kOpen) {
     const MonotonicTime again = fiber::Scheduler::current().now() + kForwardAgain;
-    const bool forwarded = waiting.taken && waiting.index == LogIndex(0);
-    const Deadline patience = forwarded ? deadline.no_later_than(again, Expiry::kPeer) : deadline;
+    const bool may_be_lost = waiting.index == LogIndex(0);  // on the way to the leader, or nobody has it yet
+    const Deadline patience = may_be_lost ? deadline.no_later_than(again, Expiry::kPeer) : deadline;
     const Status status = waiting.done.wait(index_key(waiting.index), patience);
     if (waiting.end != Waiting::End::kOpen) {
       break;
     }
     if (absl::IsDeadlineExceeded(status) && patience.at() < deadline.at()) {
-      RETURN_IF_ERROR(hand_in(waiting));  // what is handed over may be lost on the way
+      RETURN_IF_ERROR(hand_in(waiting));
     } else if (absl::IsDeadlineExceeded(status)) {
       if (!waiting.taken) {
         return absl::DeadlineExceededError(
@@ -125,6 +126,7 @@ void Metadata::on_leadership(const raft::Leadership& leadership) {
     if (!hand_in(*waiting).ok()) {
       log_warn("metadata proposal refused by a new leader", field("sequence", sequence));
     }
+    waiting->done.notify_all();  // how long it waits before it asks again depends on who has it
   }
 }
 
@@ -140,8 +142,12 @@ Status Metadata::catch_up(const Deadline& deadline) {
     if (!absl::IsFailedPrecondition(status) && !absl::IsUnavailable(status)) {
       return status;
     }
-    while (leadership().leader == NodeId::none()) {
-      RETURN_IF_ERROR(leadership_changed_.wait(index_key(image_->applied.next()), deadline));
+    const Duration pause = leadership().leader == NodeId::none() ? kForwardAgain : kAskAgain;
+    const MonotonicTime again = fiber::Scheduler::current().now() + pause;
+    const Status waited =
+        leadership_changed_.wait(index_key(image_->applied.next()), deadline.no_later_than(again, Expiry::kNormal));
+    if (!absl::IsDeadlineExceeded(waited) || deadline.at() <= again) {
+      RETURN_IF_ERROR(waited);
     }
   }
 }
@@ -216,6 +222,15 @@ void Metadata::settle_by_image() {
     waiting->result = applied == nullptr ? CommandResult{} : applied->kept->result;
     waiting->done.notify_all();
   }
+}
+
+Status Metadata::check_command(NodeId from, ByteSpan command) const {
+  ASSIGN_OR_RETURN(const Command decoded, decode_command(command));
+  const ProposalId& id = decoded.proposal;
+  if (id.node != from || id.node < NodeId(0) || id.sequence < 0 || id.incarnation.is_zero()) {
+    return absl::InvalidArgumentError("a metadata command that its proposer cannot have made");
+  }
+  return ok();
 }
 
 std::string Metadata::take_snapshot() { return encode_snapshot(*image_); }

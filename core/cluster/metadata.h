@@ -48,7 +48,7 @@ class Metadata final : public raft::StateMachine {
   //   kDeadlineExceeded      no leader was found that would take it: not applied
   //   kUnknown               the deadline passed, or a snapshot that has not kept its result came instead of the entry
   //   kCancelled, kAborted   the wait was called off, the node is dying: the outcome is unknown, too
-  StatusOr<CommandResult> propose(CommandBody body, const Deadline& deadline);
+  StatusOr<CommandResult> propose(const CommandBody& body, const Deadline& deadline);
 
   // Waits until the image holds everything that was committed before the call. As Consensus::read_barrier().
   Status read_barrier(const Deadline& deadline);
@@ -65,6 +65,7 @@ class Metadata final : public raft::StateMachine {
 
   // ---- for the consensus ----
   Status apply(std::span<const raft::Entry> entries) override;
+  Status check_command(NodeId from, ByteSpan command) const override;
   std::string take_snapshot() override;
   Status install_snapshot(LogIndex last, ByteSpan bytes) override;
   void on_leadership(const raft::Leadership& leadership) override;

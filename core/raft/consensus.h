@@ -48,6 +48,9 @@ class StateMachine {
   // Committed entries, at least one, in order and without a gap, each once. An error is a bug or damage: the node
   // stops.
   virtual Status apply(std::span<const Entry> entries) = 0;
+  // Whether a command that `from` wants proposed could be applied: once committed, one that cannot be would end every
+  // member.
+  virtual Status check_command(NodeId from, ByteSpan command) const = 0;
   // The state after the last entry applied.
   virtual std::string take_snapshot() = 0;
   // Replaces the state by one that take_snapshot() returned after `last` was applied, here or elsewhere.
@@ -67,7 +70,7 @@ class Consensus {
   virtual ~Consensus() = default;
   // Appends to the log, or hands it to whoever leads (then the index is 0, and it may be lost on the way); does not
   // suspend. Whether it commits is seen by its being applied. kFailedPrecondition: no leader is known; kUnavailable: it
-  // is handing over; kResourceExhausted: too many proposals are under way.
+  // is handing over; kResourceExhausted: too many proposals are under way; kInvalidArgument: it is too long.
   virtual StatusOr<Proposed> propose(Slice data) = 0;
   virtual Leadership leadership() const = 0;
   // An index such that whoever has applied it sees every proposal that was committed before this call began.

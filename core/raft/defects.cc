@@ -1,10 +1,14 @@
 // What a message must be for the algorithm to rely on it: bytes from a network are checked here, once.
+#include <algorithm>
+
 #include "core/raft/membership_codec.h"
 #include "core/raft/raft.h"
 
 namespace chronik::raft {
 
 namespace {
+
+constexpr Term kTermMax{std::int64_t{1} << 62};
 
 std::string_view defect_of_entries(const AppendRequest& request, Term term) {
   LogIndex index = request.previous;
@@ -41,19 +45,34 @@ std::string_view Raft::defect_of_leader(const Message& message) const {
   return {};
 }
 
+// What is committed, and what this term's leader has sent before, does not change.
+std::string_view Raft::defect_of_history(Term term, const AppendRequest& request) const {
+  const LogIndex fixed = std::max(commit_, term == hard_.term ? agreed_ : LogIndex(0));
+  const auto differs = [&](LogIndex index, Term of) {
+    const std::optional<Term> known = index <= fixed ? log_.term_at(index) : std::nullopt;
+    return known.has_value() && *known != of;
+  };
+  bool changed = differs(request.previous, request.previous_term);
+  for (const Entry& entry : request.entries) {
+    changed = changed || differs(entry.index, entry.term);
+  }
+  return changed ? "another history of what is fixed" : "";
+}
+
 std::string_view Raft::defect_of(const Message& message) const {
   if (message.to != self() || message.from == self()) {
     return {};  // step() drops it
   }
-  if (message.term < Term(0)) {
-    return "a negative term";
+  if (message.term < Term(0) || message.term > kTermMax) {
+    return "a term that cannot be";
   }
   if (const auto* request = std::get_if<AppendRequest>(&message.body)) {
     if (request->previous < LogIndex(0) || request->commit < LogIndex(0)) {
       return "a negative index";
     }
     const std::string_view leader = defect_of_leader(message);
-    return leader.empty() ? defect_of_entries(*request, message.term) : leader;
+    const std::string_view entries = leader.empty() ? defect_of_entries(*request, message.term) : leader;
+    return entries.empty() ? defect_of_history(message.term, *request) : entries;
   }
   if (const auto* part = std::get_if<SnapshotRequest>(&message.body)) {
     if (part->last <= LogIndex(0) || part->last_term > message.term) {

@@ -6,12 +6,14 @@
 #include <utility>
 
 #include "core/base/log_line.h"
+#include "core/base/mix.h"
 #include "core/raft/raft_store.h"
 
 namespace chronik::raft {
 
 namespace {
 
+constexpr std::size_t kCommandBytesMax = 4 << 20;  // well below what a connection carries as one
 constexpr std::size_t kRemoteReadsMax = 1024;
 constexpr Duration kReplyPatience = Duration::seconds(1);
 constexpr WaitKey kInputKey{WaitKind::kEvent, 4, 0, 0};
@@ -41,7 +43,12 @@ class Driver::ReadUnderWay {
 
 Driver::Driver(KeyValueStore& store, Process& process, StateMachine& machine, Peers* peers,
                const DriverOptions& options)
-    : store_(store), process_(process), machine_(machine), peers_(peers), options_(options) {
+    : store_(store),
+      process_(process),
+      machine_(machine),
+      peers_(peers),
+      options_(options),
+      next_read_(mix(options.raft.seed, 1)) {
   CHECK_GT(options.entries_per_snapshot, 0u);
 }
 
@@ -75,22 +82,28 @@ void Driver::wake() {
 void Driver::receive(NodeId from, const PeerMessage& message) {
   tick();
   if (const auto* raft = std::get_if<Message>(&message)) {
-    on_message(*raft);
+    on_message(from, *raft);
   } else if (const auto* proposal = std::get_if<ProposalForLeader>(&message)) {
-    on_proposal(*proposal);
+    on_proposal(from, *proposal);
   } else if (const auto* question = std::get_if<ReadQuestion>(&message)) {
     on_question(from, *question);
   } else if (const auto* reply = std::get_if<ReadReply>(&message)) {
-    on_reply(reply->context, reply->index);
+    on_read(reply->context, reply->index);
   }
   wake();
 }
 
 // Whoever proposed hears of it by its being applied, and proposes again where it is not.
-void Driver::on_proposal(const ProposalForLeader& proposal) {
-  const Status taken = raft_->propose(proposal.command).status();
+void Driver::on_proposal(NodeId from, const ProposalForLeader& proposal) {
+  Status taken = machine_.check_command(from, proposal.command.bytes());
+  if (taken.ok() && proposal.command.size() > kCommandBytesMax) {
+    taken = absl::InvalidArgumentError("it is too long");
+  }
+  if (taken.ok()) {
+    taken = raft_->propose(proposal.command).status();
+  }
   if (!taken.ok() && !absl::IsFailedPrecondition(taken)) {
-    log_warn("raft: forwarded proposal refused", field("why", taken.ToString()));
+    log_warn("raft: forwarded proposal refused", field("node", from), field("why", taken.ToString()));
   }
 }
 
@@ -104,7 +117,7 @@ void Driver::on_question(NodeId from, const ReadQuestion& question) {
   remote_reads_[next_read_++] = {.node = from, .context = question.context};
 }
 
-void Driver::on_reply(std::uint64_t context, std::optional<LogIndex> index) {
+void Driver::on_read(std::uint64_t context, std::optional<LogIndex> index) {
   if (const auto found = reads_.find(context); found != reads_.end()) {
     found->second->answered = true;
     found->second->index = index;
@@ -112,15 +125,21 @@ void Driver::on_reply(std::uint64_t context, std::optional<LogIndex> index) {
   }
 }
 
-void Driver::on_message(const Message& message) {
-  if (const std::string_view wrong = raft_->defect_of(message); !wrong.empty()) {
-    log_warn("raft: message dropped", field("what", describe(message)), field("why", wrong));
+void Driver::on_message(NodeId from, const Message& message) {
+  const std::string_view wrong =
+      message.from.node == from ? raft_->defect_of(message) : "it is said to be another node's";
+  if (!wrong.empty()) {
+    log_warn("raft: message dropped", field("node", from), field("term", message.term), field("why", wrong));
     return;
   }
   raft_->step(message);
 }
 
 StatusOr<Proposed> Driver::propose(Slice data) {
+  if (data.size() > kCommandBytesMax) {
+    return absl::InvalidArgumentError(
+        fmt::format("a change of {} bytes: the metadata log takes at most {}", data.size(), kCommandBytesMax));
+  }
   tick();
   const Leadership leadership = raft_->leadership();
   if (!leadership.here && leadership.leader != NodeId::none() && peers_ != nullptr) {
@@ -201,7 +220,7 @@ void Driver::carry_out() {
         peers_->send(remote->second.node, ReadReply{.context = remote->second.context, .index = ready.index});
         remote_reads_.erase(remote);
       } else {
-        on_reply(ready.context, ready.index);
+        on_read(ready.context, ready.index);
       }
     }
   }

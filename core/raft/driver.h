@@ -80,10 +80,10 @@ class Driver final : public Consensus {
   };
   class ReadUnderWay;
 
-  void on_message(const Message& message);
-  void on_proposal(const ProposalForLeader& proposal);
+  void on_message(NodeId from, const Message& message);
+  void on_proposal(NodeId from, const ProposalForLeader& proposal);
   void on_question(NodeId from, const ReadQuestion& question);
-  void on_reply(std::uint64_t context, std::optional<LogIndex> index);
+  void on_read(std::uint64_t context, std::optional<LogIndex> index);
 
   void run();
   void carry_out();
@@ -112,7 +112,7 @@ class Driver final : public Consensus {
   LogIndex snapshot_last_{0};
   bool snapshot_under_way_ = false;
   std::uint64_t commits_ = 0;
-  std::uint64_t next_read_ = 1;
+  std::uint64_t next_read_;  // drawn: an answer to an earlier life must not be taken for one to this
   std::map<std::uint64_t, Read*> reads_;
   std::map<std::uint64_t, RemoteRead> remote_reads_;
   CancelSource never_cancelled_;  // a commit is seen through to its end, also while the node stops

@@ -3,16 +3,27 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/raft/membership_codec.h"
+
 namespace chronik::raft {
 
 Formation::Formation(const Member& self, const Uuid& proposed, std::vector<NodeId> peers)
     : self_{.self = self, .cluster = proposed, .formed = false, .members = {}}, peers_(std::move(peers)) {}
 
-void Formation::hear(const Announcement& announcement) {
+bool Formation::hear(const Announcement& announcement) {
   const NodeId node = announcement.self.node;
-  if (std::find(peers_.begin(), peers_.end(), node) != peers_.end()) {
-    heard_[node] = announcement;
+  const bool known = std::find(peers_.begin(), peers_.end(), node) != peers_.end();
+  const bool members =
+      announcement.members.empty() ? !announcement.formed : is_sound({.voters = announcement.members, .learners = {}});
+  if (!known || !members || announcement.cluster.is_zero()) {
+    return false;
   }
+  const auto before = heard_.find(node);
+  if (before != heard_.end() && before->second == announcement) {
+    return false;
+  }
+  heard_[node] = announcement;
+  return true;
 }
 
 std::vector<NodeId> Formation::missing() const {

@@ -16,7 +16,8 @@ class Formation {
   // `proposed`: a fresh id for the cluster; that of the least node is taken. `peers`: the other first voters.
   Formation(const Member& self, const Uuid& proposed, std::vector<NodeId> peers);
 
-  void hear(const Announcement& announcement);
+  // Whether that changed anything. What no sound node announces is not heard.
+  bool hear(const Announcement& announcement);
   Announcement announcement() const;
 
   struct Group {

@@ -43,6 +43,12 @@ Status GroupMember::form(Identity& identity, const Deadline& deadline) {
   }
   ASSIGN_OR_RETURN(const std::optional<std::string> snapshot, store_.get(kSnapshotKey, deadline));
   if (!snapshot.has_value()) {
+    ASSIGN_OR_RETURN(const std::optional<std::string> hard, store_.get(kHardStateKey, deadline));
+    if (hard.has_value()) {
+      return absl::FailedPreconditionError(
+          "the directory has been a single node's; it cannot begin a cluster with others. Start the node alone once, "
+          "or give it an empty directory");
+    }
     std::vector<NodeId> peers;
     for (const PeerAddress& peer : options_.links.peers) {
       peers.push_back(peer.node);
@@ -56,18 +62,23 @@ Status GroupMember::form(Identity& identity, const Deadline& deadline) {
 Status GroupMember::agree(Identity& identity, const Deadline& deadline) {
   const fiber::Scheduler& scheduler = fiber::Scheduler::current();
   MonotonicTime say = scheduler.now() + kSayAgain;
+  MonotonicTime next = scheduler.now();
+  Announcement said;
   while (!formation_->agreed().has_value()) {
-    announce();
-    const MonotonicTime next = scheduler.now() + options_.announce;
-    const Status waited = heard_.wait({WaitKind::kEvent, 7, 0, 0}, deadline.no_later_than(next, Expiry::kNormal));
-    if (absl::IsDeadlineExceeded(waited) && deadline.at() > next) {
-      if (scheduler.now() >= say) {
-        log_info("waiting for nodes to form the cluster", field("missing", names_of(formation_->missing())));
-        say = scheduler.now() + kSayAgain;
-      }
-      continue;
+    // News at once; else five times a second, whatever is heard.
+    if (scheduler.now() >= next || formation_->announcement() != said) {
+      said = formation_->announcement();
+      announce();
+      next = scheduler.now() + options_.announce;
     }
-    RETURN_IF_ERROR(waited);
+    if (scheduler.now() >= say) {
+      log_info("waiting for nodes to form the cluster", field("missing", names_of(formation_->missing())));
+      say = scheduler.now() + kSayAgain;
+    }
+    const Status waited = heard_.wait({WaitKind::kEvent, 7, 0, 0}, deadline.no_later_than(next, Expiry::kNormal));
+    if (!absl::IsDeadlineExceeded(waited) || deadline.at() <= next) {
+      RETURN_IF_ERROR(waited);
+    }
   }
   announce();  // those who have not heard of this node's agreement yet
   const Formation::Group group = *formation_->agreed();
@@ -91,6 +102,12 @@ Status GroupMember::open(StateMachine& machine, const Deadline& deadline) {
   driver_ = std::make_unique<Driver>(store_, process_, machine, peers, options_.driver);
   RETURN_IF_ERROR(driver_->open(first_, deadline));
   formation_.reset();  // what was agreed on is durable
+  const Membership& members = driver_->raft().membership();
+  if (alone() && members.voters.size() + members.learners.size() > 1) {
+    return absl::FailedPreconditionError(
+        fmt::format("the directory is that of a cluster of {} nodes, and no other node is configured",
+                    members.voters.size() + members.learners.size()));
+  }
   return ok();
 }
 
@@ -117,8 +134,9 @@ void GroupMember::on_peer_message(NodeId from, PeerMessage message) {
       return;
     }
     if (formation_.has_value()) {
-      formation_->hear(*announcement);
-      heard_.notify_all();
+      if (formation_->hear(*announcement)) {
+        heard_.notify_all();
+      }
     } else if (!announcement->formed && started_) {
       links_->send(from, formed_announcement());
     }

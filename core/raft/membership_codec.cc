@@ -18,7 +18,14 @@ bool ascends(const std::vector<Member>& members) {
 
 }  // namespace
 
-bool is_sound(const Membership& membership) { return ascends(membership.voters) && ascends(membership.learners); }
+bool is_sound(const Membership& membership) {
+  const auto is_voting_node = [&](const Member& learner) {
+    return std::any_of(membership.voters.begin(), membership.voters.end(),
+                       [&](const Member& voter) { return voter.node == learner.node; });
+  };
+  return !membership.voters.empty() && ascends(membership.voters) && ascends(membership.learners) &&
+         std::none_of(membership.learners.begin(), membership.learners.end(), is_voting_node);
+}
 
 std::string encode_membership(const Membership& membership) {
   Writer writer;

@@ -9,7 +9,7 @@
 
 namespace chronik::raft {
 
-// Both lists ascend, and are of a size that a group can have.
+// There is a voter, both lists ascend and are of a size that a group can have, and no node is in both.
 bool is_sound(const Membership& membership);
 std::string encode_membership(const Membership& membership);
 // Total. kDataLoss: not what encode_membership() gives.

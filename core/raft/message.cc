@@ -49,7 +49,7 @@ std::string describe(const Entry& entry) {
     case EntryKind::kNothing: return at;
     case EntryKind::kMembership: return at + " membership";
   }
-  UNREACHABLE("kind of entry");
+  return at + " of an unknown kind";
 }
 
 std::string describe(const Message& message) {

@@ -152,8 +152,9 @@ void PeerLinks::accept_all() {
 
 void PeerLinks::read_all(Connection& connection) {
   protocol::FrameReader frames(connection);
-  for (;;) {
-    const StatusOr<std::int32_t> length = frames.length(fiber::within(options_.idle, Expiry::kNormal));
+  for (bool known = false;; known = true) {
+    const Duration patience = known ? options_.idle : options_.introduction;
+    const StatusOr<std::int32_t> length = frames.length(fiber::within(patience, Expiry::kNormal));
     if (!length.ok()) {
       return;
     }
@@ -172,13 +173,13 @@ void PeerLinks::read_all(Connection& connection) {
       log_warn("peer closed", field("peer", connection.peer().to_string()), field("why", frame.status().ToString()));
       return;
     }
-    const auto known = links_.find(frame->from);
-    if (known == links_.end()) {
+    const auto peer = links_.find(frame->from);
+    if (peer == links_.end()) {
       log_warn("peer closed: not a node of this cluster", field("peer", connection.peer().to_string()),
                field("node", frame->from));
       return;
     }
-    Link& link = *known->second;
+    Link& link = *peer->second;
     ++link.received;
     if (std::exchange(link.answered, frame->received) != frame->received) {
       link.heard = fiber::Scheduler::current().now();

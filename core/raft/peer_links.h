@@ -38,6 +38,7 @@ struct PeerLinksOptions {
   Duration connect = Duration::seconds(1);
   Duration write = Duration::seconds(2);            // of what waits for one peer
   Duration frame = Duration::seconds(30);           // from its length to its end
+  Duration introduction = Duration::seconds(5);     // until a connection that comes in has said who it is
   Duration idle = Duration::seconds(600);           // of a connection that comes in
   Duration silence = Duration::milliseconds(1500);  // of a peer that is being sent something and says it has nothing
   Duration pause_min = Duration::milliseconds(50);  // between two attempts to connect

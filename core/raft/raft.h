@@ -174,6 +174,7 @@ class Raft {
 
   // defects.cc
   std::string_view defect_of_leader(const Message& message) const;
+  std::string_view defect_of_history(Term term, const AppendRequest& request) const;
 
   // election.cc
   void draw_election_time();

@@ -1,6 +1,8 @@
 // What no sound member sends is not acted on: Raft::step() relies on it.
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "core/raft/membership_codec.h"
 #include "tests/core/raft/raft_group.h"
 
@@ -48,6 +50,10 @@ TEST_F(Defects, EntriesFollowEachOther) {
   EXPECT_EQ(of(append(0, 0, {entry(1, 5), entry(2, 4)})), "an entry of a term that cannot be");
   EXPECT_EQ(of(append(0, 0, {entry(1, 6)})), "an entry of a term that cannot be");
   EXPECT_EQ(of(append(-1, 0, {})), "a negative index");
+  EXPECT_EQ(of(append(0, 0, {}), std::numeric_limits<std::int64_t>::max()), "a term that cannot be");
+  Entry unknown = entry(1, 5);
+  unknown.kind = static_cast<EntryKind>(9);
+  EXPECT_EQ(of(append(0, 0, {unknown})), "an entry of an unknown kind");
   Entry members = entry(1, 5);
   members.kind = EntryKind::kMembership;
   EXPECT_EQ(of(append(0, 0, {members})), "a membership that cannot be decoded");
@@ -55,15 +61,33 @@ TEST_F(Defects, EntriesFollowEachOther) {
   EXPECT_EQ(of(append(0, 0, {members})), "");
 }
 
+TEST_F(Defects, WhatThisLeaderHasSentDoesNotChange) {
+  group.act(1, [](Raft& raft) {
+    raft.step({.from = member(2), .to = member(1), .term = Term(5), .body = append(0, 0, {entry(1, 4), entry(2, 4)})});
+  });
+  EXPECT_EQ(of(append(1, 4, {entry(2, 4), entry(3, 5)})), "");
+  EXPECT_EQ(of(append(1, 4, {entry(2, 5)})), "another history of what is fixed");
+  EXPECT_EQ(of(append(2, 3, {entry(3, 5)})), "another history of what is fixed");
+  EXPECT_EQ(of(append(1, 4, {entry(2, 6)}), 6, 3), "") << "another leader's, of what is not committed";
+}
+
 TEST_F(Defects, ATermHasOneLeader) {
   EXPECT_EQ(of(append(0, 0, {}), 5, 3), "a second leader in this term");
-  const SnapshotRequest part{.last = LogIndex(9), .last_term = Term(5), .membership = {}, .offset = 0, .size = 1};
+  const SnapshotRequest part{.last = LogIndex(9),
+                             .last_term = Term(5),
+                             .membership = {.voters = {member(2)}, .learners = {}},
+                             .offset = 0,
+                             .size = 1};
   EXPECT_EQ(of(part, 5, 2), "");
   EXPECT_EQ(of(part, 5, 3), "a second leader in this term");
 }
 
 TEST_F(Defects, ASnapshotHasASizeAndATerm) {
-  SnapshotRequest part{.last = LogIndex(9), .last_term = Term(6), .membership = {}, .offset = 0, .size = 1};
+  SnapshotRequest part{.last = LogIndex(9),
+                       .last_term = Term(6),
+                       .membership = {.voters = {member(2)}, .learners = {}},
+                       .offset = 0,
+                       .size = 1};
   EXPECT_EQ(of(part), "a snapshot that cannot be");
   part.last_term = Term(5);
   part.last = LogIndex(0);
