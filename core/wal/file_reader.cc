@@ -225,12 +225,24 @@ StatusOr<std::optional<FileReader::Found>> FileReader::scan(std::uint64_t from, 
     if (header.type != RecordType::kCheckpoint && header.lsn >= expected_ && header.flush >= flush_min) {
       ASSIGN_OR_RETURN(const std::optional<RecordHeader> whole, whole_record_at(position, deadline));
       if (whole.has_value()) {
-        return Found{*whole, position};
+        const std::uint64_t behind = round_up_to_block(position + record_bytes(whole->length));
+        ASSIGN_OR_RETURN(const bool foreign, holds_earlier_record(behind, whole->lsn, deadline));
+        if (!foreign) {
+          return Found{*whole, position};
+        }
+        position = behind;
+        continue;
       }
     }
     position += kRecordAlignment;
   }
   return std::nullopt;
+}
+
+// LSNs rise through a file: what stands before an earlier record was written to the wrong place, from further behind.
+StatusOr<bool> FileReader::holds_earlier_record(std::uint64_t position, Lsn lsn, const Deadline& deadline) {
+  ASSIGN_OR_RETURN(const std::optional<RecordHeader> next, whole_record_at(position, deadline));
+  return next.has_value() && next->type != RecordType::kCheckpoint && next->lsn >= expected_ && next->lsn < lsn;
 }
 
 bool FileReader::may_begin_record(const std::uint8_t* at) const {

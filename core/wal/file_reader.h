@@ -59,6 +59,7 @@ class FileReader {
   Step report_damage(Lsn last, std::uint64_t resume_at, Lsn resume_lsn, FlushNumber resume_flush);
   void accept(const RecordHeader& header, std::uint64_t position);
   bool may_begin_record(const std::uint8_t* at) const;
+  StatusOr<bool> holds_earlier_record(std::uint64_t position, Lsn lsn, const Deadline& deadline);
   FlushNumber flush_here() const { return flush_ended_ ? flush_.next() : flush_; }
 
   File& file_;
