@@ -187,6 +187,17 @@ TEST_F(RecoveryTest, DamageInTheMiddleIsReportedAndNothingBehindItIsCut) {
   EXPECT_EQ(damage.size(), 1u);
 }
 
+// A disk that wrote a flush to an earlier place: it must not end the log there, nor stand for what belongs there.
+TEST_F(RecoveryTest, AFlushInTheWrongPlaceCostsTheOneThereAndItself) {
+  live(1, 20, 500);
+  const std::uint64_t records = header_of(current_path).records_at();
+  const std::string misplaced = *model.written_bytes(current_path, records + 16 * kBlockBytes, kBlockBytes);
+  overwrite(current_path, records + 6 * kBlockBytes, misplaced);
+  overwrite(current_path, records + 16 * kBlockBytes, std::string(kBlockBytes, '\0'));
+  expect_recovered(2, 20, {7, 17});
+  EXPECT_EQ(damage.size(), 2u);
+}
+
 TEST_F(RecoveryTest, EachFlushThatALaterOneFollowsSaysWhereLogsEnded) {
   live(1, 10, 500);
   expect_recovered(2, 10);
