@@ -2,8 +2,6 @@
 
 #include <fmt/core.h>
 
-#include "core/base/check.h"
-
 namespace chronik::raft {
 
 namespace {

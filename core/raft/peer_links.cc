@@ -44,7 +44,6 @@ void PeerLinks::send(NodeId to, const PeerMessage& message) {
   Link& link = *found->second;
   Slice frame = encode_peer_frame({.from = options_.self, .received = link.received, .message = message});
   if (link.queued_bytes > 0 && link.queued_bytes + frame.size() > options_.queue_bytes_max) {
-    ++dropped_;
     return;
   }
   link.queued_bytes += frame.size();
@@ -61,7 +60,6 @@ Status PeerLinks::wait_for_work(Link& link) {
 }
 
 void PeerLinks::drop_queue(Link& link) {
-  dropped_ += link.queue.size();
   link.queue.clear();
   link.queued_bytes = 0;
 }
@@ -73,7 +71,6 @@ void PeerLinks::run(Link& link) {
     const StatusOr<std::unique_ptr<Connection>> connection = dial(link.peer);
     Status status = connection.status();
     if (connection.ok()) {
-      ++connected_;
       told = false;
       pause = options_.pause_min;
       status = serve(link, **connection);

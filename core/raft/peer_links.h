@@ -67,10 +67,6 @@ class PeerLinks {
   // Does not wait. In order, or not at all.
   void send(NodeId to, const PeerMessage& message);
 
-  Address address() const { return listener_->local(); }
-  std::uint64_t dropped() const { return dropped_; }      // frames that were not sent
-  std::uint64_t connected() const { return connected_; }  // times that a connection to a peer was made
-
  private:
   struct Link {
     PeerAddress peer;
@@ -97,8 +93,6 @@ class PeerLinks {
   std::unique_ptr<Listener> listener_;
   std::size_t connections_ = 0;
   std::uint64_t accepted_ = 0;
-  std::uint64_t dropped_ = 0;
-  std::uint64_t connected_ = 0;
   fiber::FiberScope scope_;
 };
 
