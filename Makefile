@@ -1,7 +1,7 @@
 # The verbs. Each is one line of something you could type; `make` alone lists them.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help deps build run test proof sim fuzz bench mutants tidy format conformance java clean
+.PHONY: help deps build run cluster test proof sim fuzz bench mutants tidy format conformance java clean
 
 DATA ?= ./data
 SCENARIO ?= all
@@ -28,6 +28,11 @@ run:  ## Build the server and start it on 127.0.0.1:9092 with its data in ./data
 	@$(call configure,release)
 	@cmake --build build/release --target chronik-server
 	@exec build/release/chronik-server start --data-dir $(DATA) $(ARGS)
+
+cluster: deps  ## Start three nodes on 127.0.0.1:9092 to 9094 with their data in ./data/cluster  (DATA=./data)
+	@$(call configure,release)
+	@cmake --build build/release --target chronik-server
+	@exec .ci/cluster build/release/chronik-server $(DATA)/cluster
 
 test: deps  ## Build and run every test; the last line is: N passed, N failed, N skipped
 	@.ci/test

@@ -48,6 +48,11 @@ std::string banner(const BannerFacts& facts) {
                       facts.advertised == facts.listening ? "" : ", clients are told " + facts.advertised);
   text += fmt::format("  http        {}\n",
                       facts.http.empty() ? "off" : fmt::format("http://{}/metrics /health /ready", facts.http));
+  if (settings.cluster.has_value()) {
+    text += fmt::format("  cluster     {} nodes, raft {}, {} replicas of which {} must be in sync\n",
+                        settings.cluster->peers.size(), settings.raft_bind.to_string(),
+                        settings.cluster->replication_factor, settings.cluster->min_insync_replicas);
+  }
   text += fmt::format("  durability  {}\n", durability(settings));
   return text;
 }

@@ -143,7 +143,8 @@ Command Parser::parse(int argc, const char* const* argv) {
     return VersionCommand{};
   }
   if (cluster_->parsed()) {
-    fmt::print(stderr, "chronik-server: cluster: clusters come with a later version; this one runs a single node\n");
+    fmt::print(stderr,
+               "chronik-server: cluster: this command comes with a later version; GET /ready says what a node does\n");
     return NoCommand{kUsage};
   }
   const Status translated = translate_old_form();

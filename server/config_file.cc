@@ -34,7 +34,11 @@ class Flattener {
     std::string text;
     if (const toml::array* array = node.as_array()) {
       if (array->is_array_of_tables()) {
-        return put(key, "[[…]]", node);  // no setting is one; whoever looks at the key says so
+        std::size_t place = 0;
+        for (const toml::node& element : *array) {
+          RETURN_IF_ERROR(add_table(fmt::format("{}.{}", key, place++), *element.as_table()));
+        }
+        return ok();
       }
       for (const toml::node& element : *array) {
         ASSIGN_OR_RETURN(const std::string one, text_of(key, element));

@@ -53,7 +53,7 @@ class Server {
 
   // ---- in the main fiber ----
   ExitStatus be_broker(Ports& ports, runtime::StopFlag& stop);
-  StatusOr<Address> find_address(Network& network);
+  StatusOr<Address> find_address(Network& network, const HostPort& host);
   void advertise(const Address& bound);
   ShardSnapshot take_snapshot(const node::Node& node) const;
   void add_samples(const node::Node& node, std::vector<MetricSample>& samples) const;
@@ -135,11 +135,11 @@ HttpPage Server::ready_page() {
 
 // ---- the main fiber ----
 
-StatusOr<Address> Server::find_address(Network& network) {
-  ASSIGN_OR_RETURN(const std::vector<Address> found, network.resolve(settings_.bind.host, *settings_.bind.port,
-                                                                     fiber::within(kResolveTimeout, Expiry::kPeer)));
+StatusOr<Address> Server::find_address(Network& network, const HostPort& host) {
+  ASSIGN_OR_RETURN(const std::vector<Address> found,
+                   network.resolve(host.host, *host.port, fiber::within(kResolveTimeout, Expiry::kPeer)));
   if (found.empty()) {
-    return absl::NotFoundError(fmt::format("{} has no address", settings_.bind.host));
+    return absl::NotFoundError(fmt::format("{} has no address", host.host));
   }
   // A recovery may take minutes: that the address is taken is said before. The node binds it for itself.
   RETURN_IF_ERROR(network.listen(found.front()).status());
@@ -160,9 +160,16 @@ void Server::advertise(const Address& bound) {
 
 ExitStatus Server::be_broker(Ports& ports, runtime::StopFlag& stop) {
   const MonotonicTime began = ports.clock.monotonic();
-  const StatusOr<Address> address = find_address(ports.network);
+  const StatusOr<Address> address = find_address(ports.network, settings_.bind);
   if (!address.ok()) {
     return fail(ExitStatus::kListen, fmt::format("--bind: {}", message_of(address.status())));
+  }
+  if (settings_.cluster.has_value()) {
+    const StatusOr<Address> raft = find_address(ports.network, settings_.raft_bind);
+    if (!raft.ok()) {
+      return fail(ExitStatus::kListen, fmt::format("bind.raft: {}", message_of(raft.status())));
+    }
+    config_.raft_bind = *raft;
   }
   config_.bind = *address;
   config_.log_directory = (std::filesystem::absolute(settings_.data_directory) / "logs").lexically_normal().string();
@@ -170,8 +177,17 @@ ExitStatus Server::be_broker(Ports& ports, runtime::StopFlag& stop) {
   node::Node node(ports, config_);
   const SnapshotService snapshots(ports.mailbox, [this, &node] { return take_snapshot(node); });
   ExitStatus status = ExitStatus::kOk;
+  fiber::FiberScope stopper;
+  stopper.spawn({"stopper"}, [&] {
+    if (stop.wait(fiber::for_ever()).ok()) {
+      node.cancel_start();
+    }
+  });
   const Status started = node.start();
-  if (!started.ok()) {
+  stopper.cancel_and_join();
+  if (absl::IsCancelled(started)) {
+    log_info("told to stop before it was ready");
+  } else if (!started.ok()) {
     status = fail(ExitStatus::kDataDirectory, message_of(started));
   } else {
     state_ = "serving";
@@ -190,7 +206,8 @@ ExitStatus Server::be_broker(Ports& ports, runtime::StopFlag& stop) {
 }
 
 ShardSnapshot Server::take_snapshot(const node::Node& node) const {
-  ShardSnapshot snapshot{.serving = node.serving(), .state = state_};
+  const bool starting = std::string_view(state_) == "starting";
+  ShardSnapshot snapshot{.serving = node.serving(), .state = starting ? node.state() : state_};
   add_samples(node, snapshot.metrics);
   if (node.serving()) {
     std::vector<MetricSample> registered = sample_metrics(node.metrics());

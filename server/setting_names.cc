@@ -11,7 +11,7 @@ namespace chronik::server {
 
 namespace {
 
-constexpr std::array<Setting, 15> kSettings{{
+constexpr std::array<Setting, 24> kSettings{{
     {"-d,--data-dir", "CHRONIK_DATA_DIR", "data_dir", "./data", "Directory that holds everything", true},
     {"-l,--log-level", "CHRONIK_LOG_LEVEL", "log_level", "info", "trace, debug, info, warn or error", true},
     {"-c,--config", "CHRONIK_CONFIG", "", "", "Configuration file (TOML)"},
@@ -34,6 +34,16 @@ constexpr std::array<Setting, 15> kSettings{{
     {"", "CHRONIK_DISK_SYNC_TIMEOUT_SECS", "timeouts.disk_sync_secs", "60",
      "For one write and sync of the write-ahead log, or one sync of segments; then the node exits"},
     {"", "CHRONIK_CLIENT_REQUEST_TIMEOUT_SECS", "timeouts.client_request_secs", "60", "For one request to be answered"},
+    {"", "CHRONIK_CLUSTER_ENABLED", "enabled", "", "true or false: whether this node is one of the peers' cluster"},
+    {"", "CHRONIK_CLUSTER_PEERS", "peers", "", "HOST:KAFKA:WAL:RAFT,...: all nodes of the cluster, ids from 1"},
+    {"", "CHRONIK_REPLICATION_FACTOR", "replication_factor", "3", "Replicas of a topic for which nothing else is said"},
+    {"", "CHRONIK_MIN_INSYNC_REPLICAS", "min_insync_replicas", "2",
+     "Of which so many must hold a record that is acknowledged with acks=all"},
+    {"", "", "auto_recover", "true", "A node recovers by itself from whatever a death left"},
+    {"", "", "bind.raft", "", "HOST:PORT to listen on for the other nodes; without it, the own peer's"},
+    {"", "", "bind.wal", "", "Of the predecessor; not used"},
+    {"", "", "advertise.raft", "", "Of the predecessor: the peers say it"},
+    {"", "", "advertise.wal", "", "Of the predecessor; not used"},
 }};
 
 struct RefusedName {
@@ -42,26 +52,14 @@ struct RefusedName {
   std::string_view why;
 };
 
-constexpr std::string_view kOneNode = "clusters come with a later version; this one runs a single node. Remove it";
-constexpr std::string_view kNoPeers =
-    "it bounds what nodes say to each other, and this version runs a single node. "
-    "Remove it";
-constexpr std::array<RefusedName, 15> kRefused{{
-    {"CHRONIK_CLUSTER_ENABLED", "enabled", kOneNode},
-    {"CHRONIK_CLUSTER_PEERS", "peers", kOneNode},
-    {"CHRONIK_REPLICATION_FACTOR", "replication_factor", kOneNode},
-    {"CHRONIK_MIN_INSYNC_REPLICAS", "min_insync_replicas", kOneNode},
-    {"CHRONIK_FORWARD", "forward", kOneNode},
+constexpr std::string_view kNotYet = "it comes with a later version. Remove it";
+constexpr std::array<RefusedName, 6> kRefused{{
+    {"CHRONIK_FORWARD", "forward", kNotYet},
     {"CHRONIK_ADMIN_API_KEY", "admin_api_key", "there is no admin port in this version. Remove it"},
-    {"", "auto_recover", kOneNode},
-    {"", "bind.wal", kOneNode},
-    {"", "bind.raft", kOneNode},
-    {"", "advertise.wal", kOneNode},
-    {"", "advertise.raft", kOneNode},
-    {"CHRONIK_NETWORK_CONNECT_TIMEOUT_SECS", "timeouts.network_connect_secs", kNoPeers},
-    {"CHRONIK_NETWORK_READ_TIMEOUT_SECS", "timeouts.network_read_secs", kNoPeers},
-    {"CHRONIK_RAFT_PROPOSAL_TIMEOUT_SECS", "timeouts.raft_proposal_secs", kNoPeers},
-    {"CHRONIK_RAFT_APPLY_TIMEOUT_SECS", "timeouts.raft_apply_secs", kNoPeers},
+    {"CHRONIK_NETWORK_CONNECT_TIMEOUT_SECS", "timeouts.network_connect_secs", kNotYet},
+    {"CHRONIK_NETWORK_READ_TIMEOUT_SECS", "timeouts.network_read_secs", kNotYet},
+    {"CHRONIK_RAFT_PROPOSAL_TIMEOUT_SECS", "timeouts.raft_proposal_secs", kNotYet},
+    {"CHRONIK_RAFT_APPLY_TIMEOUT_SECS", "timeouts.raft_apply_secs", kNotYet},
 }};
 
 // Kubernetes gives every container such variables for each service, also for one that is called chronik.
@@ -81,7 +79,7 @@ std::string long_flag(const Setting& setting) {
 
 const Setting& setting_named(std::string_view name) {
   const auto found = std::find_if(kSettings.begin(), kSettings.end(), [&](const Setting& setting) {
-    return name == setting.key || name == setting.variable || name == long_flag(setting);
+    return !name.empty() && (name == setting.key || name == setting.variable || name == long_flag(setting));
   });
   CHECK(found != kSettings.end());
   return *found;

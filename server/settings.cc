@@ -15,7 +15,8 @@ namespace chronik::server {
 namespace {
 
 constexpr std::uint16_t kKafkaPort = 9092;
-constexpr std::uint16_t kMetricsPortDistance = 4000;  // 9092 -> 13092
+constexpr std::int32_t kMetricsPortDistance = 4000;  // 9092 -> 13092
+constexpr std::int32_t kClusterMetricsPort = 13000;  // and the node's number
 constexpr std::uint64_t kRotationBytesMin = 8'000'000;
 constexpr std::uint64_t kRotationBytesMax = 100'000'000'000;
 constexpr std::string_view kBrokerTable = "broker.";
@@ -59,6 +60,9 @@ class Resolver {
   Status check_variables();
   Status check_keys() const;
   Status read_general();
+  Status read_cluster();
+  StatusOr<bool> is_cluster(bool peers_are_told) const;
+  Status read_replicas(ClusterSettings& cluster);
   Status read_addresses();
   Status read_wal();
   Status read_timeouts();
@@ -72,10 +76,11 @@ class Resolver {
 
 std::optional<Source> Resolver::find(std::string_view name) const {
   const Setting& setting = setting_named(name);
-  if (const auto flag = flags_.find(long_flag(setting)); flag != flags_.end()) {
+  if (const auto flag = flags_.find(long_flag(setting)); flag != flags_.end() && !setting.flags.empty()) {
     return Source{flag->first, flag->second};
   }
-  if (const auto variable = variables_.find(setting.variable); variable != variables_.end()) {
+  if (const auto variable = variables_.find(setting.variable);
+      variable != variables_.end() && !setting.variable.empty()) {
     return Source{variable->first, variable->second};
   }
   for (const FileValue& value : file_) {
@@ -101,11 +106,8 @@ Status Resolver::check_variables() {
 Status Resolver::check_keys() const {
   for (const FileValue& value : file_) {
     const std::string name = fmt::format("{}: {}", value.where, value.key);
-    if (value.key.starts_with(kBrokerTable) || is_known_key(value.key)) {
+    if (value.key.starts_with(kBrokerTable) || is_known_key(value.key) || is_peer_key(value.key)) {
       continue;
-    }
-    if (value.key == "enabled" && value.text == "false") {
-      continue;  // of a cluster: there is none
     }
     const std::string_view why = why_key_is_refused(value.key);
     if (!why.empty()) {
@@ -146,9 +148,94 @@ Status Resolver::read_general() {
       settings.node.node);
 }
 
+// ---- the cluster ----
+
+StatusOr<bool> Resolver::is_cluster(bool peers_are_told) const {
+  const std::optional<Source> enabled = find("enabled");
+  if (enabled.has_value() && enabled->text != "true" && enabled->text != "false") {
+    return refuse(enabled->name, enabled->text, "must be true or false");
+  }
+  if (enabled.has_value() && enabled->text == "true" && !peers_are_told) {
+    return refuse(enabled->name, enabled->text,
+                  "a cluster needs its nodes: [[peers]] in the file, or CHRONIK_CLUSTER_PEERS");
+  }
+  return peers_are_told && (!enabled.has_value() || enabled->text == "true");
+}
+
+Status Resolver::read_cluster() {
+  Settings& settings = out_.settings;
+  const std::optional<Source> told = find("peers");
+  if (told.has_value() && !variables_.contains("CHRONIK_CLUSTER_PEERS")) {
+    return refuse(told->name, told->text, "must be tables: [[peers]] with id, kafka and raft for each node");
+  }
+  ASSIGN_OR_RETURN(std::vector<ClusterPeer> peers,
+                   told.has_value() ? parse_peers(told->text, told->name) : peers_of_file(file_));
+  if (const std::optional<Source> recover = find("auto_recover"); recover.has_value() && recover->text != "true") {
+    return refuse(recover->name, recover->text, "must be true: a node always recovers what it can by itself");
+  }
+  ASSIGN_OR_RETURN(const bool cluster, is_cluster(!peers.empty()));
+  if (!cluster) {
+    for (const char* const name :
+         {"replication_factor", "min_insync_replicas", "bind.raft", "bind.wal", "advertise.raft", "advertise.wal"}) {
+      if (const std::optional<Source> source = find(name); source.has_value()) {
+        return refuse(source->name, source->text, "it belongs to a cluster, and no peers are in force here");
+      }
+    }
+    return ok();
+  }
+  if (peers.size() == 1) {
+    return refuse(peers.front().where, peers.front().kafka.to_string(),
+                  "a cluster has at least two nodes; a node by itself needs no peers");
+  }
+  if (!find("--node-id").has_value()) {
+    return absl::InvalidArgumentError("node_id is missing: it must be the id of one of the peers");
+  }
+  RETURN_IF_ERROR(check_peers(peers, settings.node.node));
+  ClusterSettings& in_force = settings.cluster.emplace();
+  in_force.peers = std::move(peers);
+  settings.raft_bind = in_force.self(settings.node.node).raft;
+  RETURN_IF_ERROR(read(
+      "bind.raft",
+      [](const std::string& text) -> StatusOr<HostPort> {
+        StatusOr<HostPort> address = parse_host_port(text);
+        return address.ok() && !address->port.has_value() ? absl::InvalidArgumentError("must be HOST:PORT") : address;
+      },
+      settings.raft_bind));
+  for (const ClusterPeer& peer : in_force.peers) {
+    if (peer.id != settings.node.node) {
+      settings.node.peers.push_back({.node = peer.id, .host = peer.raft.host, .port = *peer.raft.port});
+    }
+  }
+  return read_replicas(in_force);
+}
+
+Status Resolver::read_replicas(ClusterSettings& cluster) {
+  const auto nodes = static_cast<std::int32_t>(cluster.peers.size());
+  cluster.replication_factor = std::min(cluster.replication_factor, nodes);
+  RETURN_IF_ERROR(read(
+      "replication_factor",
+      [nodes](const std::string& text) -> StatusOr<std::int32_t> {
+        ASSIGN_OR_RETURN(const std::int64_t number, parse_whole_number(text, 1, nodes));
+        return static_cast<std::int32_t>(number);
+      },
+      cluster.replication_factor));
+  cluster.min_insync_replicas = std::min(cluster.min_insync_replicas, cluster.replication_factor);
+  return read(
+      "min_insync_replicas",
+      [&cluster](const std::string& text) -> StatusOr<std::int32_t> {
+        ASSIGN_OR_RETURN(const std::int64_t number, parse_whole_number(text, 1, cluster.replication_factor));
+        return static_cast<std::int32_t>(number);
+      },
+      cluster.min_insync_replicas);
+}
+
 Status Resolver::read_addresses() {
   Settings& settings = out_.settings;
   settings.bind = *parse_host_port(setting_named("--bind").default_text);
+  if (settings.cluster.has_value()) {
+    settings.bind = settings.cluster->self(settings.node.node).kafka;
+    settings.advertise = settings.bind;
+  }
   RETURN_IF_ERROR(read("--bind", parse_host_port, settings.bind));
   settings.bind.port = settings.bind.port.value_or(kKafkaPort);
   if (const auto host_name = variables_.find("HOSTNAME"); host_name != variables_.end()) {
@@ -159,8 +246,11 @@ Status Resolver::read_addresses() {
     return refuse(find("--advertise")->name, find("--advertise")->text, "must be a port that clients can connect to");
   }
   const std::uint16_t port = *settings.bind.port;
-  const bool has_room = port != 0 && port <= std::numeric_limits<std::uint16_t>::max() - kMetricsPortDistance;
-  const auto metrics_port = static_cast<std::uint16_t>(has_room ? port + kMetricsPortDistance : 0);
+  constexpr std::int32_t kPortMax = std::numeric_limits<std::uint16_t>::max();
+  const std::int32_t wanted = settings.cluster.has_value() ? kClusterMetricsPort + settings.node.node.value()
+                              : port == 0                  ? 0
+                                                           : port + kMetricsPortDistance;
+  const auto metrics_port = static_cast<std::uint16_t>(wanted <= kPortMax ? wanted : 0);
   settings.metrics = HostPort{.host = "127.0.0.1", .port = metrics_port};
   settings.metrics_are_asked_for = find("--metrics-bind").has_value();
   RETURN_IF_ERROR(read(
@@ -236,6 +326,10 @@ Status Resolver::read_broker() {
     }
     node.broker[name] = value.text;
   }
+  if (const std::optional<ClusterSettings>& cluster = out_.settings.cluster; cluster.has_value()) {
+    node.broker.emplace("default.replication.factor", fmt::format("{}", cluster->replication_factor));
+    node.broker.emplace("min.insync.replicas", fmt::format("{}", cluster->min_insync_replicas));
+  }
   const cluster::ConfigLayers layers{.file = &node.broker};
   const std::uint64_t message_bytes = cluster::topic_settings(layers).max_message_bytes;
   if (message_bytes > node.logs.wal.record_bytes_max) {
@@ -252,6 +346,7 @@ StatusOr<Resolved> Resolver::resolve() {
   RETURN_IF_ERROR(check_variables());
   RETURN_IF_ERROR(check_keys());
   RETURN_IF_ERROR(read_general());
+  RETURN_IF_ERROR(read_cluster());
   RETURN_IF_ERROR(read_addresses());
   RETURN_IF_ERROR(read_wal());
   RETURN_IF_ERROR(read_timeouts());

@@ -2,7 +2,7 @@
 // file, the file before the default. docs/OPERATIONS.md lists them; a test compares it with the tables here.
 //
 // A value that cannot be honoured is refused wherever it is set, with the name it has there, itself, and what would be
-// right. Nothing is accepted and then ignored: what belongs to clusters is refused until there are clusters.
+// right. Nothing is accepted and then ignored.
 #pragma once
 
 #include <functional>
@@ -16,6 +16,7 @@
 #include "core/base/log_line.h"
 #include "core/base/status.h"
 #include "core/node/config.h"
+#include "server/cluster_settings.h"
 #include "server/config_file.h"
 #include "server/profiles.h"
 #include "server/values.h"
@@ -32,7 +33,9 @@ struct Settings {
   std::string host_name;               // $HOSTNAME: what clients are told where every address is bound
   const WalProfile* wal_profile = nullptr;
   const ProduceProfile* produce_profile = nullptr;
-  node::NodeConfig node;  // all but its addresses
+  std::optional<ClusterSettings> cluster;  // none: a node by itself
+  HostPort raft_bind;                      // of a cluster
+  node::NodeConfig node;                   // all but its addresses
 };
 
 // One setting and its names; empty: it has none of that kind.

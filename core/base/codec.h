@@ -10,6 +10,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <optional>
 #include <string>
@@ -21,10 +22,10 @@
 #include <absl/container/btree_map.h>
 
 #include "core/base/endian.h"
+#include "core/base/persistent_set.h"
 #include "core/base/slice.h"
 #include "core/base/strong_id.h"
 #include "core/base/uuid.h"
-#include "core/base/persistent_set.h"
 
 namespace chronik {
 
@@ -56,6 +57,12 @@ class Writer {
     } else {
       write(value);
     }
+  }
+
+  // A field that earlier versions of its format lack: see Reader::set_format().
+  template <typename T>
+  void since(int /*version*/, const T& value) {
+    (*this)(value);
   }
 
   std::string take() { return std::move(bytes_); }
@@ -134,6 +141,15 @@ class Reader {
   void fail() {
     ok_ = false;
     bytes_ = {};
+  }
+
+  // Which version of the format the bytes are; the newest, unless said.
+  void set_format(int version) { format_ = version; }
+  template <typename T>
+  void since(int version, T& value) {
+    if (format_ >= version) {
+      (*this)(value);
+    }
   }
 
   // Reads into `value`; after a failure, values are left as they are.
@@ -261,6 +277,7 @@ class Reader {
 
   ByteSpan bytes_;
   bool ok_ = true;
+  int format_ = std::numeric_limits<int>::max();
 };
 
 }  // namespace chronik

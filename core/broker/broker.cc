@@ -38,13 +38,15 @@ Handler handler_of(ApiKey key) {
 }  // namespace
 
 Broker::Broker(const Ports& ports, const BrokerIdentity& identity, const Limits& limits, const cluster::ConfigMap& file,
-               cluster::Metadata& metadata, log::LogManager& logs, PartitionTable& table)
+               cluster::Metadata& metadata, log::LogManager& logs, replication::Replication& replication,
+               PartitionTable& table)
     : ports_(ports),
       identity_(identity),
       limits_(limits),
       file_(file),
       metadata_(metadata),
       logs_(logs),
+      replication_(replication),
       table_(table),
       producer_ids_(metadata) {}
 
@@ -74,12 +76,7 @@ void Broker::refuse_malformed(Request& request, const Status& why) {
 
 ErrorCode Broker::find_partition(std::string_view topic, PartitionId index, Ref<replication::Partition>& partition) {
   const HostedTopic* hosted = table_.find(topic);
-  const auto at = static_cast<std::size_t>(index.value());
-  if (hosted == nullptr || index.value() < 0 || at >= hosted->partitions.size()) {
-    return ErrorCode::kUnknownTopicOrPartition;
-  }
-  partition = hosted->partitions[at];
-  return partition ? ErrorCode::kNone : ErrorCode::kKafkaStorageError;
+  return hosted == nullptr ? ErrorCode::kUnknownTopicOrPartition : hosted->find(index, partition);
 }
 
 }  // namespace chronik::broker

@@ -15,6 +15,7 @@
 #include "core/ports/ports.h"
 #include "core/protocol/compression.h"
 #include "core/protocol/errors.h"
+#include "core/replication/replication.h"
 
 namespace chronik::broker {
 
@@ -28,7 +29,8 @@ class Broker final : public RequestHandler {
  public:
   // All references outlive the broker.
   Broker(const Ports& ports, const BrokerIdentity& identity, const Limits& limits, const cluster::ConfigMap& file,
-         cluster::Metadata& metadata, log::LogManager& logs, PartitionTable& table);
+         cluster::Metadata& metadata, log::LogManager& logs, replication::Replication& replication,
+         PartitionTable& table);
 
   // Dispatches by API and version. What this broker does not speak closes the connection, as Kafka does.
   void handle(Request&& request) override;
@@ -48,6 +50,7 @@ class Broker final : public RequestHandler {
   const Ports& ports() const { return ports_; }
   const Limits& limits() const { return limits_; }
   log::LogManager& logs() { return logs_; }
+  replication::Replication& replication() { return replication_; }
   PartitionTable& table() { return table_; }
   ProducerIds& producer_ids() { return producer_ids_; }
   BrokerMetrics& metrics() { return metrics_; }
@@ -60,6 +63,7 @@ class Broker final : public RequestHandler {
   const cluster::ConfigMap& file_;
   cluster::Metadata& metadata_;
   log::LogManager& logs_;
+  replication::Replication& replication_;
   PartitionTable& table_;
   ProducerIds producer_ids_;
   BrokerMetrics metrics_;

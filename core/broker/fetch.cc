@@ -1,12 +1,12 @@
 // Fetch: what a consumer may see of the logs, waited for without polling.
 #include <algorithm>
-#include <cstring>
 #include <utility>
 #include <vector>
 
 #include "core/broker/broker.h"
 #include "core/broker/connection.h"
 #include "core/broker/handlers.h"
+#include "core/broker/replica_fetch.h"
 #include "core/protocol/messages/fetch.h"
 
 namespace chronik::broker {
@@ -40,15 +40,7 @@ ErrorCode find_partition(Broker& broker, const FetchWork& work, const protocol::
   if (hosted == nullptr) {
     return by_id ? ErrorCode::kUnknownTopicId : ErrorCode::kUnknownTopicOrPartition;
   }
-  const auto at = static_cast<std::size_t>(index.value());
-  if (index.value() < 0 || at >= hosted->partitions.size()) {
-    return ErrorCode::kUnknownTopicOrPartition;
-  }
-  if (!hosted->partitions[at]) {
-    return ErrorCode::kKafkaStorageError;
-  }
-  partition = hosted->partitions[at];
-  return ErrorCode::kNone;
+  return hosted->find(index, partition);
 }
 
 void prepare(Broker& broker, FetchWork& work) {
@@ -112,28 +104,6 @@ bool answered_at_once(const FetchPartitionResponse& answer) {
   return answer.error_code != ErrorCode::kNone || answer.diverging_epoch.epoch != LeaderEpoch::none();
 }
 
-Slice joined(std::vector<Slice> parts, std::size_t bytes) {
-  if (parts.size() == 1) {
-    return std::move(parts.front());
-  }
-  Slice whole = Slice::allocate(bytes);
-  std::size_t at = 0;
-  for (const Slice& part : parts) {
-    std::memcpy(whole.mutable_data() + at, part.data(), part.size());
-    at += part.size();
-  }
-  return whole;
-}
-
-ErrorCode error_of(const Status& status) {
-  switch (status.code()) {
-    case absl::StatusCode::kOutOfRange: return ErrorCode::kOffsetOutOfRange;
-    case absl::StatusCode::kDataLoss: return ErrorCode::kCorruptMessage;
-    case absl::StatusCode::kAborted: return ErrorCode::kNotLeaderOrFollower;
-    default: return ErrorCode::kKafkaStorageError;
-  }
-}
-
 struct Collected {
   std::size_t bytes = 0;
   bool at_once = false;  // an error or a divergence is news that does not wait for min_bytes
@@ -154,7 +124,7 @@ Collected collect(FetchWork& work, std::size_t max_bytes, const Deadline& deadli
                                  .min_one_batch = collected.bytes == 0};
     StatusOr<log::ReadResult> read = asked.partition->log().read(asked.wanted->fetch_offset, limits, deadline);
     if (!read.ok()) {
-      asked.answer->error_code = error_of(read.status());
+      asked.answer->error_code = read_error_of(read.status());
       collected.at_once = true;
       continue;
     }
@@ -242,6 +212,9 @@ void handle_fetch(Broker& broker, Request&& request) {
   StatusOr<FetchRequest> asked = protocol::decode<FetchRequest>(request.body, request.header.version);
   if (!asked.ok()) {
     return broker.refuse_malformed(request, asked.status());
+  }
+  if (replica_of(*asked, request.header.version) >= NodeId(0)) {
+    return handle_replica_fetch(broker, std::move(request), *std::move(asked));
   }
   if (asked->session_id != 0) {
     // Sessions are never granted (every answer carries session 0, which is always legal), so none is known.

@@ -33,7 +33,7 @@ void refuse(const Status& why, ListOffsetsPartitionResponse& answer) {
   answer.error_code = absl::IsAborted(why) ? ErrorCode::kNotLeaderOrFollower : ErrorCode::kKafkaStorageError;
 }
 
-void look_up(Broker& broker, std::string_view topic, const ListOffsetsPartition& asked,
+void look_up(Broker& broker, std::string_view topic, const ListOffsetsPartition& asked, std::int16_t version,
              ListOffsetsPartitionResponse& answer, const Deadline& deadline) {
   answer.partition_index = asked.partition_index;
   Ref<replication::Partition> partition;
@@ -46,7 +46,12 @@ void look_up(Broker& broker, std::string_view topic, const ListOffsetsPartition&
   }
   log::PartitionLog& log = partition->log();
   switch (asked.timestamp) {
-    case protocol::kLatestTimestamp: return answer_position(partition->high_watermark(), *partition, answer);
+    case protocol::kLatestTimestamp:
+      if (!partition->end_is_known()) {
+        answer.error_code = version >= 5 ? ErrorCode::kOffsetNotAvailable : ErrorCode::kLeaderNotAvailable;
+        return;
+      }
+      return answer_position(partition->high_watermark(), *partition, answer);
     // There is no remote tier: the local log is all of it, and nothing is tiered.
     case protocol::kEarliestTimestamp:
     case protocol::kEarliestLocalTimestamp: return answer_position(log.log_start(), *partition, answer);
@@ -86,7 +91,7 @@ void handle_list_offsets(Broker& broker, Request&& request) {
       auto& answers = response.topics.emplace_back();
       answers.name = topic.name;
       for (const ListOffsetsPartition& partition : topic.partitions) {
-        look_up(broker, topic.name, partition, answers.partitions.emplace_back(), deadline);
+        look_up(broker, topic.name, partition, request.header.version, answers.partitions.emplace_back(), deadline);
       }
     }
     request.reply(response);

@@ -28,6 +28,18 @@ bool hosted_on(const cluster::Partition& partition, NodeId node) {
 
 }  // namespace
 
+protocol::ErrorCode HostedTopic::find(PartitionId index, Ref<replication::Partition>& partition) const {
+  const auto at = static_cast<std::size_t>(index.value());
+  if (index < PartitionId(0) || at >= partitions.size()) {
+    return protocol::ErrorCode::kUnknownTopicOrPartition;
+  }
+  partition = partitions[at];
+  if (partition) {
+    return protocol::ErrorCode::kNone;
+  }
+  return lacks_logs ? protocol::ErrorCode::kKafkaStorageError : protocol::ErrorCode::kNotLeaderOrFollower;
+}
+
 HostedTopic* PartitionTable::find(std::string_view name) const {
   const auto found = by_name_.find(absl::string_view(name.data(), name.size()));
   return found == by_name_.end() ? nullptr : found->second.get();
@@ -96,12 +108,12 @@ void PartitionTable::configure(const cluster::Image& image, const cluster::Topic
 }
 
 void PartitionTable::assume(HostedTopic& hosted, const cluster::Partition& partition) {
-  if (!hosted_on(partition, self_)) {
-    return;
-  }
   const auto index = static_cast<std::size_t>(partition.index.value());
   if (hosted.partitions.size() <= index) {
     hosted.partitions.resize(index + 1);
+  }
+  if (!hosted_on(partition, self_)) {
+    return;
   }
   Ref<replication::Partition>& slot = hosted.partitions[index];
   if (!slot) {
@@ -114,6 +126,7 @@ void PartitionTable::assume(HostedTopic& hosted, const cluster::Partition& parti
           log_warn("log cannot be created yet", field("topic", hosted.name), field("partition", partition.index),
                    field("why", created.status().ToString()));
           lacking_.push_back(by_id_[std::string(id_bytes(hosted.id))]);
+          hosted.lacks_logs = true;
         }
         return;
       }
@@ -121,18 +134,23 @@ void PartitionTable::assume(HostedTopic& hosted, const cluster::Partition& parti
     } else {
       logs_.configure(key, log_config(hosted.settings));
     }
-    slot = Ref<replication::Partition>::make(std::move(log), self_);
+    slot = Ref<replication::Partition>::make(std::move(log), self_, &replication_.host());
     ++partition_count_;
   }
   slot->assume({.leader = partition.leader,
                 .epoch = partition.leader_epoch,
+                .partition_epoch = partition.epoch,
+                .replicas = std::vector<NodeId>(partition.replicas.begin(), partition.replicas.end()),
                 .in_sync = std::vector<NodeId>(partition.isr.begin(), partition.isr.end()),
+                .others_eligible = !partition.elr.empty(),
                 .min_in_sync = hosted.settings.min_insync_replicas});
+  replication_.follow(slot);
 }
 
 void PartitionTable::make_missing_logs(const cluster::Image& image) {
   for (const Ref<HostedTopic>& hosted : std::exchange(lacking_, {})) {
     const cluster::Topic* topic = image.find_topic(hosted->id);
+    hosted->lacks_logs = false;
     if (topic != nullptr && find(hosted->id) == hosted.get()) {
       topic->partitions.for_each([&](const cluster::Partition& partition) { assume(*hosted, partition); });
     }
@@ -154,6 +172,7 @@ void PartitionTable::drop(const cluster::Topic& topic, std::vector<log::LogKey>&
   for (Ref<replication::Partition>& partition : hosted->partitions) {
     if (partition) {
       partition->close();
+      replication_.forget(partition->log().key());
       removed.push_back(partition->log().key());
       --partition_count_;
     }

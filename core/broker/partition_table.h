@@ -16,6 +16,7 @@
 #include "core/cluster/settings.h"
 #include "core/log/log_manager.h"
 #include "core/replication/partition.h"
+#include "core/replication/replication.h"
 
 namespace chronik::broker {
 
@@ -24,13 +25,18 @@ struct HostedTopic : Counted {
   TopicId id;
   cluster::TopicSettings settings;
   std::vector<Ref<replication::Partition>> partitions;  // by index; null: not hosted here, or its log could not be made
+  bool lacks_logs = false;
+
+  // kNotLeaderOrFollower: hosted elsewhere; kKafkaStorageError: its log could not be made yet.
+  protocol::ErrorCode find(PartitionId index, Ref<replication::Partition>& partition) const;
 };
 
 class PartitionTable {
  public:
   // `file`: the node's configuration file; outlives the table.
-  PartitionTable(log::LogManager& logs, NodeId self, const cluster::ConfigMap& file)
-      : logs_(logs), self_(self), file_(file) {}
+  PartitionTable(log::LogManager& logs, replication::Replication& replication, NodeId self,
+                 const cluster::ConfigMap& file)
+      : logs_(logs), replication_(replication), self_(self), file_(file) {}
 
   // Null: no such topic here.
   HostedTopic* find(std::string_view name) const;
@@ -54,6 +60,7 @@ class PartitionTable {
   void drop(const cluster::Topic& topic, std::vector<log::LogKey>& removed);
 
   log::LogManager& logs_;
+  replication::Replication& replication_;
   NodeId self_;
   const cluster::ConfigMap& file_;
   absl::flat_hash_map<std::string, Ref<HostedTopic>> by_name_;  // looked up, never iterated

@@ -132,13 +132,10 @@ bool append(Appending& work, HostedTopic* topic, ProducePartition& asked, Produc
             std::size_t topic_place, std::size_t place) {
   Broker& broker = work.broker;
   answer.index = asked.index;
-  const auto index = static_cast<std::size_t>(asked.index.value());
-  if (topic == nullptr || asked.index.value() < 0 || index >= topic->partitions.size()) {
-    return refuse(answer, ErrorCode::kUnknownTopicOrPartition);
-  }
-  Ref<replication::Partition> partition = topic->partitions[index];
-  if (!partition) {
-    return refuse(answer, ErrorCode::kKafkaStorageError);
+  Ref<replication::Partition> partition;
+  const ErrorCode found = topic == nullptr ? ErrorCode::kUnknownTopicOrPartition : topic->find(asked.index, partition);
+  if (found != ErrorCode::kNone) {
+    return refuse(answer, found);
   }
   Slice records = asked.records.has_value() ? *std::move(asked.records) : Slice();
   const WallTime now = broker.ports().clock.wall();
@@ -226,7 +223,7 @@ std::size_t partitions_of(const ProduceRequest& asked) {
 }
 
 void PendingAppend::on_passed(bool passed) {
-  error = passed ? partition->acknowledge(work->acks()) : ErrorCode::kNotLeaderOrFollower;
+  error = partition->acknowledge(work->acks(), passed);
   work->settle_one();
 }
 

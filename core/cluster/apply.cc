@@ -6,6 +6,8 @@
 #include <limits>
 #include <optional>
 
+#include "core/cluster/partition_state.h"
+
 namespace chronik::cluster {
 
 namespace {
@@ -147,42 +149,21 @@ ItemResult alter_configs_of(Image& image, NodeId node, const std::vector<AlterCo
   return {};
 }
 
-// What becomes of a partition when `node` comes back as a new incarnation, which is live in `image` already; lost: with
-// another disk. Empty where nothing changes.
-std::optional<Partition> after_registration(const Image& image, const Partition& before, NodeId node, bool lost) {
-  const bool led = before.leader == node;
-  const bool in_sync = contains(before.isr, node);
-  if (!in_sync || (!led && !lost && before.leader != NodeId::none())) {
-    return std::nullopt;
-  }
-  Partition after = before;
-  if (lost) {  // also as the last one: an empty disk must not be elected and have others cut their logs to it (rule
-               // R12)
-    after.isr.erase(std::find(after.isr.begin(), after.isr.end(), node));
-  }
-  if (led || before.leader == NodeId::none()) {
-    // Rule R1: the epoch ends with the incarnation. Another live in-sync replica, if there is one, need not recover
-    // first.
-    after.leader = lost ? NodeId::none() : node;
-    for (const NodeId other : after.isr) {
-      if (other != node && image.is_live(other)) {
-        after.leader = other;
-        break;
-      }
-    }
-    after.leader_epoch = before.leader_epoch.next();
-  }
-  after.epoch = before.epoch.next();
-  return after;
-}
-
-void end_epochs_of(Image& image, NodeId node, bool lost) {
+// Calls change(partition, min.insync.replicas) on a copy of each partition; where that says true, the copy takes its
+// place, with the next partition epoch.
+template <typename Change>
+void change_partitions(Image& image, Change change) {
   // Both orders in one pass each: this may touch every topic there is.
   image.topics = image.topics.with_each([&](const TopicRef& topic) -> std::optional<TopicRef> {
+    const std::size_t min = image.min_insync_replicas_of(*topic);
     bool touched = false;
-    PartitionSet partitions = topic->partitions.with_each([&](const Partition& partition) {
-      std::optional<Partition> after = after_registration(image, partition, node, lost);
-      touched = touched || after.has_value();
+    PartitionSet partitions = topic->partitions.with_each([&](const Partition& before) -> std::optional<Partition> {
+      Partition after = before;
+      if (!change(after, min)) {
+        return std::nullopt;
+      }
+      touched = true;
+      after.epoch = before.epoch.next();
       return after;
     });
     if (!touched) {
@@ -195,6 +176,35 @@ void end_epochs_of(Image& image, NodeId node, bool lost) {
   image.topics_by_id = image.topics_by_id.with_each([&](const TopicRef& topic) -> std::optional<TopicRef> {
     const TopicRef& now = *image.topics.find(TopicNameKey{topic->name});
     return now == topic ? std::nullopt : std::optional<TopicRef>(now);
+  });
+}
+
+// `node` has come back as a new incarnation, which is live in `image` already; lost: with another disk.
+void end_epochs_of(Image& image, NodeId node, bool lost) {
+  change_partitions(image, [&](Partition& partition, std::size_t min) {
+    const bool kept = contains(partition.isr, node) || contains(partition.elr, node);
+    const bool led = partition.leader == node;
+    if (lost) {
+      lose_replica(partition, node);
+    }
+    // Rule R1: the epoch ends with the incarnation. Another live in-sync replica, if there is one, need not recover
+    // first.
+    const bool elected = kept && elect(image, partition, led, min);
+    return elected || (lost && kept);
+  });
+}
+
+void change_live(Image& image, const Broker& known, bool live) {
+  Broker broker = known;
+  broker.fenced = !live;
+  const NodeId node = broker.node;
+  image.brokers = image.brokers.with(std::move(broker));
+  change_partitions(image, [&](Partition& partition, std::size_t min) {
+    const bool was_in_sync = contains(partition.isr, node);
+    if (!live) {
+      fence_replica(partition, node, min);
+    }
+    return elect(image, partition, false, min) || (!live && was_in_sync);
   });
 }
 
@@ -225,6 +235,7 @@ CommandResult run(Image& image, LogIndex index, const ProposalId& proposal, cons
                 .fenced = false};
   const BrokerEpoch epoch = broker.epoch;
   image.brokers = image.brokers.with(std::move(broker));
+  image.min_insync_replicas = command.min_insync_replicas;
   if (!same_incarnation) {
     end_epochs_of(image, proposal.node, lost);
   }
@@ -272,6 +283,71 @@ CommandResult run(Image& image, LogIndex, const ProposalId&, const AllocateProdu
   CommandResult result;
   result.value = image.next_producer_id;
   image.next_producer_id += command.count;
+  return result;
+}
+
+CommandResult run(Image& image, LogIndex, const ProposalId&, const ChangeBrokers& command) {
+  CommandResult result;
+  for (const ChangeBrokers::Change& change : command.changes) {
+    const Broker* known = image.find_broker(change.node);
+    if (known == nullptr || known->epoch != change.epoch) {
+      result.items.push_back(
+          refused(ErrorCode::kStaleBrokerEpoch,
+                  fmt::format("broker {} is not registered in epoch {}", change.node, change.epoch)));
+      continue;
+    }
+    if (known->fenced == change.live) {
+      change_live(image, *known, change.live);
+    }
+    result.items.emplace_back();
+  }
+  return result;
+}
+
+ItemResult alter_partition(Image& image, NodeId proposer, const AlterPartitions::Partition& wanted) {
+  const Topic* topic = image.find_topic(wanted.topic);
+  const Partition* known = topic == nullptr ? nullptr : topic->partitions.find(wanted.partition);
+  if (known == nullptr) {
+    return refused(ErrorCode::kUnknownTopicId, "the topic was deleted");
+  }
+  if (known->leader != proposer || known->leader_epoch != wanted.leader_epoch) {
+    return refused(ErrorCode::kFencedLeaderEpoch,
+                   fmt::format("broker {} leads in epoch {}, not broker {} in epoch {}", known->leader,
+                               known->leader_epoch, proposer, wanted.leader_epoch));
+  }
+  if (known->epoch != wanted.epoch) {
+    return refused(ErrorCode::kInvalidUpdateVersion,
+                   fmt::format("the partition is at epoch {}, not at epoch {}", known->epoch, wanted.epoch));
+  }
+  ReplicaList isr;
+  for (const AlterPartitions::Member& member : wanted.isr) {
+    const Broker* broker = image.find_broker(member.node);
+    if (!contains(known->replicas, member.node) || contains(isr, member.node)) {
+      return refused(ErrorCode::kInvalidRequest, fmt::format("broker {} is no replica, or named twice", member.node));
+    }
+    if (broker == nullptr || broker->fenced || broker->epoch != member.epoch) {
+      return refused(ErrorCode::kIneligibleReplica,
+                     fmt::format("broker {} is not live in epoch {}", member.node, member.epoch));
+    }
+    isr.push_back(member.node);
+  }
+  if (!contains(isr, proposer)) {
+    return refused(ErrorCode::kInvalidRequest, "a leader is in sync with itself");
+  }
+  Partition altered = *known;
+  set_isr(altered, isr, image.min_insync_replicas_of(*topic));
+  altered.epoch = known->epoch.next();
+  Topic next = *topic;
+  next.partitions = next.partitions.with(std::move(altered));
+  image.put_topic(TopicRef::make(next));
+  return {};
+}
+
+CommandResult run(Image& image, LogIndex, const ProposalId& proposal, const AlterPartitions& command) {
+  CommandResult result;
+  for (const AlterPartitions::Partition& partition : command.partitions) {
+    result.items.push_back(alter_partition(image, proposal.node, partition));
+  }
   return result;
 }
 

@@ -5,7 +5,7 @@
 namespace chronik::cluster {
 
 namespace {
-constexpr std::uint8_t kCommandVersion = 1;
+constexpr std::uint8_t kCommandVersion = 2;  // 2: registrations say the default of min.insync.replicas
 }  // namespace
 
 const char* command_name(const CommandBody& body) {
@@ -16,6 +16,8 @@ const char* command_name(const CommandBody& body) {
     const char* operator()(const CreatePartitions&) { return "create-partitions"; }
     const char* operator()(const AlterConfigs&) { return "alter-configs"; }
     const char* operator()(const AllocateProducerIds&) { return "allocate-producer-ids"; }
+    const char* operator()(const ChangeBrokers&) { return "change-brokers"; }
+    const char* operator()(const AlterPartitions&) { return "alter-partitions"; }
   };
   return std::visit(Name{}, body);
 }
@@ -36,8 +38,9 @@ StatusOr<Command> decode_command(ByteSpan bytes) {
         fmt::format("metadata command of version {}; this program knows versions up to {}", version, kCommandVersion));
   }
   Command command;
+  reader.set_format(version);
   reader(command);
-  if (!reader.complete() || version != kCommandVersion) {
+  if (!reader.complete() || version < 1) {
     return absl::DataLossError("a metadata command that cannot be decoded");
   }
   return command;

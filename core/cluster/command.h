@@ -66,7 +66,8 @@ struct RegisterBroker {
   DirectoryId directory;
   std::int64_t start_counter = 0;  // rises durably with each start of the directory; going back means a restored backup
   std::vector<Endpoint> endpoints;
-  std::string rack;  // empty: none
+  std::string rack;                      // empty: none
+  std::int32_t min_insync_replicas = 1;  // in its configuration file: of topics for which nothing else is set
 
   friend bool operator==(const RegisterBroker&, const RegisterBroker&) = default;
   static void fields(auto& op, auto& m) {
@@ -74,6 +75,7 @@ struct RegisterBroker {
     op(m.start_counter);
     op(m.endpoints);
     op(m.rack);
+    op.since(2, m.min_insync_replicas);
   }
 };
 
@@ -161,8 +163,64 @@ struct AllocateProducerIds {
   static void fields(auto& op, auto& m) { op(m.count); }
 };
 
-using CommandBody =
-    std::variant<RegisterBroker, CreateTopics, DeleteTopics, CreatePartitions, AlterConfigs, AllocateProducerIds>;
+// Brokers of which the controller has not heard for a session are fenced: they lead nothing and are in sync with
+// nothing. They are live again when they are heard of. A broker that is about to stop has itself fenced.
+struct ChangeBrokers {
+  struct Change {
+    NodeId node;
+    BrokerEpoch epoch;  // of the incarnation that is meant
+    bool live = false;
+
+    friend bool operator==(const Change&, const Change&) = default;
+    static void fields(auto& op, auto& m) {
+      op(m.node);
+      op(m.epoch);
+      op(m.live);
+    }
+  };
+  std::vector<Change> changes;
+
+  friend bool operator==(const ChangeBrokers&, const ChangeBrokers&) = default;
+  static void fields(auto& op, auto& m) { op(m.changes); }
+};
+
+// Partitions' leader, which proposes this, wants these replicas in sync and no others (KIP-497). Done only where the
+// partition is as the leader knew it, and all of them are live in the incarnation that it has heard (KIP-903).
+struct AlterPartitions {
+  struct Member {
+    NodeId node;
+    BrokerEpoch epoch;
+
+    friend bool operator==(const Member&, const Member&) = default;
+    static void fields(auto& op, auto& m) {
+      op(m.node);
+      op(m.epoch);
+    }
+  };
+  struct Partition {
+    TopicId topic;
+    PartitionId partition;
+    LeaderEpoch leader_epoch;
+    PartitionEpoch epoch;
+    std::vector<Member> isr;
+
+    friend bool operator==(const Partition&, const Partition&) = default;
+    static void fields(auto& op, auto& m) {
+      op(m.topic);
+      op(m.partition);
+      op(m.leader_epoch);
+      op(m.epoch);
+      op(m.isr);
+    }
+  };
+  std::vector<Partition> partitions;
+
+  friend bool operator==(const AlterPartitions&, const AlterPartitions&) = default;
+  static void fields(auto& op, auto& m) { op(m.partitions); }
+};
+
+using CommandBody = std::variant<RegisterBroker, CreateTopics, DeleteTopics, CreatePartitions, AlterConfigs,
+                                 AllocateProducerIds, ChangeBrokers, AlterPartitions>;
 
 struct Command {
   ProposalId proposal;

@@ -1,5 +1,9 @@
 #include "core/cluster/image.h"
 
+#include <algorithm>
+
+#include "core/cluster/config_values.h"
+
 namespace chronik::cluster {
 
 const Topic* Image::find_topic(std::string_view name) const {
@@ -32,6 +36,16 @@ const ConfigMap* Image::configs_of_broker(NodeId node) const {
   return configs == nullptr ? nullptr : &configs->values;
 }
 
+std::size_t Image::min_insync_replicas_of(const Topic& topic) const {
+  const auto number_in = [](const ConfigMap* configs) {
+    const auto found = configs == nullptr ? ConfigMap::const_iterator{} : configs->find("min.insync.replicas");
+    return configs == nullptr || found == configs->end() ? std::nullopt : parse_number(found->second);
+  };
+  const std::optional<std::int64_t> own = number_in(&topic.configs);
+  const std::optional<std::int64_t> of_all = number_in(configs_of_all_brokers());
+  return static_cast<std::size_t>(std::max<std::int64_t>(own.value_or(of_all.value_or(min_insync_replicas)), 1));
+}
+
 void Image::put_topic(const TopicRef& topic) {
   topics = topics.with(topic);
   topics_by_id = topics_by_id.with(topic);
@@ -46,7 +60,8 @@ void Image::remove_topic(const Topic& topic) {
 
 bool operator==(const Image& a, const Image& b) {
   bool equal = a.cluster == b.cluster && a.applied == b.applied && a.next_producer_id == b.next_producer_id &&
-               a.brokers == b.brokers && a.broker_configs == b.broker_configs && a.proposers == b.proposers &&
+               a.min_insync_replicas == b.min_insync_replicas && a.brokers == b.brokers &&
+               a.broker_configs == b.broker_configs && a.proposers == b.proposers &&
                a.topics.size() == b.topics.size() && a.topics_by_id.size() == b.topics_by_id.size();
   // Elements are references, equal when they are the same object: here their contents count.
   decltype(Image::topics)::differences(a.topics, b.topics, [&equal](const TopicRef* left, const TopicRef* right) {

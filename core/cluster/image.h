@@ -13,9 +13,9 @@
 
 #include "core/base/counted.h"
 #include "core/base/ids.h"
+#include "core/base/persistent_set.h"
 #include "core/base/uuid.h"
 #include "core/cluster/command.h"
-#include "core/base/persistent_set.h"
 #include "core/cluster/result.h"
 #include "core/cluster/topic_names.h"
 
@@ -51,6 +51,9 @@ struct Partition {
   PartitionEpoch epoch;  // rises with every change; what a change of the ISR is compared against
   ReplicaList replicas;  // the preferred leader first
   ReplicaList isr;       // in the order of `replicas`
+  // Eligible leader replicas (KIP-966, rule R8): no longer in sync, but nothing was committed since. Nothing is
+  // committed while there are any.
+  ReplicaList elr;
 
   friend bool operator==(const Partition&, const Partition&) = default;
   static void fields(auto& op, auto& m) {
@@ -60,6 +63,7 @@ struct Partition {
     op(m.epoch);
     op(m.replicas);
     op(m.isr);
+    op.since(2, m.elr);
   }
 };
 struct PartitionKey {
@@ -151,6 +155,7 @@ struct Image : Counted {
   ClusterId cluster;
   LogIndex applied = LogIndex(0);  // the index of the last command applied
   std::int64_t next_producer_id = 0;
+  std::int32_t min_insync_replicas = 1;  // as the latest registration had it in its file
   PersistentSet<Broker, NodeKey> brokers;
   PersistentSet<TopicRef, ByTopicName> topics;  // in an order in which colliding names are equal
   PersistentSet<TopicRef, ByTopicId> topics_by_id;
@@ -168,6 +173,8 @@ struct Image : Counted {
   bool is_live(NodeId node) const;
   const ConfigMap* configs_of_broker(NodeId node) const;
   const ConfigMap* configs_of_all_brokers() const { return configs_of_broker(NodeId::none()); }
+  // In force for the topic, as far as the image says; at least 1.
+  std::size_t min_insync_replicas_of(const Topic& topic) const;
 
   friend bool operator==(const Image& a, const Image& b);
 

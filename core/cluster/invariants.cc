@@ -32,6 +32,21 @@ void check_partition(const Image& image, const Topic& topic, const Partition& pa
     }
     ++place;
   }
+  place = partition.replicas.begin();
+  for (const NodeId node : partition.elr) {
+    place = std::find(place, partition.replicas.end(), node);
+    expect(place != partition.replicas.end(), "eligible leaders are a part of the replicas, in their order");
+    if (place == partition.replicas.end()) {
+      return;
+    }
+    ++place;
+    expect(!contains(partition.isr, node), "nobody is in sync and merely eligible");
+    expect(partition.leader != NodeId::none() || !partition.isr.empty() || !image.is_live(node),
+           "a partition with a live eligible replica, and nobody in sync, has a leader");
+  }
+  for (const NodeId node : partition.isr) {
+    expect(image.is_live(node), "who is in sync is live");
+  }
   const bool led = partition.leader != NodeId::none();
   expect(!led || contains(partition.isr, partition.leader), "the leader is in sync");
   expect(!led || image.is_live(partition.leader), "the leader is live");

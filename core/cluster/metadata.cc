@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "core/base/codec.h"
 #include "core/base/log_line.h"
 #include "core/cluster/apply.h"
 #include "core/cluster/snapshot.h"
@@ -116,9 +117,13 @@ Status Metadata::hand_in(Waiting& waiting) {
 
 void Metadata::on_leadership(const raft::Leadership& leadership) {
   leadership_changed_.notify_all();
+  if (controller_ != nullptr) {
+    controller_->on_leadership(leadership, leader_, consensus_->last_heard(leader_));
+  }
   if (leadership.leader == NodeId::none()) {
     return;
   }
+  leader_ = leadership.leader;
   for (const auto& [sequence, waiting] : waiting_) {
     if (waiting->end != Waiting::End::kOpen) {
       continue;
@@ -231,6 +236,28 @@ Status Metadata::check_command(NodeId from, ByteSpan command) const {
     return absl::InvalidArgumentError("a metadata command that its proposer cannot have made");
   }
   return ok();
+}
+
+BrokerEpoch Metadata::broker_epoch() const {
+  const Broker* self = image_->find_broker(self_);
+  return self == nullptr || self->incarnation != incarnation_ ? BrokerEpoch::none() : self->epoch;
+}
+
+SignOfLife Metadata::sign_of_life() const { return {.epoch = broker_epoch(), .leaving = leaving_}; }
+
+std::string Metadata::own_sign_of_life() const {
+  Writer writer;
+  writer(sign_of_life());
+  return writer.take();
+}
+
+void Metadata::on_sign_of_life(NodeId from, ByteSpan bytes) {
+  Reader reader(bytes);
+  SignOfLife sign;
+  reader(sign);
+  if (controller_ != nullptr && reader.complete() && sign.epoch != BrokerEpoch::none()) {
+    controller_->on_sign_of_life(from, sign);
+  }
 }
 
 std::string Metadata::take_snapshot() { return encode_snapshot(*image_); }

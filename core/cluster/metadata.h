@@ -15,6 +15,7 @@
 #include <string>
 
 #include "core/base/intrusive_list.h"
+#include "core/cluster/broker_sessions.h"
 #include "core/cluster/command.h"
 #include "core/cluster/delta.h"
 #include "core/cluster/image.h"
@@ -29,6 +30,15 @@ class MetadataListener : public ListHook<struct MetadataListenerTag> {
  public:
   virtual ~MetadataListener() = default;
   virtual void on_metadata(const Delta& delta) = 0;
+};
+
+// What the leader of the log does besides. No call may suspend.
+class ControllerDuties {
+ public:
+  virtual ~ControllerDuties() = default;
+  virtual void on_sign_of_life(NodeId from, const SignOfLife& sign) = 0;
+  // `former`: who led before, as far as this node knew, and when it last heard of it.
+  virtual void on_leadership(const raft::Leadership& leadership, NodeId former, MonotonicTime former_heard) = 0;
 };
 
 class Metadata final : public raft::StateMachine {
@@ -60,6 +70,14 @@ class Metadata final : public raft::StateMachine {
   // From the next published image on, until the listener is unlinked or destroyed.
   void subscribe(MetadataListener& listener) { listeners_.push_back(listener); }
 
+  void attach_controller(ControllerDuties& controller) { controller_ = &controller; }
+  // What this node says of itself: none where its incarnation is not registered yet.
+  SignOfLife sign_of_life() const;
+  // From now on it says that it is about to stop.
+  void leave() { leaving_ = true; }
+  // The epoch of this incarnation's registration; none: it is not applied yet.
+  BrokerEpoch broker_epoch() const;
+
   std::size_t proposals_in_flight() const { return waiting_.size(); }
   raft::Leadership leadership() const;
 
@@ -69,6 +87,8 @@ class Metadata final : public raft::StateMachine {
   std::string take_snapshot() override;
   Status install_snapshot(LogIndex last, ByteSpan bytes) override;
   void on_leadership(const raft::Leadership& leadership) override;
+  std::string own_sign_of_life() const override;
+  void on_sign_of_life(NodeId from, ByteSpan sign) override;
 
  private:
   // A proposer, on its own stack.
@@ -93,6 +113,9 @@ class Metadata final : public raft::StateMachine {
   IncarnationId incarnation_;
   ImageRef image_;
   raft::Consensus* consensus_ = nullptr;
+  ControllerDuties* controller_ = nullptr;
+  NodeId leader_ = NodeId::none();  // that was known last
+  bool leaving_ = false;
   std::int64_t next_sequence_ = 0;
   absl::btree_map<std::int64_t, Waiting*> waiting_;  // by sequence
   fiber::Event published_;

@@ -1,16 +1,16 @@
 #include "core/cluster/snapshot.h"
 
+#include "core/base/codec.h"
 #include "core/base/crc32c.h"
 #include "core/base/endian.h"
-#include "core/base/codec.h"
 #include "core/cluster/invariants.h"
 
 namespace chronik::cluster {
 
 namespace {
 
-constexpr std::uint32_t kMagic = 0x494d4843;  // "CHMI"
-constexpr std::uint16_t kSnapshotVersion = 1;
+constexpr std::uint32_t kMagic = 0x494d4843;   // "CHMI"
+constexpr std::uint16_t kSnapshotVersion = 2;  // 2: eligible leader replicas
 constexpr std::size_t kCrcBytes = 4;
 
 // topics_by_id holds the same topics and is not written.
@@ -22,6 +22,7 @@ void fields(auto& op, auto& image) {
   op(image.topics);
   op(image.broker_configs);
   op(image.proposers);
+  op.since(2, image.min_insync_replicas);
 }
 
 }  // namespace
@@ -57,8 +58,9 @@ StatusOr<ImageRef> decode_snapshot(ByteSpan bytes) {
         "metadata snapshot of version {}; this program knows versions up to {}", version, kSnapshotVersion));
   }
   Image image;
+  reader.set_format(version);
   fields(reader, image);
-  if (!reader.complete() || magic != kMagic || version != kSnapshotVersion) {
+  if (!reader.complete() || magic != kMagic || version < 1) {
     return absl::DataLossError("a metadata snapshot that cannot be decoded");
   }
   std::vector<TopicRef> by_id;

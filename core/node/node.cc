@@ -40,23 +40,30 @@ Node::Node(const Ports& ports, const NodeConfig& config) : ports_(ports), config
 Node::~Node() = default;
 
 Status Node::start() {
-  const Deadline deadline = fiber::within(config_.start_timeout, Expiry::kPeer);
+  const Deadline deadline(scope_.scheduler().now() + config_.start_timeout, Expiry::kPeer, starting_);
+  // The other nodes may be started whenever somebody likes.
+  const Deadline for_others =
+      config_.peers.empty() ? deadline : Deadline(MonotonicTime::never(), Expiry::kNormal, starting_);
   ASSIGN_OR_RETURN(identity_, raft::open_identity(ports_.store, ports_.random, deadline));
   logs_ = std::make_unique<log::StoredLogs>(ports_, log_options_of(config_));
   ASSIGN_OR_RETURN(recovery_, logs_->open(deadline));
   logs_->start();
 
-  RETURN_IF_ERROR(open_metadata(deadline));
+  phase_ = Phase::kForming;
+  RETURN_IF_ERROR(open_metadata(for_others));
+  phase_ = Phase::kRegistering;
   RETURN_IF_ERROR(check_directory());
 
-  table_ = std::make_unique<broker::PartitionTable>(*logs_, config_.node, config_.broker);
+  replication_ =
+      std::make_unique<replication::Replication>(ports_.network, *metadata_, *logs_, config_.node, config_.replication);
+  table_ = std::make_unique<broker::PartitionTable>(*logs_, *replication_, config_.node, config_.broker);
   broker_ = std::make_unique<broker::Broker>(
       ports_, broker::BrokerIdentity{.node = config_.node, .log_directory = config_.log_directory}, limits_,
-      config_.broker, *metadata_, *logs_, *table_);
+      config_.broker, *metadata_, *logs_, *replication_, *table_);
   server_ = std::make_unique<broker::Server>(ports_.network, limits_, *broker_);
   RETURN_IF_ERROR(server_->listen(config_.bind));
   metadata_->subscribe(*this);
-  RETURN_IF_ERROR(register_broker(deadline));
+  RETURN_IF_ERROR(register_broker(for_others));
   RETURN_IF_ERROR(reconcile());
   // Everything that was created just now is durable before the first answer relies on it.
   RETURN_IF_ERROR(logs_->wait_durable(deadline));
@@ -65,6 +72,7 @@ Status Node::start() {
   broker_->metrics().register_in(metrics_);
   logs_->wal_metrics().add_to(metrics_);
   server_->start();
+  replication_->start();
   serving_ = true;
   return ok();
 }
@@ -80,6 +88,7 @@ Status Node::open_metadata(const Deadline& deadline) {
   RETURN_IF_ERROR(group_->form(identity_, deadline));
   const cluster::IncarnationId incarnation = Uuid::from_random(ports_.random.next(), ports_.random.next());
   metadata_ = std::make_unique<cluster::Metadata>(identity_.cluster, config_.node, incarnation);
+  controller_ = std::make_unique<cluster::ActiveController>(*metadata_, config_.node, config_.broker_session);
   if (watch_ != nullptr) {
     metadata_->subscribe(*watch_);
   }
@@ -92,6 +101,7 @@ Status Node::open_metadata(const Deadline& deadline) {
   }
   metadata_->attach(group_->driver());
   group_->start();
+  scope_.spawn({"controller", 0}, [this] { controller_->run(); });
   return metadata_->catch_up(deadline);
 }
 
@@ -122,10 +132,12 @@ Status Node::check_directory() const {
 Status Node::register_broker(const Deadline& deadline) {
   const std::uint16_t port = config_.advertised_port != 0 ? config_.advertised_port : server_->address().port;
   const StatusOr<cluster::CommandResult> registered = metadata_->propose(
-      cluster::RegisterBroker{.directory = identity_.directory,
-                              .start_counter = identity_.start_counter,
-                              .endpoints = {{.listener = kListenerName, .host = config_.advertised_host, .port = port}},
-                              .rack = settings_of(config_).rack},
+      cluster::RegisterBroker{
+          .directory = identity_.directory,
+          .start_counter = identity_.start_counter,
+          .endpoints = {{.listener = kListenerName, .host = config_.advertised_host, .port = port}},
+          .rack = settings_of(config_).rack,
+          .min_insync_replicas = cluster::topic_settings({.file = &config_.broker}).min_insync_replicas},
       deadline);
   RETURN_IF_ERROR(registered.status());
   return registered->whole.ok() ? ok() : absl::FailedPreconditionError(registered->whole.message);
@@ -194,12 +206,44 @@ void Node::remove_logs() {
   }
 }
 
+std::string Node::state() const {
+  if (serving_) {
+    return "serving";
+  }
+  switch (phase_) {
+    case Phase::kRecovering: return "recovering";
+    case Phase::kForming:
+      return group_ == nullptr || config_.peers.empty()
+                 ? "recovering"
+                 : fmt::format("waiting for quorum ({} of {})", group_->nodes_heard(), config_.peers.size() + 1);
+    case Phase::kRegistering: break;
+  }
+  return "registering";
+}
+
+// Others lead and are in sync from then on, before this node is missed.
+void Node::leave() {
+  constexpr Duration kCourtesy = Duration::seconds(1);
+  metadata_->leave();
+  const cluster::ChangeBrokers fence{{{.node = config_.node, .epoch = metadata_->broker_epoch(), .live = false}}};
+  const Status left = metadata_->propose(fence, fiber::within(kCourtesy, Expiry::kNormal)).status();
+  if (!left.ok()) {
+    log_warn("leaderships were not handed over", field("why", left.ToString()));
+  }
+}
+
 Status Node::stop() {
+  if (serving_ && !config_.peers.empty()) {
+    leave();
+  }
   serving_ = false;
   const Deadline deadline(scope_.scheduler().now() + config_.stop_timeout, Expiry::kPeer,
                           scope_.scheduler().root_cancel());
   if (server_ != nullptr) {
     server_->stop();
+  }
+  if (replication_ != nullptr) {
+    replication_->stop();
   }
   scope_.cancel_and_join();
   if (table_ != nullptr) {

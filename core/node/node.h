@@ -14,6 +14,7 @@
 #include "core/broker/broker.h"
 #include "core/broker/partition_table.h"
 #include "core/broker/server.h"
+#include "core/cluster/active_controller.h"
 #include "core/cluster/metadata.h"
 #include "core/fiber/channel.h"
 #include "core/fiber/scope.h"
@@ -22,6 +23,7 @@
 #include "core/ports/ports.h"
 #include "core/raft/group_member.h"
 #include "core/raft/identity.h"
+#include "core/replication/replication.h"
 
 namespace chronik::node {
 
@@ -34,8 +36,11 @@ class Node final : private cluster::MetadataListener {
   // Identity, logs, metadata, registration, listener: when it returns ok, clients are served. kFailedPrecondition: the
   // data directory or an address is not usable; kDataLoss: it is damaged; the message says what.
   Status start();
-  // Closes clients, drains and ends.
+  // Closes clients, drains and ends. A node of a cluster gives its leaderships up before, where that takes no longer
+  // than a second.
   Status stop();
+  // From another fiber: a start that waits, for the other nodes perhaps, ends with kCancelled.
+  void cancel_start() { starting_.cancel(); }
 
   // Told of every image from the first on; before start(). Outlives the node, or is unlinked before.
   void watch_metadata(cluster::MetadataListener& listener) { watch_ = &listener; }
@@ -50,13 +55,18 @@ class Node final : private cluster::MetadataListener {
   const log::StoredLogs& logs() const { return *logs_; }
   const MetricsRegistry& metrics() const { return metrics_; }
   bool serving() const { return serving_; }
+  // What it does, for people: "recovering", "waiting for quorum (1 of 3)", "registering", "serving".
+  std::string state() const;
 
  private:
+  enum class Phase : std::uint8_t { kRecovering, kForming, kRegistering };
+
   void on_metadata(const cluster::Delta& delta) override;
   Status open_metadata(const Deadline& deadline);
   Status check_directory() const;
   Status register_broker(const Deadline& deadline);
   Status reconcile();
+  void leave();
   void remove_logs();
   void make_missing_logs();
 
@@ -68,7 +78,9 @@ class Node final : private cluster::MetadataListener {
   MetricsRegistry metrics_;
   std::unique_ptr<log::StoredLogs> logs_;
   std::unique_ptr<cluster::Metadata> metadata_;
+  std::unique_ptr<cluster::ActiveController> controller_;
   std::unique_ptr<raft::GroupMember> group_;
+  std::unique_ptr<replication::Replication> replication_;
   std::unique_ptr<broker::PartitionTable> table_;
   std::unique_ptr<broker::Broker> broker_;
   std::unique_ptr<broker::Server> server_;
@@ -78,7 +90,9 @@ class Node final : private cluster::MetadataListener {
   cluster::MetadataListener* watch_ = nullptr;
   bool reconciled_ = false;  // from then on the table follows every image
   bool serving_ = false;
+  Phase phase_ = Phase::kRecovering;
   fiber::FiberScope scope_;
+  CancelSource starting_{scope_.source()};
 };
 
 }  // namespace chronik::node

@@ -57,6 +57,10 @@ class StateMachine {
   virtual Status install_snapshot(LogIndex last, ByteSpan bytes) = 0;
   // Whoever proposed to an earlier leader proposes again: what that one did not commit is gone.
   virtual void on_leadership(const Leadership& leadership) = 0;
+  // What this node has to say of itself to the leader, with each heartbeat that it answers.
+  virtual std::string own_sign_of_life() const = 0;
+  // The same of another node, on the leader. Any bytes.
+  virtual void on_sign_of_life(NodeId from, ByteSpan sign) = 0;
 };
 
 // Where a proposal is in the log, as long as its leader's term lasts.
@@ -73,6 +77,8 @@ class Consensus {
   // is handing over; kResourceExhausted: too many proposals are under way; kInvalidArgument: it is too long.
   virtual StatusOr<Proposed> propose(Slice data) = 0;
   virtual Leadership leadership() const = 0;
+  // When a message of that node came last; the beginning of time where none did.
+  virtual MonotonicTime last_heard(NodeId node) const = 0;
   // An index such that whoever has applied it sees every proposal that was committed before this call began.
   // kFailedPrecondition: no leader is known; kUnavailable: it does not answer. Suspends where others must be asked.
   virtual StatusOr<LogIndex> read_barrier(const Deadline& deadline) = 0;

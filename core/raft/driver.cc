@@ -81,6 +81,7 @@ void Driver::wake() {
 
 void Driver::receive(NodeId from, const PeerMessage& message) {
   tick();
+  heard_[from] = fiber::Scheduler::current().now();
   if (const auto* raft = std::get_if<Message>(&message)) {
     on_message(from, *raft);
   } else if (const auto* proposal = std::get_if<ProposalForLeader>(&message)) {
@@ -89,6 +90,8 @@ void Driver::receive(NodeId from, const PeerMessage& message) {
     on_question(from, *question);
   } else if (const auto* reply = std::get_if<ReadReply>(&message)) {
     on_read(reply->context, reply->index);
+  } else if (const auto* sign = std::get_if<SignOfLife>(&message); sign != nullptr && leadership().here) {
+    machine_.on_sign_of_life(from, sign->said.bytes());
   }
   wake();
 }
@@ -133,6 +136,23 @@ void Driver::on_message(NodeId from, const Message& message) {
     return;
   }
   raft_->step(message);
+  if (leadership().leader == from) {
+    give_sign_of_life();
+  }
+}
+
+// Once for a heartbeat, however many appends come in between.
+void Driver::give_sign_of_life() {
+  const MonotonicTime now = fiber::Scheduler::current().now();
+  if (now - sign_given_ >= options_.raft.heartbeat / 2) {
+    sign_given_ = now;
+    peers_->send(leadership().leader, SignOfLife{Slice::copy_of(machine_.own_sign_of_life())});
+  }
+}
+
+MonotonicTime Driver::last_heard(NodeId node) const {
+  const auto found = heard_.find(node);
+  return found == heard_.end() ? MonotonicTime() : found->second;
 }
 
 StatusOr<Proposed> Driver::propose(Slice data) {

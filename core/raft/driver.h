@@ -51,6 +51,7 @@ class Driver final : public Consensus {
   // Handed to the leader where that is elsewhere: then the index is 0, and it may be lost.
   StatusOr<Proposed> propose(Slice data) override;
   Leadership leadership() const override { return raft_->leadership(); }
+  MonotonicTime last_heard(NodeId node) const override;
   StatusOr<LogIndex> read_barrier(const Deadline& deadline) override;
 
   const Raft& raft() const { return *raft_; }
@@ -84,6 +85,7 @@ class Driver final : public Consensus {
   void on_proposal(NodeId from, const ProposalForLeader& proposal);
   void on_question(NodeId from, const ReadQuestion& question);
   void on_read(std::uint64_t context, std::optional<LogIndex> index);
+  void give_sign_of_life();
 
   void run();
   void carry_out();
@@ -112,6 +114,8 @@ class Driver final : public Consensus {
   LogIndex snapshot_last_{0};
   bool snapshot_under_way_ = false;
   std::uint64_t commits_ = 0;
+  std::map<NodeId, MonotonicTime> heard_;
+  MonotonicTime sign_given_;
   std::uint64_t next_read_;  // drawn: an answer to an earlier life must not be taken for one to this
   std::map<std::uint64_t, Read*> reads_;
   std::map<std::uint64_t, RemoteRead> remote_reads_;

@@ -39,6 +39,8 @@ class GroupMember final : private PeerListener, private Peers {
   Driver& driver() { return *driver_; }
   const Driver& driver() const { return *driver_; }
   bool alone() const { return links_ == nullptr; }
+  // This one, and those of which something came lately.
+  std::size_t nodes_heard() const { return 1 + (alone() ? 0 : links_->heard_lately()); }
 
  private:
   void on_peer_message(NodeId from, PeerMessage message) override;

@@ -12,6 +12,7 @@ namespace chronik::raft {
 
 namespace {
 constexpr Duration kAcceptPause = Duration::milliseconds(100);
+constexpr Duration kLately = Duration::seconds(3);
 }  // namespace
 
 PeerLinks::PeerLinks(Network& network, const PeerLinksOptions& options, PeerListener& listener)
@@ -32,6 +33,13 @@ Status PeerLinks::start() {
     scope_.spawn({"peer-link", static_cast<std::uint64_t>(node.value())}, [this, to = link.get()] { run(*to); });
   }
   return ok();
+}
+
+std::size_t PeerLinks::heard_lately() const {
+  const MonotonicTime now = fiber::Scheduler::current().now();
+  return static_cast<std::size_t>(std::count_if(links_.begin(), links_.end(), [now](const auto& link) {
+    return link.second->received > 0 && now - link.second->latest < kLately;
+  }));
 }
 
 // ---- to the others ----
@@ -178,6 +186,7 @@ void PeerLinks::read_all(Connection& connection) {
     }
     Link& link = *peer->second;
     ++link.received;
+    link.latest = fiber::Scheduler::current().now();
     if (std::exchange(link.answered, frame->received) != frame->received) {
       link.heard = fiber::Scheduler::current().now();
     }

@@ -64,6 +64,9 @@ class PeerLinks {
   Status start();
   void stop() { scope_.cancel_and_join(); }
 
+  // How many peers have sent something in the last seconds.
+  std::size_t heard_lately() const;
+
   // Does not wait. In order, or not at all.
   void send(NodeId to, const PeerMessage& message);
 
@@ -74,6 +77,7 @@ class PeerLinks {
     std::size_t queued_bytes = 0;
     fiber::Event arrived;
     std::uint64_t received = 0;  // frames from it
+    MonotonicTime latest;        // of them
     std::uint64_t answered = 0;  // how many of ours it says it has had
     MonotonicTime heard;         // when that last changed
   };

@@ -46,7 +46,13 @@ struct Announcement {
   }
 };
 
-using PeerMessage = std::variant<Message, ProposalForLeader, ReadQuestion, ReadReply, Announcement>;
+// To the leader, with the answer to a heartbeat: what the node's state machine says of it.
+struct SignOfLife {
+  Slice said;
+  static void fields(auto& op, auto& m) { op(m.said); }
+};
+
+using PeerMessage = std::variant<Message, ProposalForLeader, ReadQuestion, ReadReply, Announcement, SignOfLife>;
 
 struct PeerFrame {
   NodeId from;

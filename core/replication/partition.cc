@@ -6,29 +6,57 @@ namespace chronik::replication {
 
 using protocol::ErrorCode;
 
-Partition::Partition(Ref<log::PartitionLog> log, NodeId self)
+namespace {
+
+bool is_in(const std::vector<NodeId>& nodes, NodeId node) {
+  return std::find(nodes.begin(), nodes.end(), node) != nodes.end();
+}
+
+}  // namespace
+
+Partition::Partition(Ref<log::PartitionLog> log, NodeId self, PartitionHost* host)
     : log_(std::move(log)),
       topic_in_key_(mix_text(as_text(log_->key().topic.bytes))),
       self_(self),
+      host_(host),
       high_watermark_(std::min(log_->recovered_high_watermark(), log_->durable_end())) {
   log_->set_listener(this);
 }
 
-Partition::~Partition() { log_->set_listener(nullptr); }
+Partition::~Partition() {
+  log_->set_listener(nullptr);
+  watches_.for_each([](PartitionWatch& watch) { watch.unlink(); });
+}
+
+bool Partition::following() const {
+  return !closed_ && leadership_.leader != NodeId::none() && leadership_.leader != self_;
+}
 
 void Partition::assume(const Leadership& leadership) {
-  if (leadership.epoch == leadership_.epoch) {
-    leadership_ = leadership;  // the in-sync set may have changed
-    advance_high_watermark();
-    return;
+  const LeaderEpoch before = leadership_.epoch;
+  CHECK_GE(leadership.epoch, before);
+  if (leadership_.partition_epoch < leadership.partition_epoch) {
+    maybe_in_sync_.clear();  // what was proposed is done, or never will be
   }
-  CHECK_GT(leadership.epoch, leadership_.epoch);
-  CHECK_GE(leadership.epoch, log_->last_epoch());
-  durable_waiters_.fail_all();
-  watermark_waiters_.fail_all();
   leadership_ = leadership;
+  std::vector<NodeId> others = leadership.replicas;
+  std::erase(others, self_);
+  if (leadership.epoch == before) {
+    followers_.keep(others, now());
+    if (leading() && !enough_in_sync()) {
+      watermark_waiters_.fail_all();
+    }
+  } else {
+    CHECK_GE(leadership.epoch, log_->last_epoch());
+    durable_waiters_.fail_all();
+    watermark_waiters_.fail_all();
+    followers_.begin(leading() ? others : std::vector<NodeId>{}, now());
+    epoch_start_ = log_->log_end();
+    leaders_watermark_ = Offset(0);
+    progress_.notify_all();
+  }
   advance_high_watermark();
-  progress_.notify_all();
+  tell_watches();
 }
 
 void Partition::close() {
@@ -39,14 +67,12 @@ void Partition::close() {
   durable_waiters_.fail_all();
   watermark_waiters_.fail_all();
   progress_.notify_all();
+  tell_watches();
 }
 
 ErrorCode Partition::check_leadership(LeaderEpoch current) const {
   if (closed_) {
     return ErrorCode::kNotLeaderOrFollower;
-  }
-  if (leadership_.leader == NodeId::none()) {
-    return ErrorCode::kLeaderNotAvailable;
   }
   if (current != LeaderEpoch::none()) {
     if (current < leadership_.epoch) {
@@ -56,8 +82,13 @@ ErrorCode Partition::check_leadership(LeaderEpoch current) const {
       return ErrorCode::kUnknownLeaderEpoch;
     }
   }
+  if (leadership_.leader == NodeId::none()) {
+    return ErrorCode::kLeaderNotAvailable;
+  }
   return leading() ? ErrorCode::kNone : ErrorCode::kNotLeaderOrFollower;
 }
+
+// ---- producing ----
 
 Partition::AppendOutcome Partition::append(Slice batch, const log::BatchSummary& summary, Acks acks) {
   const fiber::NoSuspend guard;
@@ -68,7 +99,7 @@ Partition::AppendOutcome Partition::append(Slice batch, const log::BatchSummary&
     outcome.error = ErrorCode::kNotLeaderOrFollower;
     return outcome;
   }
-  if (acks == Acks::kAll && in_sync_count() < static_cast<std::size_t>(leadership_.min_in_sync)) {
+  if (acks == Acks::kAll && !enough_in_sync()) {
     outcome.error = ErrorCode::kNotEnoughReplicas;
     return outcome;
   }
@@ -83,9 +114,13 @@ Partition::AppendOutcome Partition::append(Slice batch, const log::BatchSummary&
       return outcome;
     case log::ProducerVerdict::Kind::kAppend: break;
   }
+  if (!followers_.all().empty()) {
+    followers_.grows(log_->log_end(), now());
+  }
   const log::Appended appended = log_->append(std::move(batch), summary, leadership_.epoch);
   outcome.base_offset = appended.base_offset;
   outcome.last_offset = appended.last_offset;
+  tell_watches();
   return outcome;
 }
 
@@ -101,9 +136,11 @@ void Partition::await(const AppendOutcome& outcome, Acks acks, OffsetWaiter& wai
   (acks == Acks::kAll ? watermark_waiters_ : durable_waiters_).add(waiter, outcome.last_offset);
 }
 
-ErrorCode Partition::acknowledge(Acks acks) const {
-  const bool too_few = acks == Acks::kAll && in_sync_count() < static_cast<std::size_t>(leadership_.min_in_sync);
-  return too_few ? ErrorCode::kNotEnoughReplicasAfterAppend : ErrorCode::kNone;
+ErrorCode Partition::acknowledge(Acks acks, bool passed) const {
+  if (acks == Acks::kAll && leading() && !enough_in_sync()) {
+    return ErrorCode::kNotEnoughReplicasAfterAppend;
+  }
+  return passed ? ErrorCode::kNone : ErrorCode::kNotLeaderOrFollower;
 }
 
 WaitKey Partition::progress_key() const {
@@ -111,24 +148,133 @@ WaitKey Partition::progress_key() const {
           static_cast<std::uint64_t>(high_watermark_.value())};
 }
 
+// ---- the high watermark ----
+
 void Partition::on_durable(Offset durable_end) {
   durable_waiters_.advance(durable_end);
   advance_high_watermark();
+  if (host_ != nullptr && following()) {
+    host_->on_follower_durable(*this);
+  }
+}
+
+Offset Partition::least_durable_end() const {
+  Offset least = log_->durable_end();
+  const auto count = [&](NodeId node) {
+    if (node != self_) {
+      const Follower* follower = followers_.find(node);
+      least = std::min(least, follower == nullptr ? Offset::none() : follower->durable_end);
+    }
+  };
+  std::for_each(leadership_.in_sync.begin(), leadership_.in_sync.end(), count);
+  std::for_each(maybe_in_sync_.begin(), maybe_in_sync_.end(), count);
+  return least;
 }
 
 void Partition::advance_high_watermark() {
-  // R8: below min.insync.replicas it stands still.
-  if (!leading() || in_sync_count() < static_cast<std::size_t>(leadership_.min_in_sync)) {
+  if (following()) {
+    raise_high_watermark(std::min(leaders_watermark_, log_->durable_end()));
+  } else if (leading() && enough_in_sync() && !leadership_.others_eligible) {
+    // R8: below min.insync.replicas it stands still, and while somebody is eligible who would not have what follows.
+    raise_high_watermark(least_durable_end());
+  }
+}
+
+void Partition::raise_high_watermark(Offset to) {
+  if (to <= high_watermark_) {
     return;
   }
-  const Offset least_durable = log_->durable_end();
-  if (least_durable <= high_watermark_) {
-    return;
-  }
-  high_watermark_ = least_durable;
+  high_watermark_ = to;
   log_->note_high_watermark(high_watermark_);
   watermark_waiters_.advance(high_watermark_);
   progress_.notify_all();
+  tell_watches();
+}
+
+void Partition::tell_watches() {
+  watches_.for_each([](PartitionWatch& watch) { watch.on_partition_news(); });
+}
+
+// ---- the leader and its followers ----
+
+bool Partition::agrees(LeaderEpoch last, Offset offset) const {
+  if (last == LeaderEpoch::none()) {
+    return true;
+  }
+  const log::EpochEnd end = log_->end_of_epoch(last);
+  return end.epoch == last && offset <= end.end;
+}
+
+bool Partition::hear_follower(NodeId node, BrokerEpoch broker_epoch, Offset durable_end) {
+  const Follower* follower = followers_.hear(node, broker_epoch, durable_end, log_->log_end(), now());
+  if (follower == nullptr) {
+    return false;
+  }
+  advance_high_watermark();
+  if (host_ != nullptr && !is_in(leadership_.in_sync, node) && !proposing_ &&
+      durable_end >= std::max(high_watermark_, epoch_start_)) {
+    host_->on_isr_news(*this);
+  }
+  return true;
+}
+
+std::optional<std::vector<Partition::IsrMember>> Partition::wanted_isr(Duration lag_max) const {
+  if (!leading() || proposing_) {
+    return std::nullopt;
+  }
+  std::vector<IsrMember> isr;
+  bool differs = false;
+  for (const NodeId node : leadership_.replicas) {
+    if (node == self_) {
+      isr.push_back({.node = self_, .epoch = BrokerEpoch::none()});
+      continue;
+    }
+    const bool in_sync = is_in(leadership_.in_sync, node);
+    const Follower& follower = *followers_.find(node);
+    const bool behind = follower.durable_end < log_->log_end();
+    const bool lags = behind && now() - follower.caught_up > lag_max;
+    // R7: who joins has, in this epoch, been durable with all that was ever committed.
+    const bool joins = !in_sync && follower.durable_end >= std::max(high_watermark_, epoch_start_);
+    if (in_sync ? !lags : joins) {
+      isr.push_back({.node = node, .epoch = follower.broker_epoch});
+    }
+    differs = differs || (in_sync ? lags : joins);
+  }
+  return differs ? std::optional(std::move(isr)) : std::nullopt;
+}
+
+void Partition::propose_isr(const std::vector<IsrMember>& isr) {
+  proposing_ = true;
+  for (const IsrMember& member : isr) {
+    if (!is_in(maybe_in_sync_, member.node)) {
+      maybe_in_sync_.push_back(member.node);
+    }
+  }
+}
+
+void Partition::end_proposal(bool refused) {
+  proposing_ = false;
+  if (refused) {
+    maybe_in_sync_.clear();
+    advance_high_watermark();
+  }
+}
+
+// ---- the follower ----
+
+bool Partition::append_replicated(LeaderEpoch epoch, Slice batch, const log::BatchSummary& summary) {
+  if (!following() || epoch != leadership_.epoch) {
+    return false;
+  }
+  log_->append_replicated(std::move(batch), summary);
+  return true;
+}
+
+void Partition::learn_high_watermark(LeaderEpoch epoch, Offset high_watermark) {
+  if (following() && epoch == leadership_.epoch) {
+    leaders_watermark_ = std::max(leaders_watermark_, high_watermark);
+    advance_high_watermark();
+  }
 }
 
 }  // namespace chronik::replication

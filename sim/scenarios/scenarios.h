@@ -21,5 +21,6 @@ const Scenario* idle_scenario();
 const Scenario* topic_loop_scenario();
 const Scenario* retention_scenario();
 const Scenario* three_nodes_scenario();
+const Scenario* replicated_scenario();
 
 }  // namespace chronik::sim

@@ -47,12 +47,25 @@ TEST(Settings, AFlagGoesBeforeAVariableAVariableBeforeTheFileTheFileBeforeTheDef
   EXPECT_EQ(good({}, {}, file).node.node, NodeId(4));
 }
 
+bool is_of_a_cluster(const Setting& setting) {
+  for (const char* key : {"enabled", "peers", "replication_factor", "min_insync_replicas", "auto_recover", "bind.raft",
+                          "bind.wal", "advertise.raft", "advertise.wal"}) {
+    if (setting.key == key) {
+      return true;
+    }
+  }
+  return false;
+}
+
 TEST(Settings, EverySettingOfTheTableIsReadUnderEachOfItsNames) {
   // A value that no setting takes: whoever reads the setting refuses it, and names it as it was given.
   const std::string bad = "\t";
   for (const Setting& setting : settings_table()) {
     if (setting.variable == "CHRONIK_DATA_DIR" || setting.variable == "CHRONIK_CONFIG") {
       continue;  // any text is a name of a file
+    }
+    if (is_of_a_cluster(setting)) {
+      continue;  // below
     }
     const std::string variable(setting.variable);
     EXPECT_EQ(refused({}, {{variable, bad}}).find(variable + ": '\t': must be"), 0u) << variable;
@@ -93,16 +106,92 @@ TEST(Settings, WhatIsNotTomlIsRefusedWithItsLine) {
   EXPECT_EQ(refused({}, {}, "a = 1979-05-27\n").find("chronik.toml:1: a: must be a text, a number"), 0u);
 }
 
-TEST(Settings, WhatBelongsToClustersIsRefusedNotIgnored) {
+TEST(Settings, WhatComesLaterIsRefusedNotIgnored) {
   for (const char* name :
-       {"CHRONIK_CLUSTER_ENABLED", "CHRONIK_CLUSTER_PEERS", "CHRONIK_REPLICATION_FACTOR", "CHRONIK_MIN_INSYNC_REPLICAS",
-        "CHRONIK_FORWARD", "CHRONIK_NETWORK_CONNECT_TIMEOUT_SECS", "CHRONIK_NETWORK_READ_TIMEOUT_SECS",
+       {"CHRONIK_FORWARD", "CHRONIK_NETWORK_CONNECT_TIMEOUT_SECS", "CHRONIK_NETWORK_READ_TIMEOUT_SECS",
         "CHRONIK_RAFT_PROPOSAL_TIMEOUT_SECS", "CHRONIK_RAFT_APPLY_TIMEOUT_SECS", "CHRONIK_ADMIN_API_KEY"}) {
     EXPECT_EQ(refused({}, {{name, "3"}}).find(std::string(name) + ": '3': "), 0u);
   }
-  EXPECT_NE(refused({}, {}, "[[peers]]\nid = 1\n").find("clusters come with a later version"), std::string::npos);
-  EXPECT_NE(refused({}, {}, "enabled = true\n").find("clusters come with a later version"), std::string::npos);
+}
+
+// ---- clusters ----
+
+std::string peer(int id, const std::string& kafka, const std::string& raft) {
+  return "[[peers]]\nid = " + std::to_string(id) + "\nkafka = '" + kafka + "'\nraft = '" + raft + "'\n";
+}
+const std::string kThreePeers = peer(1, "a:1", "a:2") + peer(2, "b:1", "b:2") + peer(3, "c:1", "c:2");
+
+TEST(ClusterSettings, PeersMakeACluster) {
+  const Settings settings = good({}, {}, "node_id = 2\n" + kThreePeers);
+  ASSERT_TRUE(settings.cluster.has_value());
+  EXPECT_EQ(settings.bind.to_string(), "b:1") << "its own peer's, where nothing else is said";
+  EXPECT_EQ(settings.advertise->to_string(), "b:1");
+  EXPECT_EQ(settings.raft_bind.to_string(), "b:2");
+  EXPECT_EQ(settings.metrics->to_string(), "127.0.0.1:13002");
+  ASSERT_EQ(settings.node.peers.size(), 2u);
+  EXPECT_EQ(settings.node.peers[0].node, NodeId(1));
+  EXPECT_EQ(settings.node.peers[1].host, "c");
+  EXPECT_EQ(settings.node.peers[1].port, 2);
+  EXPECT_EQ(settings.node.broker.at("default.replication.factor"), "3");
+  EXPECT_EQ(settings.node.broker.at("min.insync.replicas"), "2");
+}
+
+TEST(ClusterSettings, PeersMayComeFromTheVariable) {
+  const Settings settings = good({}, {{"CHRONIK_CLUSTER_PEERS", "a:1:2:3,::1:4:5:6"},
+                                      {"CHRONIK_NODE_ID", "2"},
+                                      {"CHRONIK_REPLICATION_FACTOR", "2"},
+                                      {"CHRONIK_MIN_INSYNC_REPLICAS", "1"},
+                                      {"CHRONIK_CLUSTER_ENABLED", "true"}});
+  EXPECT_EQ(settings.bind.to_string(), "[::1]:4");
+  EXPECT_EQ(settings.raft_bind.to_string(), "[::1]:6");
+  EXPECT_EQ(settings.node.peers.at(0).port, 3);
+  EXPECT_EQ(settings.node.broker.at("min.insync.replicas"), "1");
+}
+
+TEST(ClusterSettings, NobodyBindsWhatIsSaidOtherwise) {
+  const Settings settings =
+      good({{"--bind", "0.0.0.0:9"}}, {}, "node_id = 1\n" + kThreePeers + "[bind]\nraft = '0.0.0.0:8'\n");
+  EXPECT_EQ(settings.bind.to_string(), "0.0.0.0:9");
+  EXPECT_EQ(settings.raft_bind.to_string(), "0.0.0.0:8");
+  EXPECT_EQ(settings.advertise->to_string(), "a:1");
+}
+
+TEST(ClusterSettings, ADisabledClusterIsANodeByItself) {
+  const Settings settings = good({}, {}, "enabled = false\nnode_id = 1\n" + kThreePeers);
+  EXPECT_FALSE(settings.cluster.has_value());
+  EXPECT_TRUE(settings.node.peers.empty());
   good({}, {}, "enabled = false\n");
+}
+
+TEST(ClusterSettings, WhatIsWrongIsNamedWithItsLineAndWhatWouldBeRight) {
+  const std::string one = "node_id = 1\n";
+  EXPECT_EQ(refused({}, {}, "node_id = 4\n" + kThreePeers), "node_id: '4': must be the id of one of the peers");
+  EXPECT_EQ(refused({}, {}, kThreePeers), "node_id is missing: it must be the id of one of the peers");
+  EXPECT_EQ(refused({}, {}, one + peer(1, "a:1", "a:2") + peer(1, "b:1", "b:2")),
+            "chronik.toml:7: peer 1 is there twice: each id must be there once");
+  EXPECT_EQ(refused({}, {}, one + peer(1, "a:1", "a:2") + peer(2, "b:1", "a:1")),
+            "chronik.toml:7: a:1 is an address of peers 1 and 2: each must have its own");
+  EXPECT_EQ(refused({}, {}, one + peer(1, "a:1", "a:1") + peer(2, "b:1", "b:2")),
+            "chronik.toml:3: peer 1: kafka and raft must be two addresses, and are a:1");
+  EXPECT_EQ(refused({}, {}, one + peer(1, "a", "a:2") + peer(2, "b:1", "b:2")),
+            "chronik.toml:4: kafka: 'a': must be HOST:PORT");
+  EXPECT_EQ(refused({}, {}, one + "[[peers]]\nid = 1\nkafka = 'a:1'\n"),
+            "chronik.toml:3: peer 1: raft is missing: it must be HOST:PORT");
+  EXPECT_EQ(refused({}, {}, one + peer(1, "a:1", "a:2")),
+            "chronik.toml:3: 'a:1': a cluster has at least two nodes; a node by itself needs no peers");
+  EXPECT_EQ(refused({}, {}, "enabled = true\n"),
+            "chronik.toml:1: enabled: 'true': a cluster needs its nodes: [[peers]] in the file, or "
+            "CHRONIK_CLUSTER_PEERS");
+  EXPECT_EQ(refused({}, {}, "replication_factor = 3\n"),
+            "chronik.toml:1: replication_factor: '3': it belongs to a cluster, and no peers are in force here");
+  EXPECT_EQ(refused({}, {}, "node_id = 1\nreplication_factor = 4\n" + kThreePeers),
+            "chronik.toml:2: replication_factor: '4': must be a whole number from 1 to 3");
+  EXPECT_EQ(refused({}, {}, "node_id = 1\nreplication_factor = 2\nmin_insync_replicas = 3\n" + kThreePeers),
+            "chronik.toml:3: min_insync_replicas: '3': must be a whole number from 1 to 2");
+  EXPECT_EQ(refused({}, {{"CHRONIK_CLUSTER_PEERS", "a:1:2"}}, ""),
+            "CHRONIK_CLUSTER_PEERS: 'a:1:2': must be HOST:KAFKA:WAL:RAFT, a host and three ports, for each node");
+  EXPECT_EQ(refused({}, {}, "auto_recover = false\n"),
+            "chronik.toml:1: auto_recover: 'false': must be true: a node always recovers what it can by itself");
 }
 
 TEST(Settings, AnUnknownVariableIsWarnedAboutUnlessKubernetesMadeIt) {

@@ -19,6 +19,7 @@ struct FetchPartition {
   Offset log_start_offset;  // of the follower that asks
   std::int32_t partition_max_bytes = 0;
   DirectoryId replica_directory_id;
+  Offset durable_end;  // of a follower: below it, it has everything on stable storage (rule R9); Chronik's own
   bool operator==(const FetchPartition&) const = default;
   static void fields(auto& op, auto& m) {
     op.field("Partition", since(0), m.partition);
@@ -28,6 +29,7 @@ struct FetchPartition {
     op.field("LogStartOffset", since(5), m.log_start_offset);
     op.field("PartitionMaxBytes", since(0), m.partition_max_bytes);
     op.tagged(0, "ReplicaDirectoryId", since(17), m.replica_directory_id);
+    op.tagged_ours(10'000, "DurableEnd", since(15), m.durable_end);
   }
 };
 

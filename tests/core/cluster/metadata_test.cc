@@ -292,6 +292,7 @@ class HandConsensus final : public raft::Consensus {
     return raft::Proposed{.index = LogIndex(static_cast<std::int64_t>(proposed.size())), .term = Term(1)};
   }
   raft::Leadership leadership() const override { return {.term = Term(1), .leader = NodeId(2), .here = leads}; }
+  MonotonicTime last_heard(NodeId) const override { return {}; }
   StatusOr<LogIndex> read_barrier(const Deadline&) override { return LogIndex(0); }
 
   bool leads = true;

@@ -45,6 +45,8 @@ class Recorder final : public StateMachine {
     return state;
   }
   void on_leadership(const Leadership& leadership) override { leads = leadership.here; }
+  std::string own_sign_of_life() const override { return {}; }
+  void on_sign_of_life(NodeId, ByteSpan) override {}
   Status install_snapshot(LogIndex index, ByteSpan bytes) override {
     applied.clear();
     std::string_view state = as_text(bytes);

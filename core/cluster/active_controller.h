@@ -1,0 +1,34 @@
+// What the leader of the metadata's log does by itself: it fences brokers that are not heard of, and takes them back.
+//
+// One fiber on every node; it has something to do only while the node leads. Usage: attach it to the Metadata before
+// the consensus starts, then run() in a fiber of its own, which ends with its scope.
+#pragma once
+
+#include "core/cluster/broker_sessions.h"
+#include "core/cluster/metadata.h"
+#include "core/fiber/wait.h"
+
+namespace chronik::cluster {
+
+class ActiveController final : private ControllerDuties, private MetadataListener {
+ public:
+  // session: of a broker, without a sign of life.
+  ActiveController(Metadata& metadata, NodeId self, Duration session);
+  ~ActiveController() override;
+
+  void run();
+
+ private:
+  void on_sign_of_life(NodeId from, const SignOfLife& sign) override;
+  void on_leadership(const raft::Leadership& leadership, NodeId former, MonotonicTime former_heard) override;
+  void on_metadata(const Delta& delta) override;
+  Status wait_for_work();
+
+  Metadata& metadata_;
+  NodeId self_;
+  BrokerSessions sessions_;
+  bool leading_ = false;
+  fiber::Event changed_;
+};
+
+}  // namespace chronik::cluster

@@ -1,0 +1,50 @@
+#include "core/cluster/broker_sessions.h"
+
+#include <algorithm>
+
+namespace chronik::cluster {
+
+void BrokerSessions::begin(const Image& image, MonotonicTime now, NodeId former, MonotonicTime former_heard) {
+  sessions_.clear();
+  image.brokers.for_each([&](const Broker& broker) {
+    const MonotonicTime heard = broker.node == former ? std::min(former_heard, now) : now;
+    sessions_[broker.node] = {.epoch = broker.epoch, .heard = heard};
+  });
+}
+
+void BrokerSessions::hear(NodeId node, const SignOfLife& sign, MonotonicTime now) {
+  const auto known = sessions_.find(node);
+  if (known != sessions_.end() && sign.epoch < known->second.epoch) {
+    return;  // of an earlier life, or from before it has applied its registration
+  }
+  sessions_[node] = {.epoch = sign.epoch, .heard = now, .spoke = true, .leaving = sign.leaving};
+}
+
+std::vector<ChangeBrokers::Change> BrokerSessions::due(const Image& image, MonotonicTime now) {
+  std::vector<ChangeBrokers::Change> changes;
+  image.brokers.for_each([&](const Broker& broker) {
+    Session& session = sessions_[broker.node];
+    if (session.epoch < broker.epoch) {
+      session = {.epoch = broker.epoch, .heard = now};  // its registration was a sign of life
+    }
+    const bool silent = broker.node != self_ && now - session.heard >= session_;
+    if (silent && !broker.fenced) {
+      changes.push_back({.node = broker.node, .epoch = broker.epoch, .live = false});
+    } else if (!silent && broker.fenced && session.spoke && !session.leaving && session.epoch == broker.epoch) {
+      changes.push_back({.node = broker.node, .epoch = broker.epoch, .live = true});
+    }
+  });
+  return changes;
+}
+
+MonotonicTime BrokerSessions::next(const Image& image) const {
+  MonotonicTime next = MonotonicTime::never();
+  for (const auto& [node, session] : sessions_) {
+    if (node != self_ && image.is_live(node)) {
+      next = std::min(next, session.heard + session_);
+    }
+  }
+  return next;
+}
+
+}  // namespace chronik::cluster

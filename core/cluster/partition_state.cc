@@ -1,0 +1,102 @@
+#include "core/cluster/partition_state.h"
+
+#include <algorithm>
+
+namespace chronik::cluster {
+
+namespace {
+
+bool drop(ReplicaList& list, NodeId node) {
+  const auto found = std::find(list.begin(), list.end(), node);
+  if (found == list.end()) {
+    return false;
+  }
+  list.erase(found);
+  return true;
+}
+
+// In the order of the replicas, each once.
+ReplicaList ordered(const Partition& partition, const ReplicaList& nodes) {
+  ReplicaList list;
+  for (const NodeId replica : partition.replicas) {
+    if (contains(nodes, replica)) {
+      list.push_back(replica);
+    }
+  }
+  return list;
+}
+
+// Once enough are in sync, more may be committed, which those who are not in sync will lack.
+void settle_elr(Partition& partition, std::size_t min) {
+  if (partition.isr.size() >= min) {
+    partition.elr.clear();
+  }
+}
+
+}  // namespace
+
+void fence_replica(Partition& partition, NodeId node, std::size_t min) {
+  if (!drop(partition.isr, node)) {
+    return;
+  }
+  if (partition.isr.size() + partition.elr.size() < min || partition.isr.empty()) {
+    partition.elr.push_back(node);
+    partition.elr = ordered(partition, partition.elr);
+  }
+}
+
+void lose_replica(Partition& partition, NodeId node) {
+  drop(partition.isr, node);
+  drop(partition.elr, node);
+}
+
+void set_isr(Partition& partition, const ReplicaList& isr, std::size_t min) {
+  const ReplicaList before = partition.isr;
+  partition.isr = ordered(partition, isr);
+  for (const NodeId node : partition.isr) {
+    drop(partition.elr, node);
+  }
+  for (const NodeId node : before) {
+    if (!contains(partition.isr, node) && partition.isr.size() + partition.elr.size() < min) {
+      partition.elr.push_back(node);
+    }
+  }
+  partition.elr = ordered(partition, partition.elr);
+  settle_elr(partition, min);
+}
+
+bool elect(const Image& image, Partition& partition, bool ends, std::size_t min) {
+  const NodeId former = partition.leader;
+  const auto can_lead = [&](NodeId node) { return contains(partition.isr, node) && image.is_live(node); };
+  if (former != NodeId::none() && !ends && can_lead(former)) {
+    return false;
+  }
+  NodeId next = NodeId::none();
+  for (const NodeId node : partition.isr) {
+    if (node != former && can_lead(node)) {
+      next = node;
+      break;
+    }
+  }
+  if (next == NodeId::none() && former != NodeId::none() && can_lead(former)) {
+    next = former;
+  }
+  // With nobody in sync that is live, one that is eligible has everything that was ever committed.
+  for (std::size_t i = 0; next == NodeId::none() && partition.isr.empty() && i < partition.elr.size(); ++i) {
+    if (image.is_live(partition.elr[i])) {
+      next = partition.elr[i];
+      partition.isr.push_back(next);
+      drop(partition.elr, next);
+      settle_elr(partition, min);
+      break;
+    }
+  }
+  if (next == NodeId::none() && former == NodeId::none()) {
+    return false;
+  }
+  partition.leader = next;
+  partition.leader_epoch = partition.leader_epoch.next();
+  return true;
+}
+
+}  // namespace chronik::cluster

@@ -1,0 +1,181 @@
+#include "core/replication/replica_session.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace chronik::replication {
+
+namespace {
+constexpr Duration kWatermarkDelay = Duration::milliseconds(200);
+}  // namespace
+
+// ---- one partition ----
+
+ReplicaSession::Entry::Entry(ReplicaSession& session, Ref<Partition> partition)
+    : session_(session), partition_(std::move(partition)) {
+  partition_->watch(*this);
+}
+
+void ReplicaSession::Entry::take(const FetchPosition& position) {
+  const bool moved = position.fetch_offset != position_.fetch_offset ||
+                     position.leader_epoch != position_.leader_epoch ||
+                     position.last_fetched_epoch != position_.last_fetched_epoch;
+  position_ = position;
+  counted_ = false;
+  if (moved || gave_ != Gave::kRecords) {
+    gave_ = Gave::kNothing;
+  }
+  count_position();
+  on_partition_news();
+}
+
+void ReplicaSession::Entry::count_position() {
+  if (counted_ || partition_->check_leadership(position_.leader_epoch) != protocol::ErrorCode::kNone ||
+      position_.durable_end == Offset::none() ||
+      !partition_->agrees(position_.last_fetched_epoch, position_.fetch_offset)) {
+    return;
+  }
+  counted_ = true;
+  partition_->hear_follower(session_.node_, session_.broker_epoch_,
+                            std::min(position_.durable_end, position_.fetch_offset));
+}
+
+bool ReplicaSession::Entry::has_something() const {
+  if (gave_ != Gave::kNothing) {
+    return false;
+  }
+  const protocol::ErrorCode error = partition_->check_leadership(position_.leader_epoch);
+  if (error == protocol::ErrorCode::kUnknownLeaderEpoch) {
+    return false;  // the image here is older than the follower's: it comes (rule R13)
+  }
+  return error != protocol::ErrorCode::kNone || position_.fetch_offset != partition_->log().log_end() ||
+         !partition_->agrees(position_.last_fetched_epoch, position_.fetch_offset);
+}
+
+void ReplicaSession::Entry::on_partition_news() {
+  count_position();
+  if (has_something()) {
+    session_.list(*this);
+  } else if (gave_ == Gave::kNothing && partition_->leading() && told_watermark_ < partition_->high_watermark()) {
+    session_.list_watermark(*this);
+  }
+}
+
+// ---- the session ----
+
+ReplicaSession::~ReplicaSession() = default;
+
+void ReplicaSession::tell(Ref<Partition> partition, const FetchPosition& position) {
+  std::unique_ptr<Entry>& entry = entries_[partition->log().key()];
+  if (entry == nullptr || &entry->partition() != partition.get()) {
+    entry = std::make_unique<Entry>(*this, std::move(partition));
+  }
+  entry->take(position);
+}
+
+void ReplicaSession::forget(const log::LogKey& key) { entries_.erase(key); }
+
+std::uint64_t ReplicaSession::begin() {
+  next_epoch_ = next_epoch_ == std::numeric_limits<std::int32_t>::max() ? 1 : next_epoch_ + 1;
+  ++newest_;
+  changed_.notify_all();
+  return newest_;
+}
+
+Status ReplicaSession::enter(std::uint64_t number, const Deadline& deadline) {
+  while (served_ + 1 < number && !closed_) {
+    RETURN_IF_ERROR(changed_.wait({WaitKind::kEvent, 9, static_cast<std::uint64_t>(node_.value()), number}, deadline));
+  }
+  return ok();
+}
+
+void ReplicaSession::end(std::uint64_t number) {
+  served_ = std::max(served_, number);
+  changed_.notify_all();
+}
+
+Status ReplicaSession::wait_for_news(std::uint64_t number, const Deadline& deadline) {
+  while (ready_.empty() && newest_ == number && !closed_) {
+    const MonotonicTime tell = watermarks_.empty() ? MonotonicTime::never() : watermarks_since_ + kWatermarkDelay;
+    const Status woken = changed_.wait({WaitKind::kEvent, 9, static_cast<std::uint64_t>(node_.value()), number},
+                                       deadline.no_later_than(tell, Expiry::kNormal));
+    if (absl::IsDeadlineExceeded(woken)) {
+      break;
+    }
+    RETURN_IF_ERROR(woken);
+  }
+  return ok();
+}
+
+ReplicaSession::Entry* ReplicaSession::next_ready(std::uint64_t number) {
+  while (!ready_.empty() && newest_ == number) {
+    Entry& entry = ready_.pop_front();
+    if (entry.has_something()) {
+      return &entry;
+    }
+  }
+  return nullptr;
+}
+
+void ReplicaSession::give_later(const log::LogKey& key) {
+  if (const auto found = entries_.find(key); found != entries_.end()) {
+    found->second->gave_ = Entry::Gave::kNothing;
+    list(*found->second);
+  }
+}
+
+void ReplicaSession::gave_trouble(const log::LogKey& key) {
+  if (const auto found = entries_.find(key); found != entries_.end()) {
+    found->second->gave_ = Entry::Gave::kTrouble;
+  }
+}
+
+void ReplicaSession::list(Entry& entry) {
+  entry.ListHook<ReadyTag>::unlink();
+  ready_.push_back(entry);
+  changed_.notify_all();
+}
+
+void ReplicaSession::list_watermark(Entry& entry) {
+  if (entry.ListHook<ReadyTag>::linked()) {
+    return;
+  }
+  if (watermarks_.empty()) {
+    watermarks_since_ = fiber::Scheduler::current().now();
+    watermarks_.push_back(entry);
+    changed_.notify_all();
+  } else {
+    watermarks_.push_back(entry);
+  }
+}
+
+void ReplicaSession::close() {
+  closed_ = true;
+  entries_.clear();
+  changed_.notify_all();
+}
+
+// ---- all of them ----
+
+Ref<ReplicaSession> ReplicaSessions::open(NodeId node, BrokerEpoch broker_epoch) {
+  Ref<ReplicaSession>& session = sessions_[node];
+  if (session) {
+    session->close();
+  }
+  session = Ref<ReplicaSession>::make(next_id_, node, broker_epoch);
+  next_id_ = next_id_ == std::numeric_limits<std::int32_t>::max() ? 1 : next_id_ + 1;
+  return session;
+}
+
+Ref<ReplicaSession> ReplicaSessions::find(NodeId node, std::int32_t id) const {
+  const auto found = sessions_.find(node);
+  return found == sessions_.end() || found->second->id() != id ? Ref<ReplicaSession>() : found->second;
+}
+
+void ReplicaSessions::close_all() {
+  for (const auto& [node, session] : sessions_) {
+    session->close();
+  }
+}
+
+}  // namespace chronik::replication

@@ -1,0 +1,215 @@
+#include "core/replication/replication.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/base/log_line.h"
+
+namespace chronik::replication {
+
+namespace {
+constexpr Duration kProposalPatience = Duration::seconds(10);
+constexpr Duration kIsrPause = Duration::milliseconds(100);  // after a change that came to nothing
+}  // namespace
+
+Replication::Replication(Network& network, cluster::Metadata& metadata, log::LogManager& logs, NodeId self,
+                         const ReplicationOptions& options)
+    : network_(network), metadata_(metadata), logs_(logs), self_(self), options_(options) {
+  metadata_.subscribe(*this);
+}
+
+Replication::~Replication() = default;
+
+void Replication::start() {
+  started_ = true;
+  scope_.spawn({"isr", 0}, [this] { change_isrs_for_ever(); });
+  for (const auto& [leader, fetcher] : fetchers_) {
+    scope_.spawn({"fetcher", static_cast<std::uint64_t>(leader.value())},
+                 [fetcher = fetcher.get()] { fetcher->run(); });
+  }
+}
+
+void Replication::stop() {
+  started_ = false;
+  sessions_.close_all();
+  scope_.cancel_and_join();
+}
+
+Fetcher& Replication::fetcher(NodeId leader) {
+  std::unique_ptr<Fetcher>& fetcher = fetchers_[leader];
+  if (fetcher == nullptr) {
+    fetcher = std::make_unique<Fetcher>(network_, metadata_, logs_, self_, leader, options_.fetch);
+    if (started_) {
+      scope_.spawn({"fetcher", static_cast<std::uint64_t>(leader.value())},
+                   [fetcher = fetcher.get()] { fetcher->run(); });
+    }
+  }
+  return *fetcher;
+}
+
+void Replication::follow(const Ref<Partition>& partition) {
+  const log::LogKey key = partition->log().key();
+  if (partition->leadership().replicas.size() < 2 && !known_.contains(key)) {
+    return;
+  }
+  if (known_.empty()) {
+    isr_event_.notify_all();  // from now on there are lags to be looked at
+  }
+  Known& known = known_[key];
+  known.partition = partition;
+  const NodeId leader = partition->following() ? partition->leader() : NodeId::none();
+  if (known.followed != leader && known.followed != NodeId::none()) {
+    fetcher(known.followed).forget(key);
+  }
+  known.followed = leader;
+  if (leader != NodeId::none()) {
+    fetcher(leader).follow(partition);
+  }
+}
+
+void Replication::forget(const log::LogKey& key) {
+  const auto found = known_.find(key);
+  if (found == known_.end()) {
+    return;
+  }
+  if (found->second.followed != NodeId::none()) {
+    fetcher(found->second.followed).forget(key);
+  }
+  isr_news_.erase(key);
+  known_.erase(found);
+}
+
+void Replication::on_follower_durable(Partition& partition) {
+  const log::LogKey& key = partition.log().key();
+  const auto found = known_.find(key);
+  if (found != known_.end() && found->second.followed != NodeId::none()) {
+    fetcher(found->second.followed).note(key);
+  }
+}
+
+// ---- the ISRs of partitions that are led here ----
+
+void Replication::on_isr_news(Partition& partition) {
+  if (isr_news_.insert(partition.log().key()).second) {
+    isr_event_.notify_all();
+  }
+}
+
+void Replication::on_metadata(const cluster::Delta& delta) {
+  if (!delta.brokers.empty()) {
+    look_at_all();  // who was not live may be so now
+  }
+}
+
+void Replication::look_at_all() {
+  for (const auto& [key, known] : known_) {
+    if (known.partition->leading() && known.partition->wanted_isr(options_.lag_max).has_value()) {
+      on_isr_news(*known.partition);
+    }
+  }
+}
+
+Status Replication::wait_for_isr_news() {
+  while (isr_news_.empty()) {
+    // Without a partition that is replicated there are no lags to be looked at.
+    const MonotonicTime look =
+        known_.empty() ? MonotonicTime::never() : fiber::Scheduler::current().now() + options_.lag_max / 2;
+    const Status woken =
+        isr_event_.wait({WaitKind::kEvent, 12, 0, 0}, fiber::for_ever().no_later_than(look, Expiry::kNormal));
+    if (absl::IsDeadlineExceeded(woken)) {
+      look_at_all();
+    } else if (!woken.ok()) {
+      return woken;
+    }
+  }
+  return ok();
+}
+
+void Replication::change_isrs_for_ever() {
+  for (;;) {
+    if (!wait_for_isr_news().ok()) {
+      return;
+    }
+    const Status changed = change_isrs();
+    if (absl::IsCancelled(changed) || absl::IsAborted(changed) || (!changed.ok() && !fiber::sleep(kIsrPause).ok())) {
+      return;
+    }
+  }
+}
+
+std::optional<cluster::AlterPartitions::Partition> Replication::proposal_for(
+    const Partition& partition, const std::vector<Partition::IsrMember>& wanted) const {
+  const cluster::Image& image = *metadata_.image();
+  const Leadership& leadership = partition.leadership();
+  cluster::AlterPartitions::Partition proposal{.topic = partition.log().key().topic,
+                                               .partition = partition.log().key().partition,
+                                               .leader_epoch = leadership.epoch,
+                                               .epoch = leadership.partition_epoch,
+                                               .isr = {}};
+  bool differs = false;
+  std::size_t kept = 0;
+  for (const Partition::IsrMember& member : wanted) {
+    const cluster::Broker* broker = image.find_broker(member.node);
+    const bool in_sync =
+        std::find(leadership.in_sync.begin(), leadership.in_sync.end(), member.node) != leadership.in_sync.end();
+    kept += in_sync ? 1 : 0;
+    const BrokerEpoch current = broker == nullptr ? BrokerEpoch::none() : broker->epoch;
+    if (in_sync || member.node == self_) {
+      proposal.isr.push_back({.node = member.node, .epoch = current});
+    } else if (image.is_live(member.node) && current == member.epoch) {
+      proposal.isr.push_back({.node = member.node, .epoch = current});
+      differs = true;
+    }
+  }
+  differs = differs || kept < leadership.in_sync.size();
+  return differs ? std::optional(std::move(proposal)) : std::nullopt;
+}
+
+// One command for all that want a change by now. Not ok: some of it has to be tried again.
+Status Replication::change_isrs() {
+  cluster::AlterPartitions command;
+  std::vector<Ref<Partition>> proposed;
+  for (const log::LogKey& key : std::exchange(isr_news_, {})) {
+    const Ref<Partition>& partition = known_.at(key).partition;
+    const std::optional<std::vector<Partition::IsrMember>> wanted = partition->wanted_isr(options_.lag_max);
+    if (!wanted.has_value()) {
+      continue;
+    }
+    std::optional<cluster::AlterPartitions::Partition> proposal = proposal_for(*partition, *wanted);
+    if (!proposal.has_value()) {
+      continue;
+    }
+    std::vector<Partition::IsrMember> members;
+    for (const cluster::AlterPartitions::Member& member : proposal->isr) {
+      members.push_back({.node = member.node, .epoch = member.epoch});
+    }
+    partition->propose_isr(members);
+    command.partitions.push_back(*std::move(proposal));
+    proposed.push_back(partition);
+  }
+  if (proposed.empty()) {
+    return ok();
+  }
+  const StatusOr<cluster::CommandResult> result =
+      metadata_.propose(command, fiber::within(kProposalPatience, Expiry::kPeer));
+  Status status = result.status();
+  for (std::size_t i = 0; i < proposed.size(); ++i) {
+    const Ref<Partition>& partition = proposed[i];
+    const bool known = result.ok() && (!result->whole.ok() || i < result->items.size());
+    const bool done = known && result->whole.ok() && result->items[i].ok();
+    partition->end_proposal(known && !done);
+    if (known_.contains(partition->log().key()) && partition->wanted_isr(options_.lag_max).has_value()) {
+      isr_news_.insert(partition->log().key());  // again, or because of what came up meanwhile
+    }
+    if (!done && status.ok()) {
+      status = absl::UnavailableError("some were refused");
+    }
+    if (done) {
+      log_info("isr changed", field("log", partition->log().key().to_string()),
+               field("members", command.partitions[i].isr.size()));
+    }
+  }
+  return status;
+}
+
+}  // namespace chronik::replication

@@ -1,0 +1,78 @@
+// Replication on one shard: who follows whom, and the changes of ISRs that leaders here want.
+//
+// Usage: construct, start(), tell it of each partition whose role has changed; stop() before it is destroyed.
+#pragma once
+
+#include <absl/container/btree_map.h>
+#include <absl/container/btree_set.h>
+
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "core/cluster/metadata.h"
+#include "core/fiber/scope.h"
+#include "core/log/log_manager.h"
+#include "core/ports/network.h"
+#include "core/replication/fetcher.h"
+#include "core/replication/partition.h"
+#include "core/replication/replica_session.h"
+
+namespace chronik::replication {
+
+struct ReplicationOptions {
+  FetchOptions fetch;
+  // replica.lag.time.max.ms: a follower that has not been durable with everything for so long is not in sync.
+  Duration lag_max = Duration::seconds(30);
+};
+
+class Replication final : private PartitionHost, private cluster::MetadataListener {
+ public:
+  // All outlive it.
+  Replication(Network& network, cluster::Metadata& metadata, log::LogManager& logs, NodeId self,
+              const ReplicationOptions& options);
+  ~Replication() override;
+
+  void start();
+  void stop();
+
+  PartitionHost& host() { return *this; }
+  // The image has spoken to the partition.
+  void follow(const Ref<Partition>& partition);
+  // The partition is not hosted here any more.
+  void forget(const log::LogKey& key);
+
+  ReplicaSessions& sessions() { return sessions_; }
+
+ private:
+  struct Known {
+    Ref<Partition> partition;
+    NodeId followed = NodeId::none();  // whose fetcher has it
+  };
+  void on_isr_news(Partition& partition) override;
+  void on_follower_durable(Partition& partition) override;
+  void on_metadata(const cluster::Delta& delta) override;
+  Fetcher& fetcher(NodeId leader);
+  void change_isrs_for_ever();
+  Status wait_for_isr_news();
+  void look_at_all();
+  Status change_isrs();
+  // What of the wanted ISR can be proposed, given who is live; none: nothing that would change anything.
+  std::optional<cluster::AlterPartitions::Partition> proposal_for(
+      const Partition& partition, const std::vector<Partition::IsrMember>& wanted) const;
+
+  Network& network_;
+  cluster::Metadata& metadata_;
+  log::LogManager& logs_;
+  NodeId self_;
+  ReplicationOptions options_;
+  absl::btree_map<log::LogKey, Known> known_;  // with more than one replica
+  std::map<NodeId, std::unique_ptr<Fetcher>> fetchers_;
+  ReplicaSessions sessions_;
+  absl::btree_set<log::LogKey> isr_news_;
+  fiber::Event isr_event_;
+  bool started_ = false;
+  fiber::FiberScope scope_;
+};
+
+}  // namespace chronik::replication

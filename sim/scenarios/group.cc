@@ -1,0 +1,219 @@
+#include "sim/scenarios/group.h"
+
+#include <fmt/core.h>
+
+#include "core/base/crc32c.h"
+#include "core/client/client.h"
+#include "core/cluster/snapshot.h"
+#include "core/fiber/wait.h"
+#include "sim/disk_faults.h"
+#include "sim/fault_draws.h"
+#include "sim/knobs.h"
+#include "sim/scenarios/one_node.h"
+
+namespace chronik::sim {
+
+namespace {
+
+constexpr std::uint16_t kRaftPort = 9093;
+
+node::NodeConfig group_config_of(const Plan& plan, int number, int nodes) {
+  node::NodeConfig config;
+  config.node = NodeId(number);
+  config.bind = Address::ipv4(0, 0, 0, 0, kNodePort);
+  config.advertised_host = group_node_name(number);
+  config.raft_bind = Address::ipv4(0, 0, 0, 0, kRaftPort);
+  for (int peer = 1; peer <= nodes; ++peer) {
+    if (peer != number) {
+      config.peers.push_back({.node = NodeId(peer), .host = group_node_name(peer), .port = kRaftPort});
+    }
+  }
+  config.raft.entries_per_snapshot = static_cast<std::uint64_t>(plan.knob("raft.entries_per_snapshot", 1000));
+  config.raft.entries_kept = static_cast<std::uint64_t>(plan.knob("raft.entries_kept", 500));
+  config.raft.raft.snapshot_part_bytes = static_cast<std::size_t>(plan.knob("raft.snapshot_part_bytes", 512 << 10));
+  config.logs.wal.rotation_bytes = 256 << 10;
+  config.logs.wal.files_max = 6;
+  config.logs.wal.record_bytes_max = config.logs.wal.batch_bytes_max = 64 << 10;
+  config.logs.wal.queue_bytes_max = 256 << 10;
+  config.logs.wal.control_reserve_bytes = 32 << 10;
+  config.logs.wal.free_disk_reserve_bytes = 0;
+  config.logs.wal.fill_step_bytes = 32 << 10;
+  config.logs.wal.fill_after_bytes = 4 << 10;
+  return config;
+}
+
+// Compares images that this node publishes with the others' of the same index. Not each: they are long, and what
+// differs once goes on to.
+class ImageWatch final : public cluster::MetadataListener {
+ public:
+  explicit ImageWatch(GroupState& state) : state_(state) {}
+  void on_metadata(const cluster::Delta& delta) override {
+    if (delta.after->applied.value() % 8 != 0) {
+      return;
+    }
+    const std::string bytes = cluster::encode_snapshot(*delta.after);
+    const std::uint32_t checksum = crc32c(as_bytes(bytes));
+    const auto [known, first] = state_.images.emplace(delta.after->applied, checksum);
+    if (!first && known->second != checksum) {
+      state_.world->fail("META-AGREE", fmt::format("two images of index {} differ", delta.after->applied));
+    }
+  }
+
+ private:
+  GroupState& state_;
+};
+
+void run_group_node(ProcessContext& process, GroupState& state) {
+  const std::string name = process.machine.name();
+  ImageWatch watch(state);
+  node::Node node(process.ports, state.configs.at(name));
+  node.watch_metadata(watch);
+  const Status started = node.start();
+  if (!started.ok()) {
+    if (!absl::IsAborted(started) && !absl::IsCancelled(started)) {
+      state.world->fail("NODE-START", fmt::format("{}: {}", name, started.ToString()));
+      static_cast<void>(node.stop());
+    }
+    return;
+  }
+  struct Serving {
+    GroupState& state;
+    const std::string& name;
+    ~Serving() { state.serving.erase(name); }
+  } const serving{state, name};
+  state.serving[name] = &node;
+  fiber::Event killed;
+  static_cast<void>(killed.wait({WaitKind::kEvent, 4, 0, 0}, fiber::for_ever()));
+}
+
+// While a node's disk stalls, what it has promised and not written stands out; and all at once a majority is gone.
+void draw_more_deaths(Plan& plan, Draws draws, const std::vector<std::string>& nodes) {
+  const std::int64_t spells = draws.below(2) == 0 ? 0 : draws.between(1, 6);
+  for (std::int64_t i = 0; i < spells; ++i) {
+    PlanFault& fault = add_fault(plan, draws, "disk-slow", nodes[draws.below(nodes.size())]);
+    fault.numbers["for_ns"] = draws.magnitude(10'000'000, 10'000'000'000);
+    fault.numbers["stall_ppm"] = draws.magnitude(10'000, 1'000'000);
+    fault.numbers["stall_ns"] = draws.magnitude(1'000'000, 1'000'000'000);
+  }
+  const std::int64_t deaths = draws.below(3) == 0 ? 0 : draws.magnitude(1, 40);
+  for (std::int64_t i = 0; i < deaths; ++i) {
+    add_fault(plan, draws, draws.below(3) == 0 ? "kill" : "power", nodes[draws.below(nodes.size())]);
+  }
+}
+
+}  // namespace
+
+std::string group_node_name(int number) { return fmt::format("node-{}", number); }
+
+// ---- a plan ----
+
+Plan draw_group_plan(const Scenario& scenario, std::uint64_t seed, int nodes, Draws& draws) {
+  Plan plan = draw_plan(scenario, seed, draws);
+  plan.lasts = Duration::seconds(40);
+  plan.calm = Duration::seconds(100);
+  for (const char* knob : {"network.segment_most", "network.transfer_most"}) {
+    if (plan.knobs[knob] != 0) {
+      plan.knobs[knob] = std::max<std::int64_t>(plan.knobs[knob], 512);
+    }
+  }
+  plan.knobs["network.receive_buffer"] = std::max<std::int64_t>(plan.knobs["network.receive_buffer"], 65'536);
+  plan.knobs["raft.entries_per_snapshot"] = draws.magnitude(2, 200);
+  plan.knobs["raft.entries_kept"] = draws.magnitude(1, 200) - 1;
+  plan.knobs["raft.snapshot_part_bytes"] = draws.magnitude(64, 1 << 16);
+  plan.knobs["nodes"] = nodes;
+  for (int number = 1; number <= nodes; ++number) {
+    plan.machines.push_back(draw_machine(group_node_name(number), "node", draws));
+    plan.machines.back().numbers["disk"] = 1;
+    plan.machines.back().numbers["number"] = number;
+  }
+  return plan;
+}
+
+void draw_group_faults(Plan& plan, Draws& draws, const std::vector<std::string>& names) {
+  std::vector<std::string> nodes;
+  for (const PlanMachine& machine : plan.machines) {
+    if (machine.role == "node") {
+      nodes.push_back(machine.name);
+    }
+  }
+  draw_network_faults(plan, draws.child("network", 0), names);
+  draw_network_faults(plan, draws.child("between nodes", 0), nodes);
+  draw_deaths(plan, draws.child("deaths", 0), nodes);
+  draw_more_deaths(plan, draws.child("more deaths", 0), nodes);
+  draw_suspensions(plan, draws.child("suspensions", 0), names);
+  draw_clock_steps(plan, draws.child("clock steps", 0), names);
+}
+
+std::vector<std::string> group_fault_names() {
+  std::vector<std::string> names = network_fault_names();
+  for (const std::string& name : death_fault_names()) {
+    names.push_back(name);
+  }
+  names.insert(names.end(), {"suspend", "clock step", "disk-stall"});
+  return names;
+}
+
+// ---- a world ----
+
+void begin_group(World& world, const Plan& plan, Nemesis& nemesis, GroupState& state) {
+  state.world = &world;
+  state.healed = VirtualTime::zero() + plan.lasts;
+  teach_disk_faults(world, nemesis);
+}
+
+Machine& add_group_node(World& world, const PlanMachine& planned, const Plan& plan, Nemesis& nemesis,
+                        GroupState& state) {
+  Machine& machine = add_planned_machine(world, planned);
+  const auto number = static_cast<int>(planned.numbers.at("number"));
+  state.configs.emplace(planned.name, group_config_of(plan, number, static_cast<int>(plan.knob("nodes", 3))));
+  machine.install([&state](ProcessContext& process) { run_group_node(process, state); });
+  machine.on_exit([&world, &nemesis, &machine](const Exit& exit) {
+    if (exit.how == Death::kFatal) {
+      world.fail("NODE-FATAL", fmt::format("{}: {}", machine.name(), exit.reason));
+    } else if (exit.how != Death::kExit) {
+      nemesis.restart(machine, Duration::milliseconds(500));
+    }
+  });
+  return machine;
+}
+
+void start_all_machines(World& world) {
+  for (const std::unique_ptr<Machine>& machine : world.machines()) {
+    machine->start();
+  }
+}
+
+StatusOr<std::unique_ptr<client::Client>> connect_to_group_node(ProcessContext& process, NodeId node) {
+  ASSIGN_OR_RETURN(const std::vector<Address> found,
+                   process.ports.network.resolve(group_node_name(node.value()), kNodePort, node_patience()));
+  return client::Client::connect(process.ports.network, found.front(), {},
+                                 fiber::within(Duration::seconds(5), Expiry::kPeer));
+}
+
+StatusOr<std::unique_ptr<client::Client>> connect_to_any(ProcessContext& process, const GroupState& state) {
+  return connect_to_group_node(process,
+                               NodeId(static_cast<std::int32_t>(1 + process.ports.random.next() % state.nodes())));
+}
+
+bool judge_images(World& world, const GroupState& state) {
+  if (state.serving.size() < state.nodes()) {
+    world.fail("META-LIVE", fmt::format("{} of {} nodes serve after all was healed\n{}", state.serving.size(),
+                                        state.nodes(), world.describe_waits()));
+    return false;
+  }
+  const cluster::Image& first = *state.serving.begin()->second->metadata().image();
+  for (const auto& [name, node] : state.serving) {
+    const cluster::Image& image = *node->metadata().image();
+    if (image.applied != first.applied) {
+      world.fail("META-LIVE", fmt::format("{} has applied {}, another {}", name, image.applied, first.applied));
+      return false;
+    }
+    if (cluster::encode_snapshot(image) != cluster::encode_snapshot(first)) {
+      world.fail("META-AGREE", fmt::format("{} has another image of index {} in the end", name, image.applied));
+      return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace chronik::sim

@@ -1,0 +1,57 @@
+// What the scenarios of several nodes share: the nodes themselves, their configuration, the faults that strike them,
+// and the judgement of their images.
+//
+// Judged in each: nodes whose images are of the same index have the same image (META-AGREE); a node starts from
+// whatever a death left (NODE-START) and does not end by itself (NODE-FATAL).
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "core/node/node.h"
+#include "sim/machine.h"
+#include "sim/scenario.h"
+
+namespace chronik::sim {
+
+constexpr int kGroupNodes = 3;
+
+struct GroupState : ScenarioState {
+  World* world = nullptr;
+  VirtualTime healed;
+  std::map<std::string, node::NodeConfig> configs;  // by the machine's name
+  std::map<std::string, const node::Node*> serving;
+  std::map<LogIndex, std::uint32_t> images;  // checksums, of the first node that had one
+
+  std::size_t nodes() const { return configs.size(); }
+};
+
+// "node-1" and so on.
+std::string group_node_name(int number);
+
+// ---- a plan ----
+// Seed, network and machines of `nodes` nodes; their knobs.
+Plan draw_group_plan(const Scenario& scenario, std::uint64_t seed, int nodes, Draws& draws);
+// Faults of the network among all and among the nodes alone; deaths, stalls, suspensions, clocks. `names`: of all
+// machines.
+void draw_group_faults(Plan& plan, Draws& draws, const std::vector<std::string>& names);
+std::vector<std::string> group_fault_names();
+
+// ---- a world ----
+// Begins `state`, and teaches the nemesis what the faults need.
+void begin_group(World& world, const Plan& plan, Nemesis& nemesis, GroupState& state);
+// Another configuration than that of the plan's knobs may be made in state.configs until the machines start.
+Machine& add_group_node(World& world, const PlanMachine& planned, const Plan& plan, Nemesis& nemesis,
+                        GroupState& state);
+void start_all_machines(World& world);
+
+// A connection to one of the nodes, whichever.
+StatusOr<std::unique_ptr<client::Client>> connect_to_any(ProcessContext& process, const GroupState& state);
+StatusOr<std::unique_ptr<client::Client>> connect_to_group_node(ProcessContext& process, NodeId node);
+
+// At the end, all healed: everybody serves, with one image. False where that was a finding.
+bool judge_images(World& world, const GroupState& state);
+
+}  // namespace chronik::sim
