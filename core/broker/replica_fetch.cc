@@ -88,23 +88,25 @@ bool fill(ReplicaFetch& work, ReplicaSession::Entry& entry, const Deadline& dead
   answer.error_code = partition->check_leadership(position.leader_epoch);
   if (answer.error_code == ErrorCode::kNone) {
     describe_positions(*partition, answer);
-    if (!partition->agrees(position.last_fetched_epoch, position.fetch_offset)) {
+    const Offset from = entry.next();
+    if (from == position.fetch_offset && !partition->agrees(position.last_fetched_epoch, from)) {
       answer.diverging_epoch = divergence(log, position.last_fetched_epoch);
-    } else if (position.fetch_offset < log.log_start() || position.fetch_offset > log.log_end()) {
+    } else if (from < log.log_start() || from > log.log_end()) {
       answer.error_code = ErrorCode::kOffsetOutOfRange;
     } else {
-      entry.gave_records();
+      entry.give_records();
       entry.told_watermark(answer.high_watermark);
       const log::ReadLimits limits{.max_bytes = std::min(left, static_cast<std::size_t>(position.bytes_max)),
                                    .below = log.log_end(),
                                    .min_one_batch = work.bytes == 0};
-      StatusOr<log::ReadResult> read = log.read(position.fetch_offset, limits, deadline);
+      StatusOr<log::ReadResult> read = log.read(from, limits, deadline);
       if (read.ok() && read->bytes == 0) {
         work.session->give_later(log.key());
         return false;
       }
       if (read.ok()) {
         work.bytes += read->bytes;
+        work.session->gave_up_to(log.key(), from, read->end);
         answer.records = joined(std::move(read->parts), read->bytes);
         answer_for(work.response, log.key()) = std::move(answer);
         return true;
@@ -122,7 +124,7 @@ void serve(ReplicaFetch& work) {
   const Duration wait = std::min(Duration::milliseconds(std::max(work.asked.max_wait_ms, 0)), broker.limits().request);
   const Deadline reading = fiber::within(wait + broker.limits().request, Expiry::kPeer);
   Status status = work.session->enter(work.number, reading);
-  if (status.ok() && work.response.responses.empty() && wait > Duration::zero()) {
+  if (status.ok()) {
     status = work.session->wait_for_news(work.number, fiber::within(wait, Expiry::kNormal));
   }
   StatusOr<fiber::Budget::Hold> room = absl::UnavailableError("not asked for");
@@ -205,7 +207,8 @@ void handle_replica_fetch(Broker& broker, Request&& request, FetchRequest&& aske
   auto work = std::make_unique<ReplicaFetch>(ReplicaFetch{
       .broker = broker, .request = std::move(request), .asked = std::move(asked), .session = std::move(session)});
   tell_session(*work);
-  work->number = work->session->begin();
+  const bool at_once = !work->response.responses.empty() || work->asked.max_wait_ms <= 0;
+  work->number = work->session->begin(at_once);
   ClientConnection& connection = work->request.connection;
   connection.spawn("replica-fetch", [work = std::move(work)] { serve(*work); });
 }

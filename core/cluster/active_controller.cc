@@ -36,6 +36,13 @@ void ActiveController::on_leadership(const raft::Leadership& leadership, NodeId 
   changed_.notify_all();
 }
 
+void ActiveController::on_node_gone(NodeId node) {
+  if (leading_) {
+    sessions_.end(node, fiber::Scheduler::current().now());
+    changed_.notify_all();
+  }
+}
+
 void ActiveController::on_metadata(const Delta& delta) {
   if (leading_ && !delta.brokers.empty()) {
     changed_.notify_all();

@@ -21,6 +21,7 @@ class ActiveController final : private ControllerDuties, private MetadataListene
  private:
   void on_sign_of_life(NodeId from, const SignOfLife& sign) override;
   void on_leadership(const raft::Leadership& leadership, NodeId former, MonotonicTime former_heard) override;
+  void on_node_gone(NodeId node) override;
   void on_metadata(const Delta& delta) override;
   Status wait_for_work();
 

@@ -20,6 +20,12 @@ void BrokerSessions::hear(NodeId node, const SignOfLife& sign, MonotonicTime now
   sessions_[node] = {.epoch = sign.epoch, .heard = now, .spoke = true, .leaving = sign.leaving};
 }
 
+void BrokerSessions::end(NodeId node, MonotonicTime now) {
+  if (const auto known = sessions_.find(node); known != sessions_.end()) {
+    known->second.heard = std::min(known->second.heard, now + (Duration::zero() - session_));
+  }
+}
+
 std::vector<ChangeBrokers::Change> BrokerSessions::due(const Image& image, MonotonicTime now) {
   std::vector<ChangeBrokers::Change> changes;
   image.brokers.for_each([&](const Broker& broker) {

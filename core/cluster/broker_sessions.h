@@ -32,6 +32,9 @@ class BrokerSessions {
   void begin(const Image& image, MonotonicTime now, NodeId former, MonotonicTime former_heard);
   void hear(NodeId node, const SignOfLife& sign, MonotonicTime now);
 
+  // Its process has ended, as far as its machine says.
+  void end(NodeId node, MonotonicTime now);
+
   // What must be changed in `image` by now.
   std::vector<ChangeBrokers::Change> due(const Image& image, MonotonicTime now);
   // When due() may have more to say, if nobody is heard until then; never(): not by time alone.

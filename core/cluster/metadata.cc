@@ -260,6 +260,12 @@ void Metadata::on_sign_of_life(NodeId from, ByteSpan bytes) {
   }
 }
 
+void Metadata::on_node_gone(NodeId node) {
+  if (controller_ != nullptr) {
+    controller_->on_node_gone(node);
+  }
+}
+
 std::string Metadata::take_snapshot() { return encode_snapshot(*image_); }
 
 Status Metadata::install_snapshot(LogIndex last, ByteSpan bytes) {

@@ -39,6 +39,7 @@ class ControllerDuties {
   virtual void on_sign_of_life(NodeId from, const SignOfLife& sign) = 0;
   // `former`: who led before, as far as this node knew, and when it last heard of it.
   virtual void on_leadership(const raft::Leadership& leadership, NodeId former, MonotonicTime former_heard) = 0;
+  virtual void on_node_gone(NodeId node) = 0;
 };
 
 class Metadata final : public raft::StateMachine {
@@ -87,6 +88,7 @@ class Metadata final : public raft::StateMachine {
   std::string take_snapshot() override;
   Status install_snapshot(LogIndex last, ByteSpan bytes) override;
   void on_leadership(const raft::Leadership& leadership) override;
+  void on_node_gone(NodeId node) override;
   std::string own_sign_of_life() const override;
   void on_sign_of_life(NodeId from, ByteSpan sign) override;
 

@@ -230,6 +230,11 @@ void Node::leave() {
   if (!left.ok()) {
     log_warn("leaderships were not handed over", field("why", left.ToString()));
   }
+  raft::Driver& raft = group_->driver();
+  raft.hand_over();
+  const MonotonicTime enough = scope_.scheduler().now() + kCourtesy;
+  while (raft.leadership().here && scope_.scheduler().now() < enough && fiber::sleep(Duration::milliseconds(10)).ok()) {
+  }
 }
 
 Status Node::stop() {

@@ -57,6 +57,8 @@ class StateMachine {
   virtual Status install_snapshot(LogIndex last, ByteSpan bytes) = 0;
   // Whoever proposed to an earlier leader proposes again: what that one did not commit is gone.
   virtual void on_leadership(const Leadership& leadership) = 0;
+  // The process of that node has ended, as far as its machine says.
+  virtual void on_node_gone(NodeId node) = 0;
   // What this node has to say of itself to the leader, with each heartbeat that it answers.
   virtual std::string own_sign_of_life() const = 0;
   // The same of another node, on the leader. Any bytes.

@@ -16,6 +16,7 @@ namespace {
 constexpr std::size_t kCommandBytesMax = 4 << 20;  // well below what a connection carries as one
 constexpr std::size_t kRemoteReadsMax = 1024;
 constexpr Duration kReplyPatience = Duration::seconds(1);
+constexpr Duration kFirstElection = Duration::milliseconds(50);
 constexpr WaitKey kInputKey{WaitKind::kEvent, 4, 0, 0};
 constexpr WaitKey kWritesKey{WaitKind::kEvent, 5, 0, 0};
 
@@ -60,7 +61,11 @@ Status Driver::open(const Membership& first, const Deadline& deadline) {
     RETURN_IF_ERROR(machine_.install_snapshot(snapshot.last, snapshot.state.bytes()));
   }
   applied_ = snapshot_last_ = snapshot.last;
+  const bool begins = stored.hard.term == Term(0) && snapshot.last == LogIndex(0) && stored.entries.empty();
   raft_.emplace(options_.raft, std::move(stored), fiber::Scheduler::current().now());
+  if (begins && raft_->membership().voters.front() == raft_->self()) {
+    raft_->hurry(kFirstElection);  // the others have just been heard of, and begin at the same time
+  }
   return ok();
 }
 
@@ -93,6 +98,13 @@ void Driver::receive(NodeId from, const PeerMessage& message) {
   } else if (const auto* sign = std::get_if<SignOfLife>(&message); sign != nullptr && leadership().here) {
     machine_.on_sign_of_life(from, sign->said.bytes());
   }
+  wake();
+}
+
+void Driver::note_gone(NodeId node) {
+  tick();
+  raft_->note_gone(node);
+  machine_.on_node_gone(node);
   wake();
 }
 
@@ -147,6 +159,21 @@ void Driver::give_sign_of_life() {
   if (now - sign_given_ >= options_.raft.heartbeat / 2) {
     sign_given_ = now;
     peers_->send(leadership().leader, SignOfLife{Slice::copy_of(machine_.own_sign_of_life())});
+  }
+}
+
+void Driver::hand_over() {
+  tick();
+  const Member* best = nullptr;
+  LogIndex most{0};
+  for (const auto& [member, progress] : raft_->progress()) {
+    if (member != raft_->self() && raft_->membership().is_voter(member) && progress.match >= most) {
+      best = &member;
+      most = progress.match;
+    }
+  }
+  if (best != nullptr && raft_->leadership().here && raft_->transfer_to(*best).ok()) {
+    wake();
   }
 }
 

@@ -48,10 +48,15 @@ class Driver final : public Consensus {
   // What another node has sent. What cannot be from a sound member of the group is dropped, and said.
   void receive(NodeId from, const PeerMessage& message);
 
+  // The process of another node has ended, as far as its machine says.
+  void note_gone(NodeId node);
+
   // Handed to the leader where that is elsewhere: then the index is 0, and it may be lost.
   StatusOr<Proposed> propose(Slice data) override;
   Leadership leadership() const override { return raft_->leadership(); }
   MonotonicTime last_heard(NodeId node) const override;
+  // Gives leadership away where it is here, to the voter that has most of the log. Says nothing about whether it went.
+  void hand_over();
   StatusOr<LogIndex> read_barrier(const Deadline& deadline) override;
 
   const Raft& raft() const { return *raft_; }

@@ -7,10 +7,27 @@
 
 namespace chronik::raft {
 
+namespace {
+constexpr Duration kGoneDelay = Duration::milliseconds(100);
+constexpr Duration kGoneSpread = Duration::milliseconds(200);
+}  // namespace
+
 void Raft::draw_election_time() {
   const auto spread = static_cast<std::uint64_t>((options_.election_max - options_.election_min).nanoseconds()) + 1;
   const std::uint64_t drawn = below(mix(options_.seed, ++draws_), spread);
   election_at_ = now_ + options_.election_min + Duration::nanoseconds(static_cast<std::int64_t>(drawn));
+}
+
+void Raft::note_gone(NodeId node) {
+  if (role_ != Role::kFollower || !leader_.has_value() || leader_->node != node) {
+    return;
+  }
+  leader_.reset();
+  heard_of_leader_ = MonotonicTime::never();
+  // The others have to have noticed, too, and not all at once.
+  const std::uint64_t drawn =
+      below(mix(options_.seed, ++draws_), static_cast<std::uint64_t>(kGoneSpread.nanoseconds()));
+  election_at_ = std::min(election_at_, now_ + kGoneDelay + Duration::nanoseconds(static_cast<std::int64_t>(drawn)));
 }
 
 // Also a voter that is to be none any more, until that is committed: perhaps only its log has the entry that says so,

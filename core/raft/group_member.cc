@@ -147,6 +147,12 @@ void GroupMember::on_peer_message(NodeId from, PeerMessage message) {
   }
 }
 
+void GroupMember::on_peer_gone(NodeId node) {
+  if (started_) {
+    driver_->note_gone(node);
+  }
+}
+
 void GroupMember::send(NodeId to, const PeerMessage& message) { links_->send(to, message); }
 
 }  // namespace chronik::raft

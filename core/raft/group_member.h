@@ -44,6 +44,7 @@ class GroupMember final : private PeerListener, private Peers {
 
  private:
   void on_peer_message(NodeId from, PeerMessage message) override;
+  void on_peer_gone(NodeId node) override;
   void send(NodeId to, const PeerMessage& message) override;
   Status agree(Identity& identity, const Deadline& deadline);
   void announce();

@@ -60,7 +60,7 @@ void PeerLinks::send(NodeId to, const PeerMessage& message) {
 }
 
 Status PeerLinks::wait_for_work(Link& link) {
-  while (link.queue.empty()) {
+  while (link.queue.empty() && !link.suspect) {
     RETURN_IF_ERROR(link.arrived.wait({WaitKind::kEvent, 6, static_cast<std::uint64_t>(link.peer.node.value()), 0},
                                       fiber::for_ever()));
   }
@@ -76,6 +76,7 @@ void PeerLinks::run(Link& link) {
   Duration pause = options_.pause_min;
   bool told = false;
   while (wait_for_work(link).ok()) {
+    link.suspect = false;
     const StatusOr<std::unique_ptr<Connection>> connection = dial(link.peer);
     Status status = connection.status();
     if (connection.ok()) {
@@ -85,6 +86,9 @@ void PeerLinks::run(Link& link) {
     }
     if (absl::IsCancelled(status) || absl::IsAborted(status)) {
       return;
+    }
+    if (!connection.ok() && absl::IsUnavailable(status) && link.incoming == 0 && link.received > 0) {
+      peer_listener_.on_peer_gone(link.peer.node);
     }
     if (!std::exchange(told, true)) {
       log_warn("peer not reached", field("node", link.peer.node), field("why", status.ToString()));
@@ -117,6 +121,9 @@ Status PeerLinks::serve(Link& link, Connection& connection) {
   MonotonicTime asked = MonotonicTime::never();
   for (;;) {
     RETURN_IF_ERROR(wait_for_work(link));
+    if (link.suspect) {
+      return absl::UnavailableError("its own connection has ended");
+    }
     // Silence counts from the first word that went unanswered.
     asked = asked == MonotonicTime::never() || link.heard >= asked ? scheduler.now() : asked;
     if (scheduler.now() - asked > options_.silence) {
@@ -156,6 +163,15 @@ void PeerLinks::accept_all() {
 }
 
 void PeerLinks::read_all(Connection& connection) {
+  struct Incoming {
+    Link* link = nullptr;
+    ~Incoming() {
+      if (link != nullptr && --link->incoming == 0) {
+        link->suspect = true;
+        link->arrived.notify_all();
+      }
+    }
+  } incoming;
   protocol::FrameReader frames(connection);
   for (bool known = false;; known = true) {
     const Duration patience = known ? options_.idle : options_.introduction;
@@ -185,6 +201,13 @@ void PeerLinks::read_all(Connection& connection) {
       return;
     }
     Link& link = *peer->second;
+    if (incoming.link != nullptr && incoming.link != &link) {
+      log_warn("peer closed: it says to be another node", field("peer", connection.peer().to_string()),
+               field("node", frame->from));
+      return;
+    }
+    link.incoming += incoming.link == nullptr ? 1 : 0;
+    incoming.link = &link;
     ++link.received;
     link.latest = fiber::Scheduler::current().now();
     if (std::exchange(link.answered, frame->received) != frame->received) {

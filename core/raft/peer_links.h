@@ -50,6 +50,9 @@ class PeerListener {
   virtual ~PeerListener() = default;
   // From a configured peer, as far as it says so itself. Must not suspend.
   virtual void on_peer_message(NodeId from, PeerMessage message) = 0;
+  // It has been heard before; now its connections have ended, and its machine refuses new ones: again and again, until
+  // it is heard. Must not suspend.
+  virtual void on_peer_gone(NodeId node) = 0;
 };
 
 class PeerLinks {
@@ -76,6 +79,8 @@ class PeerLinks {
     std::deque<Slice> queue;
     std::size_t queued_bytes = 0;
     fiber::Event arrived;
+    std::size_t incoming = 0;    // connections on which it has said who it is
+    bool suspect = false;        // the last of them has ended: is it still there?
     std::uint64_t received = 0;  // frames from it
     MonotonicTime latest;        // of them
     std::uint64_t answered = 0;  // how many of ours it says it has had

@@ -9,6 +9,7 @@
 // learners, snapshots in parts (5), batched read index (6.4), pipelined appends (10.2.1).
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -121,6 +122,12 @@ class Raft {
   std::string_view defect_of(const Message& message) const;
   // From any member of any group's past, without a defect; what does not concern this one is dropped.
   void step(const Message& message);
+  // The process of that node has ended, as far as its machine says. Where it led, this member need not wait out its
+  // election timeout; safety does not depend on it.
+  void note_gone(NodeId node);
+  // Asks for an election `delay` from now, if nobody is heard of until then: of a group that begins, where there is
+  // nobody to be disturbed.
+  void hurry(Duration delay) { election_at_ = std::min(election_at_, now_ + delay); }
   // All up to this number are durable.
   void persisted(std::uint64_t number);
   // kFailedPrecondition: not the leader; kUnavailable: it is handing its leadership over; kResourceExhausted: too much

@@ -18,7 +18,7 @@ using protocol::FetchResponse;
 namespace {
 
 constexpr std::int16_t kFetchVersion = 17;
-constexpr std::uint64_t kInFlightMax = 2;
+constexpr std::uint64_t kInFlightMax = 3;
 
 log::BatchSummary summary_of(const protocol::RecordBatchView& batch) {
   log::BatchSummary summary;
@@ -196,8 +196,8 @@ Status Fetcher::wait_to_ask(const client::Client& client) {
     if (may) {
       return ok();
     }
-    const Status woken = changed_.wait({WaitKind::kEvent, 10, static_cast<std::uint64_t>(leader_.value()), asked_},
-                                       fiber::for_ever().no_later_than(next_revival(), Expiry::kNormal));
+    Status woken = changed_.wait({WaitKind::kEvent, 10, static_cast<std::uint64_t>(leader_.value()), asked_},
+                                 fiber::for_ever().no_later_than(next_revival(), Expiry::kNormal));
     if (!woken.ok() && !absl::IsDeadlineExceeded(woken)) {
       return woken;
     }
@@ -301,7 +301,6 @@ Status Fetcher::take(std::uint64_t number, const FetchResponse& response) {
 
 Status Fetcher::take_partition(Following& following, const FetchPartitionResponse& answer) {
   const Ref<Partition> partition = following.partition;
-  const log::LogKey key = partition->log().key();
   const LeaderEpoch epoch = following.epoch;
   if (answer.error_code != ErrorCode::kNone) {
     trouble(following);
@@ -313,13 +312,13 @@ Status Fetcher::take_partition(Following& following, const FetchPartitionRespons
   }
   // From here on `following` may be gone: each of these may suspend.
   if (answer.records.has_value() && !answer.records->empty()) {
+    // That it is durable will be told; that it has come, the leader takes for granted.
     RETURN_IF_ERROR(take_records(partition, epoch, *answer.records));
-    note(key);
   }
   partition->learn_high_watermark(epoch, answer.high_watermark);
   const Offset start = std::min(answer.log_start_offset, partition->log().log_end());
   if (partition->following() && partition->epoch() == epoch && start > partition->log().log_start()) {
-    const Status advanced = partition->log().advance_log_start(start, append_deadline());
+    Status advanced = partition->log().advance_log_start(start, append_deadline());
     if (absl::IsCancelled(advanced)) {
       return advanced;
     }
@@ -373,7 +372,7 @@ Status Fetcher::cut(Following& following, const protocol::FetchEpochEndOffset& l
   log_info("log cut to its leader's", field("log", log.key().to_string()), field("leader", leader_),
            field("epoch", following.epoch), field("from", log.log_end()), field("to", to));
   const log::LogKey key = log.key();
-  const Status cut = log.truncate(to, append_deadline());
+  Status cut = log.truncate(to, append_deadline());
   if (absl::IsCancelled(cut) || absl::IsDeadlineExceeded(cut)) {
     return cut;
   }

@@ -1,9 +1,9 @@
 // Follows one leader: fetches what it has for all partitions of this shard that it leads (rule R9).
 //
-// One connection, one incremental fetch session, two requests in flight at most: one that is parked at the leader, and
-// one that says what has changed here meanwhile, which ends the other's wait. Records are appended in the order of the
-// answers. What goes wrong with one partition is tried again after a pause; what goes wrong with the session, with a
-// new one. Lifetime: made within a fiber; run() ends with its scope.
+// One connection, one incremental fetch session, a few requests in flight: at least one is parked at the leader, and
+// the others say how far this replica is durable meanwhile. Records are appended in the order of the answers. What goes
+// wrong with one partition is tried again after a pause; what goes wrong with the session, with a new one. Lifetime:
+// made within a fiber; run() ends with its scope.
 #pragma once
 
 #include <absl/container/btree_map.h>

@@ -7,6 +7,7 @@ namespace chronik::replication {
 
 namespace {
 constexpr Duration kWatermarkDelay = Duration::milliseconds(200);
+constexpr std::uint64_t kParkedMax = 2;
 }  // namespace
 
 // ---- one partition ----
@@ -16,13 +17,15 @@ ReplicaSession::Entry::Entry(ReplicaSession& session, Ref<Partition> partition)
   partition_->watch(*this);
 }
 
-void ReplicaSession::Entry::take(const FetchPosition& position) {
-  const bool moved = position.fetch_offset != position_.fetch_offset ||
-                     position.leader_epoch != position_.leader_epoch ||
-                     position.last_fetched_epoch != position_.last_fetched_epoch;
+void ReplicaSession::Entry::take(const FetchPosition& position, std::uint64_t request) {
+  // Within an epoch, a follower that has been given records only tells how far it has got with them.
+  const bool goes_on =
+      gave_ == Gave::kRecords && position.leader_epoch == position_.leader_epoch && position.fetch_offset <= next_;
   position_ = position;
   counted_ = false;
-  if (moved || gave_ != Gave::kRecords) {
+  if (!goes_on) {
+    next_ = position.fetch_offset;
+    since_ = request;
     gave_ = Gave::kNothing;
   }
   count_position();
@@ -41,22 +44,22 @@ void ReplicaSession::Entry::count_position() {
 }
 
 bool ReplicaSession::Entry::has_something() const {
-  if (gave_ != Gave::kNothing) {
+  if (gave_ == Gave::kTrouble) {
     return false;
   }
   const protocol::ErrorCode error = partition_->check_leadership(position_.leader_epoch);
   if (error == protocol::ErrorCode::kUnknownLeaderEpoch) {
     return false;  // the image here is older than the follower's: it comes (rule R13)
   }
-  return error != protocol::ErrorCode::kNone || position_.fetch_offset != partition_->log().log_end() ||
-         !partition_->agrees(position_.last_fetched_epoch, position_.fetch_offset);
+  return error != protocol::ErrorCode::kNone || next_ != partition_->log().log_end() ||
+         (gave_ == Gave::kNothing && !partition_->agrees(position_.last_fetched_epoch, position_.fetch_offset));
 }
 
 void ReplicaSession::Entry::on_partition_news() {
   count_position();
   if (has_something()) {
     session_.list(*this);
-  } else if (gave_ == Gave::kNothing && partition_->leading() && told_watermark_ < partition_->high_watermark()) {
+  } else if (gave_ != Gave::kTrouble && partition_->leading() && told_watermark_ < partition_->high_watermark()) {
     session_.list_watermark(*this);
   }
 }
@@ -70,14 +73,15 @@ void ReplicaSession::tell(Ref<Partition> partition, const FetchPosition& positio
   if (entry == nullptr || &entry->partition() != partition.get()) {
     entry = std::make_unique<Entry>(*this, std::move(partition));
   }
-  entry->take(position);
+  entry->take(position, newest_ + 1);
 }
 
 void ReplicaSession::forget(const log::LogKey& key) { entries_.erase(key); }
 
-std::uint64_t ReplicaSession::begin() {
+std::uint64_t ReplicaSession::begin(bool at_once) {
   next_epoch_ = next_epoch_ == std::numeric_limits<std::int32_t>::max() ? 1 : next_epoch_ + 1;
   ++newest_;
+  hurried_ = at_once ? newest_ : hurried_;
   changed_.notify_all();
   return newest_;
 }
@@ -95,7 +99,7 @@ void ReplicaSession::end(std::uint64_t number) {
 }
 
 Status ReplicaSession::wait_for_news(std::uint64_t number, const Deadline& deadline) {
-  while (ready_.empty() && newest_ == number && !closed_) {
+  while (ready_.empty() && newest_ < number + kParkedMax && hurried_ < number && !closed_) {
     const MonotonicTime tell = watermarks_.empty() ? MonotonicTime::never() : watermarks_since_ + kWatermarkDelay;
     const Status woken = changed_.wait({WaitKind::kEvent, 9, static_cast<std::uint64_t>(node_.value()), number},
                                        deadline.no_later_than(tell, Expiry::kNormal));
@@ -108,18 +112,33 @@ Status ReplicaSession::wait_for_news(std::uint64_t number, const Deadline& deadl
 }
 
 ReplicaSession::Entry* ReplicaSession::next_ready(std::uint64_t number) {
-  while (!ready_.empty() && newest_ == number) {
+  Entry* found = nullptr;
+  IntrusiveList<Entry, ReadyTag> later;
+  while (!ready_.empty() && found == nullptr) {
     Entry& entry = ready_.pop_front();
-    if (entry.has_something()) {
-      return &entry;
+    if (entry.since_ > number) {
+      later.push_back(entry);
+    } else if (entry.has_something()) {
+      found = &entry;
     }
   }
-  return nullptr;
+  while (!later.empty()) {
+    ready_.push_back(later.pop_front());
+  }
+  return found;
+}
+
+void ReplicaSession::gave_up_to(const log::LogKey& key, Offset from, Offset end) {
+  const auto found = entries_.find(key);
+  if (found == entries_.end() || found->second->gave_ != Entry::Gave::kRecords || found->second->next_ != from) {
+    return;  // asked anew meanwhile
+  }
+  found->second->next_ = end;
+  found->second->on_partition_news();
 }
 
 void ReplicaSession::give_later(const log::LogKey& key) {
   if (const auto found = entries_.find(key); found != entries_.end()) {
-    found->second->gave_ = Entry::Gave::kNothing;
     list(*found->second);
   }
 }

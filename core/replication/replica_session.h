@@ -1,9 +1,11 @@
 // One follower's incremental fetch session (KIP-227) on the leader's shard: which partitions it fetches, from where,
 // and which of them have something for it. A fetch costs what has changed, however many partitions there are.
 //
-// Requests of a session come in the order of their numbers. One is parked at most: the next one, which says where the
-// follower is by now, ends its wait (rule R9). Records are given once: not again before the follower has said that it
-// is behind them. Life: counted; a request that is being served holds it. A session that is closed() serves no more.
+// Requests of a session come in the order of their numbers, and say where the follower is by now (rule R9). Two are
+// parked at most: a third one ends the first one's wait. Records are given once, each answer going on where the last
+// one ended: the connection keeps their order, and a follower that has lost some begins a new session. So what a
+// follower says of its progress is what lets the leader send more, and one message each way carries both. Life:
+// counted; a request that is being served holds it. A session that is closed() serves no more.
 #pragma once
 
 #include <absl/container/btree_map.h>
@@ -33,17 +35,18 @@ class ReplicaSession final : public Counted {
     Entry(ReplicaSession& session, Ref<Partition> partition);
 
     const FetchPosition& position() const { return position_; }
+    Offset next() const { return next_; }  // to be given
     Partition& partition() const { return *partition_; }
     const Ref<Partition>& held() const { return partition_; }
-    // What it was answered: the follower must say something new before it is given more.
-    void gave_records() { gave_ = Gave::kRecords; }
+    // Is being given what is from next() on, and knows this high watermark from the same answer.
+    void give_records() { gave_ = Gave::kRecords; }
     void told_watermark(Offset told) { told_watermark_ = told; }
 
    private:
     friend class ReplicaSession;
     enum class Gave : std::uint8_t { kNothing, kRecords, kTrouble };
     void on_partition_news() override;
-    void take(const FetchPosition& position);
+    void take(const FetchPosition& position, std::uint64_t request);
     // Counts the position for the high watermark, once leader and follower are in the same epoch.
     void count_position();
     bool has_something() const;
@@ -51,6 +54,8 @@ class ReplicaSession final : public Counted {
     ReplicaSession& session_;
     Ref<Partition> partition_;
     FetchPosition position_;
+    Offset next_;
+    std::uint64_t since_ = 0;  // the request that told from where to give
     Gave gave_ = Gave::kNothing;
     bool counted_ = false;
     Offset told_watermark_{0};
@@ -67,31 +72,39 @@ class ReplicaSession final : public Counted {
   // ---- a request: its positions, in order and without a suspension, then begin() ----
   void tell(Ref<Partition> partition, const FetchPosition& position);
   void forget(const log::LogKey& key);
-  // Its number; whoever was parked is told.
-  std::uint64_t begin();
+  // Its number; whoever was parked is told. at_once: it has its answer already, for which earlier ones must make way.
+  std::uint64_t begin(bool at_once);
 
   // Waits until all earlier requests have been served; end() must follow.
   Status enter(std::uint64_t number, const Deadline& deadline);
   void end(std::uint64_t number);
-  // Waits until there is something to be told, a later request has come, or the deadline passes; then ok. High
+  // Waits until there is something to be told, two later requests have come, or the deadline passes; then ok. High
   // watermarks alone are told a little later, many at a time.
   Status wait_for_news(std::uint64_t number, const Deadline& deadline);
-  // The next partition with something for the follower, which is no longer listed. Null: there is none, or a later
-  // request has come, which may have told other positions than this one asked from.
+  // The next partition with something for the follower, which is no longer listed; null: there is none. What a later
+  // request asks for anew is not for this one's answer.
   Entry* next_ready(std::uint64_t number);
+  // What a read from next() on has brought ends here.
+  void gave_up_to(const log::LogKey& key, Offset from, Offset end);
   // The partition's turn did not come, or brought an error: where it is still there.
   void give_later(const log::LogKey& key);
   void gave_trouble(const log::LogKey& key);
-  // The partitions of which only the high watermark is news, for `tell`; none where a later request has come.
+  // The partitions of which only the high watermark is news, for `tell`.
   template <typename Tell>
   void take_watermarks(std::uint64_t number, Tell tell) {
-    if (newest_ != number) {
-      return;
-    }
+    IntrusiveList<Entry, ReadyTag> later;
     while (!watermarks_.empty()) {
-      tell(watermarks_.pop_front());
+      Entry& entry = watermarks_.pop_front();
+      if (entry.since_ > number) {
+        later.push_back(entry);
+      } else {
+        tell(entry);
+      }
     }
-    watermarks_since_ = MonotonicTime::never();
+    while (!later.empty()) {
+      watermarks_.push_back(later.pop_front());
+    }
+    watermarks_since_ = watermarks_.empty() ? MonotonicTime::never() : watermarks_since_;
   }
 
   void close();
@@ -112,6 +125,7 @@ class ReplicaSession final : public Counted {
   MonotonicTime watermarks_since_ = MonotonicTime::never();
   std::uint64_t newest_ = 0;
   std::uint64_t served_ = 0;
+  std::uint64_t hurried_ = 0;  // a request that does not wait, nor does any before it
   bool closed_ = false;
   fiber::Event changed_;
 };

@@ -114,7 +114,7 @@ Status Replication::wait_for_isr_news() {
     // Without a partition that is replicated there are no lags to be looked at.
     const MonotonicTime look =
         known_.empty() ? MonotonicTime::never() : fiber::Scheduler::current().now() + options_.lag_max / 2;
-    const Status woken =
+    Status woken =
         isr_event_.wait({WaitKind::kEvent, 12, 0, 0}, fiber::for_ever().no_later_than(look, Expiry::kNormal));
     if (absl::IsDeadlineExceeded(woken)) {
       look_at_all();

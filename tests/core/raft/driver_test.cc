@@ -45,6 +45,7 @@ class Recorder final : public StateMachine {
     return state;
   }
   void on_leadership(const Leadership& leadership) override { leads = leadership.here; }
+  void on_node_gone(NodeId) override {}
   std::string own_sign_of_life() const override { return {}; }
   void on_sign_of_life(NodeId, ByteSpan) override {}
   Status install_snapshot(LogIndex index, ByteSpan bytes) override {
