@@ -47,7 +47,13 @@ void delete_records_of(Broker& broker, const Deletion& deletion, const Deadline&
     answer.error_code = ErrorCode::kOffsetOutOfRange;
     return;
   }
-  answer.error_code = error_of_deletion(partition->log().advance_log_start(to, deadline));
+  Status deleted = partition->log().advance_log_start(to, deadline);
+  if (deleted.ok()) {
+    // Rule R16: or a fail-over would bring them back.
+    partition->tell_log_start();
+    deleted = partition->await_log_start(to, deadline);
+  }
+  answer.error_code = error_of_deletion(deleted);
   if (answer.error_code == ErrorCode::kNone) {
     answer.low_watermark = partition->log().log_start();
   }

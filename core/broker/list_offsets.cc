@@ -57,7 +57,8 @@ void look_up(Broker& broker, std::string_view topic, const ListOffsetsPartition&
     case protocol::kEarliestLocalTimestamp: return answer_position(log.log_start(), *partition, answer);
     case protocol::kLatestTieredTimestamp: answer.leader_epoch = LeaderEpoch::none(); return;
     case protocol::kMaxTimestamp: {
-      const StatusOr<std::optional<log::TimestampOffset>> found = log.max_timestamp(deadline);
+      const StatusOr<std::optional<log::TimestampOffset>> found =
+          log.max_timestamp(partition->high_watermark(), deadline);
       return found.ok() ? answer_timestamp(*found, answer) : refuse(found.status(), answer);
     }
     default: break;

@@ -143,7 +143,9 @@ void PartitionTable::assume(HostedTopic& hosted, const cluster::Partition& parti
                 .replicas = std::vector<NodeId>(partition.replicas.begin(), partition.replicas.end()),
                 .in_sync = std::vector<NodeId>(partition.isr.begin(), partition.isr.end()),
                 .others_eligible = !partition.elr.empty(),
-                .min_in_sync = hosted.settings.min_insync_replicas});
+                // Kafka's effective minimum: more than there are replicas cannot be in sync.
+                .min_in_sync = std::min(hosted.settings.min_insync_replicas,
+                                        static_cast<std::int32_t>(partition.replicas.size()))});
   replication_.follow(slot);
 }
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/broker/connection.h"
+#include "core/protocol/record_batch.h"
 
 namespace chronik::broker {
 
@@ -24,6 +25,7 @@ struct ReplicaFetch {
   Ref<ReplicaSession> session;
   std::uint64_t number = 0;
   FetchResponse response = {};
+  std::size_t bytes_max = 0;
   std::size_t bytes = 0;
 };
 
@@ -38,6 +40,11 @@ FetchPartitionResponse& answer_for(FetchResponse& response, const log::LogKey& k
 
 // Positions and forgotten partitions of the request go to the session.
 void tell_session(ReplicaFetch& work) {
+  for (const protocol::FetchForgottenTopic& topic : work.asked.forgotten_topics_data) {
+    for (const PartitionId partition : topic.partitions) {
+      work.session->forget({topic.topic_id, partition});
+    }
+  }
   for (const protocol::FetchTopic& topic : work.asked.topics) {
     HostedTopic* hosted = work.broker.table().find(topic.topic_id);
     for (const protocol::FetchPartition& wanted : topic.partitions) {
@@ -53,12 +60,8 @@ void tell_session(ReplicaFetch& work) {
                                                   .fetch_offset = wanted.fetch_offset,
                                                   .last_fetched_epoch = wanted.last_fetched_epoch,
                                                   .durable_end = wanted.durable_end,
+                                                  .log_start = wanted.log_start_offset,
                                                   .bytes_max = wanted.partition_max_bytes});
-    }
-  }
-  for (const protocol::FetchForgottenTopic& topic : work.asked.forgotten_topics_data) {
-    for (const PartitionId partition : topic.partitions) {
-      work.session->forget({topic.topic_id, partition});
     }
   }
 }
@@ -77,12 +80,44 @@ void describe_positions(const replication::Partition& partition, FetchPartitionR
   answer.log_start_offset = partition.log().log_start();
 }
 
+// Where a follower that has nothing must begin: the log may start within a batch.
+Offset first_base_of(log::PartitionLog& log, const Deadline& deadline) {
+  const Offset start = log.log_start();
+  const StatusOr<log::ReadResult> read =
+      log.read(start, {.max_bytes = 1, .below = log.log_end(), .min_one_batch = true}, deadline);
+  protocol::RecordBatchView batch;
+  const bool found =
+      read.ok() && !read->parts.empty() &&
+      protocol::RecordBatchView::parse(read->parts.front().bytes(), batch) == protocol::BatchDefect::kNone;
+  return found ? std::min(batch.base_offset(), start) : start;
+}
+
+// A follower reads whole batches: the first one also where the log starts within it. Where there is nothing for it any
+// more, `answer` says where it has to begin.
+StatusOr<log::ReadResult> read_for_replica(log::PartitionLog& log, Offset from, const log::ReadLimits& limits,
+                                           FetchPartitionResponse& answer, const Deadline& deadline) {
+  if (from >= log.log_start()) {
+    return log.read(from, limits, deadline);
+  }
+  const Offset base = first_base_of(log, deadline);
+  if (from != base) {
+    answer.log_start_offset = base;
+    return absl::OutOfRangeError("below the log's start");
+  }
+  return log.read(log.log_start(), limits, deadline);
+}
+
 // What this entry has for the follower. `entry` may be gone afterwards. False: no room is left in the answer.
 bool fill(ReplicaFetch& work, ReplicaSession::Entry& entry, const Deadline& deadline) {
   const Ref<replication::Partition> partition = entry.held();
   const replication::FetchPosition position = entry.position();
   log::PartitionLog& log = partition->log();
-  const std::size_t left = static_cast<std::size_t>(std::max(work.asked.max_bytes, 0)) - work.bytes;
+  if (work.bytes >= work.bytes_max) {
+    work.session->give_later(log.key());
+    return false;
+  }
+  const std::size_t left = work.bytes_max - work.bytes;
+  const std::uint64_t since = entry.since();
   FetchPartitionResponse answer;
   answer.partition_index = log.key().partition;
   answer.error_code = partition->check_leadership(position.leader_epoch);
@@ -91,15 +126,15 @@ bool fill(ReplicaFetch& work, ReplicaSession::Entry& entry, const Deadline& dead
     const Offset from = entry.next();
     if (from == position.fetch_offset && !partition->agrees(position.last_fetched_epoch, from)) {
       answer.diverging_epoch = divergence(log, position.last_fetched_epoch);
-    } else if (from < log.log_start() || from > log.log_end()) {
-      answer.error_code = ErrorCode::kOffsetOutOfRange;
     } else {
       entry.give_records();
-      entry.told_watermark(answer.high_watermark);
-      const log::ReadLimits limits{.max_bytes = std::min(left, static_cast<std::size_t>(position.bytes_max)),
-                                   .below = log.log_end(),
-                                   .min_one_batch = work.bytes == 0};
-      StatusOr<log::ReadResult> read = log.read(from, limits, deadline);
+      entry.told_positions(answer.high_watermark, answer.log_start_offset);
+      // From here on `entry` may be gone.
+      const log::ReadLimits limits{
+          .max_bytes = std::min(left, static_cast<std::size_t>(std::max(position.bytes_max, 0))),
+          .below = log.log_end(),
+          .min_one_batch = work.bytes == 0};
+      StatusOr<log::ReadResult> read = read_for_replica(log, from, limits, answer, deadline);
       if (read.ok() && read->bytes == 0) {
         work.session->give_later(log.key());
         return false;
@@ -114,7 +149,7 @@ bool fill(ReplicaFetch& work, ReplicaSession::Entry& entry, const Deadline& dead
       answer.error_code = read_error_of(read.status());
     }
   }
-  work.session->gave_trouble(log.key());
+  work.session->gave_trouble(log.key(), since);
   answer_for(work.response, log.key()) = std::move(answer);
   return true;
 }
@@ -127,17 +162,11 @@ void serve(ReplicaFetch& work) {
   if (status.ok()) {
     status = work.session->wait_for_news(work.number, fiber::within(wait, Expiry::kNormal));
   }
-  StatusOr<fiber::Budget::Hold> room = absl::UnavailableError("not asked for");
-  if (status.ok()) {
-    room = work.request.connection.response_bytes().take(static_cast<std::size_t>(std::max(work.asked.max_bytes, 0)),
-                                                         reading);
-    status = room.status();
-  }
   if (!status.ok()) {
     work.session->end(work.number);
     return work.request.answer.close("the connection ends");
   }
-  fiber::Budget::Hold hold = *std::move(room);
+  // Not out of the consumers' budget, who might starve replication; a few answers for each follower are a bound, too.
   for (ReplicaSession::Entry* entry = work.session->next_ready(work.number); entry != nullptr;
        entry = work.session->next_ready(work.number)) {
     if (!fill(work, *entry, reading)) {
@@ -146,12 +175,11 @@ void serve(ReplicaFetch& work) {
   }
   work.session->take_watermarks(work.number, [&work](ReplicaSession::Entry& entry) {
     describe_positions(entry.partition(), answer_for(work.response, entry.partition().log().key()));
-    entry.told_watermark(entry.partition().high_watermark());
+    entry.told_positions(entry.partition().high_watermark(), entry.partition().log().log_start());
   });
-  hold.shrink_to(work.bytes);
   work.response.session_id = work.session->id();
   work.session->end(work.number);
-  work.request.reply(work.response, std::move(hold));
+  work.request.reply(work.response);
 }
 
 void refuse_fetch(Request& request, ErrorCode error) {
@@ -192,7 +220,8 @@ void handle_replica_fetch(Broker& broker, Request&& request, FetchRequest&& aske
   const NodeId node = replica_of(asked, request.header.version);
   const BrokerEpoch epoch = asked.replica_state.replica_epoch;
   const cluster::Broker* known = broker.metadata().image()->find_broker(node);
-  if (known != nullptr && epoch < known->epoch) {
+  // Of a newer one the image here has yet to learn: the follower asks again.
+  if (known == nullptr || epoch != known->epoch) {
     return refuse_fetch(request, ErrorCode::kStaleBrokerEpoch);
   }
   replication::ReplicaSessions& sessions = broker.replication().sessions();
@@ -206,6 +235,7 @@ void handle_replica_fetch(Broker& broker, Request&& request, FetchRequest&& aske
   }
   auto work = std::make_unique<ReplicaFetch>(ReplicaFetch{
       .broker = broker, .request = std::move(request), .asked = std::move(asked), .session = std::move(session)});
+  work->bytes_max = static_cast<std::size_t>(std::clamp(work->asked.max_bytes, 0, broker.limits().fetch_bytes_max));
   tell_session(*work);
   const bool at_once = !work->response.responses.empty() || work->asked.max_wait_ms <= 0;
   work->number = work->session->begin(at_once);

@@ -75,7 +75,7 @@ void ActiveController::run() {
                field("node", change.node), field("epoch", change.epoch));
     }
     const Status proposed =
-        metadata_.propose(ChangeBrokers{changes}, fiber::within(kProposalPatience, Expiry::kPeer)).status();
+        metadata_.propose_as_leader(ChangeBrokers{changes}, fiber::within(kProposalPatience, Expiry::kPeer)).status();
     if (absl::IsCancelled(proposed) || absl::IsAborted(proposed) || (!proposed.ok() && !fiber::sleep(kPause).ok())) {
       return;
     }

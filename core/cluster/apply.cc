@@ -110,45 +110,6 @@ ItemResult grow_topic(Image& image, const CreatePartitions::Topic& wanted) {
   return {};
 }
 
-void change_configs(ConfigMap& configs, const std::vector<AlterConfigs::Change>& changes) {
-  for (const AlterConfigs::Change& change : changes) {
-    if (change.value.has_value()) {
-      configs.insert_or_assign(change.name, *change.value);
-    } else {
-      configs.erase(change.name);
-    }
-  }
-}
-
-ItemResult alter_configs_of(Image& image, const TopicId& id, const std::vector<AlterConfigs::Change>& changes) {
-  const Topic* topic = image.find_topic(id);
-  if (topic == nullptr) {
-    return refused(ErrorCode::kUnknownTopicOrPartition, "the topic was deleted");
-  }
-  Topic changed = *topic;
-  change_configs(changed.configs, changes);
-  image.put_topic(TopicRef::make(changed));
-  return {};
-}
-
-ItemResult alter_configs_of(Image& image, NodeId node, const std::vector<AlterConfigs::Change>& changes) {
-  if (node != NodeId::none() && image.find_broker(node) == nullptr) {
-    return refused(ErrorCode::kInvalidRequest, fmt::format("there is no broker {}", node));
-  }
-  BrokerConfigs changed{.node = node, .values = {}};
-  const BrokerConfigs* before = image.broker_configs.find(node);
-  if (before != nullptr) {
-    changed = *before;
-  }
-  change_configs(changed.values, changes);
-  if (!changed.values.empty()) {
-    image.broker_configs = image.broker_configs.with(std::move(changed));
-  } else if (before != nullptr) {
-    image.broker_configs = image.broker_configs.without(node);
-  }
-  return {};
-}
-
 // Calls change(partition, min.insync.replicas) on a copy of each partition; where that says true, the copy takes its
 // place, with the next partition epoch.
 template <typename Change>
@@ -177,6 +138,50 @@ void change_partitions(Image& image, Change change) {
     const TopicRef& now = *image.topics.find(TopicNameKey{topic->name});
     return now == topic ? std::nullopt : std::optional<TopicRef>(now);
   });
+}
+
+// min.insync.replicas may be another now.
+void settle_eligible(Image& image) { change_partitions(image, settle_elr); }
+
+void change_configs(ConfigMap& configs, const std::vector<AlterConfigs::Change>& changes) {
+  for (const AlterConfigs::Change& change : changes) {
+    if (change.value.has_value()) {
+      configs.insert_or_assign(change.name, *change.value);
+    } else {
+      configs.erase(change.name);
+    }
+  }
+}
+
+ItemResult alter_configs_of(Image& image, const TopicId& id, const std::vector<AlterConfigs::Change>& changes) {
+  const Topic* topic = image.find_topic(id);
+  if (topic == nullptr) {
+    return refused(ErrorCode::kUnknownTopicOrPartition, "the topic was deleted");
+  }
+  Topic changed = *topic;
+  change_configs(changed.configs, changes);
+  image.put_topic(TopicRef::make(changed));
+  settle_eligible(image);
+  return {};
+}
+
+ItemResult alter_configs_of(Image& image, NodeId node, const std::vector<AlterConfigs::Change>& changes) {
+  if (node != NodeId::none() && image.find_broker(node) == nullptr) {
+    return refused(ErrorCode::kInvalidRequest, fmt::format("there is no broker {}", node));
+  }
+  BrokerConfigs changed{.node = node, .values = {}};
+  const BrokerConfigs* before = image.broker_configs.find(node);
+  if (before != nullptr) {
+    changed = *before;
+  }
+  change_configs(changed.values, changes);
+  if (!changed.values.empty()) {
+    image.broker_configs = image.broker_configs.with(std::move(changed));
+  } else if (before != nullptr) {
+    image.broker_configs = image.broker_configs.without(node);
+  }
+  settle_eligible(image);
+  return {};
 }
 
 // `node` has come back as a new incarnation, which is live in `image` already; lost: with another disk.
@@ -235,7 +240,9 @@ CommandResult run(Image& image, LogIndex index, const ProposalId& proposal, cons
                 .fenced = false};
   const BrokerEpoch epoch = broker.epoch;
   image.brokers = image.brokers.with(std::move(broker));
-  image.min_insync_replicas = command.min_insync_replicas;
+  if (std::exchange(image.min_insync_replicas, command.min_insync_replicas) != command.min_insync_replicas) {
+    settle_eligible(image);
+  }
   if (!same_incarnation) {
     end_epochs_of(image, proposal.node, lost);
   }

@@ -59,7 +59,7 @@ raft::Leadership Metadata::leadership() const {
 
 StatusOr<CommandResult> Metadata::propose(const CommandBody& body, const Deadline& deadline) {
   for (;;) {
-    StatusOr<CommandResult> result = propose_once(body, deadline);
+    StatusOr<CommandResult> result = propose_once(body, /*here_only=*/false, deadline);
     // It was lost on its way to a leader, and a later one was not: under its number it can never be applied.
     if (!result.ok() || result->whole.error != ErrorCode::kOperationNotAttempted) {
       return result;
@@ -67,7 +67,14 @@ StatusOr<CommandResult> Metadata::propose(const CommandBody& body, const Deadlin
   }
 }
 
-StatusOr<CommandResult> Metadata::propose_once(const CommandBody& body, const Deadline& deadline) {
+StatusOr<CommandResult> Metadata::propose_as_leader(const CommandBody& body, const Deadline& deadline) {
+  if (!leadership().here) {
+    return absl::UnknownError("this node does not lead");
+  }
+  return propose_once(body, /*here_only=*/true, deadline);
+}
+
+StatusOr<CommandResult> Metadata::propose_once(const CommandBody& body, bool here_only, const Deadline& deadline) {
   CHECK(consensus_ != nullptr);
   if (waiting_.size() >= kResultsKept) {
     return absl::ResourceExhaustedError("too many metadata proposals are under way");
@@ -75,6 +82,7 @@ StatusOr<CommandResult> Metadata::propose_once(const CommandBody& body, const De
   const Command command{.proposal = {self_, incarnation_, next_sequence_++}, .body = body};
   Waiting waiting;
   waiting.command = Slice::copy_of(encode_command(command));
+  waiting.here_only = here_only;
   const Enlisted enlisted(*this, command.proposal.sequence, waiting);
   // No suspension before: sequences go into the log in ascending order (rule R17).
   RETURN_IF_ERROR(hand_in(waiting));
@@ -126,6 +134,11 @@ void Metadata::on_leadership(const raft::Leadership& leadership) {
   leader_ = leadership.leader;
   for (const auto& [sequence, waiting] : waiting_) {
     if (waiting->end != Waiting::End::kOpen) {
+      continue;
+    }
+    if (waiting->here_only && !leadership.here) {
+      waiting->end = Waiting::End::kUnknown;
+      waiting->done.notify_all();
       continue;
     }
     if (!hand_in(*waiting).ok()) {

@@ -60,6 +60,9 @@ class Metadata final : public raft::StateMachine {
   //   kUnknown               the deadline passed, or a snapshot that has not kept its result came instead of the entry
   //   kCancelled, kAborted   the wait was called off, the node is dying: the outcome is unknown, too
   StatusOr<CommandResult> propose(const CommandBody& body, const Deadline& deadline);
+  // Only while this node leads: what was decided in its term is not for another leader to carry out. kUnknown: it no
+  // longer leads.
+  StatusOr<CommandResult> propose_as_leader(const CommandBody& body, const Deadline& deadline);
 
   // Waits until the image holds everything that was committed before the call. As Consensus::read_barrier().
   Status read_barrier(const Deadline& deadline);
@@ -98,13 +101,14 @@ class Metadata final : public raft::StateMachine {
     Slice command;
     LogIndex index{0};   // where it is to be applied, as far as is known
     bool taken = false;  // by a leader: it may be applied some day
+    bool here_only = false;
     enum class End : std::uint8_t { kOpen, kApplied, kUnknown } end = End::kOpen;
     CommandResult result;
     fiber::Event done;
   };
   class Enlisted;
 
-  StatusOr<CommandResult> propose_once(const CommandBody& body, const Deadline& deadline);
+  StatusOr<CommandResult> propose_once(const CommandBody& body, bool here_only, const Deadline& deadline);
   // Ok also where there is no leader now: then on_leadership() tries again.
   Status hand_in(Waiting& waiting);
   void settle(const ProposalId& proposal, const CommandResult& result);

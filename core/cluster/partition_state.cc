@@ -26,20 +26,24 @@ ReplicaList ordered(const Partition& partition, const ReplicaList& nodes) {
   return list;
 }
 
-// Once enough are in sync, more may be committed, which those who are not in sync will lack.
-void settle_elr(Partition& partition, std::size_t min) {
-  if (partition.isr.size() >= min) {
-    partition.elr.clear();
-  }
-}
+std::size_t enough(const Partition& partition, std::size_t min) { return std::min(min, partition.replicas.size()); }
 
 }  // namespace
+
+// Once enough are in sync, more may be committed, which those who are not in sync will lack.
+bool settle_elr(Partition& partition, std::size_t min) {
+  const bool changes = partition.isr.size() >= enough(partition, min) && !partition.elr.empty();
+  if (changes) {
+    partition.elr.clear();
+  }
+  return changes;
+}
 
 void fence_replica(Partition& partition, NodeId node, std::size_t min) {
   if (!drop(partition.isr, node)) {
     return;
   }
-  if (partition.isr.size() + partition.elr.size() < min || partition.isr.empty()) {
+  if (partition.isr.size() + partition.elr.size() < enough(partition, min) || partition.isr.empty()) {
     partition.elr.push_back(node);
     partition.elr = ordered(partition, partition.elr);
   }
@@ -57,7 +61,7 @@ void set_isr(Partition& partition, const ReplicaList& isr, std::size_t min) {
     drop(partition.elr, node);
   }
   for (const NodeId node : before) {
-    if (!contains(partition.isr, node) && partition.isr.size() + partition.elr.size() < min) {
+    if (!contains(partition.isr, node) && partition.isr.size() + partition.elr.size() < enough(partition, min)) {
       partition.elr.push_back(node);
     }
   }

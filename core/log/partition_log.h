@@ -14,6 +14,8 @@
 // pointer. All calls belong to the log's shard.
 #pragma once
 
+#include <absl/functional/function_ref.h>
+
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -112,13 +114,17 @@ class PartitionLog : public Counted {
   // The first record with a timestamp >= `at` below `below`, by index and batch headers; nullopt: none.
   virtual StatusOr<std::optional<TimestampOffset>> find_timestamp(WallTime at, Offset below,
                                                                   const Deadline& deadline) = 0;
-  // The record with the largest timestamp (ListOffsets -3); nullopt: empty.
-  virtual StatusOr<std::optional<TimestampOffset>> max_timestamp(const Deadline& deadline) = 0;
+  // The record with the largest timestamp below `below` (ListOffsets -3); nullopt: there is none.
+  virtual StatusOr<std::optional<TimestampOffset>> max_timestamp(Offset below, const Deadline& deadline) = 0;
 
   virtual EpochEnd end_of_epoch(LeaderEpoch epoch) const = 0;  // KIP-101
 
   // Cuts the log at `to` and waits until that is durable (R4). Everything at and above `to` is gone from then on.
-  virtual Status truncate(Offset to, const Deadline& deadline) = 0;
+  // `still`: asked after all that may suspend, right before the cut; where it says false, nothing is cut: kAborted.
+  virtual Status truncate(Offset to, absl::FunctionRef<bool()> still, const Deadline& deadline) = 0;
+  // Everything goes, durably: the log is empty, and begins and ends at `to`, which is not below its end (R16). `still`
+  // as above.
+  virtual Status begin_anew(Offset to, absl::FunctionRef<bool()> still, const Deadline& deadline) = 0;
   // Raises the log start, durably; never lowers it. Whole segments below it are deleted later, oldest first (R16).
   virtual Status advance_log_start(Offset to, const Deadline& deadline) = 0;
 
@@ -127,6 +133,8 @@ class PartitionLog : public Counted {
    public:
     virtual ~Listener() = default;
     virtual void on_durable(Offset durable_end) = 0;
+    // damaged() has grown.
+    virtual void on_damage() {}
   };
   virtual void set_listener(Listener* listener) = 0;  // null: nobody
   // A high watermark to be kept in checkpoints (R6); recovered() returns the last one kept.

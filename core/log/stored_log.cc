@@ -148,7 +148,7 @@ Status StoredLog::make_control_room(const Deadline& deadline) {
   return closed_ ? absl::AbortedError("the log is closed") : ok();
 }
 
-Status StoredLog::truncate(Offset to, const Deadline& deadline) {
+Status StoredLog::truncate(Offset to, absl::FunctionRef<bool()> still, const Deadline& deadline) {
   std::optional<fiber::Turnstile::Pass> pass;
   for (bool room = false; !room;) {
     // Not waited for within: whoever makes room in the write-ahead log may need this log's files.
@@ -163,6 +163,9 @@ Status StoredLog::truncate(Offset to, const Deadline& deadline) {
   }
   if (closed_) {
     return absl::AbortedError("the log is closed");
+  }
+  if (!still()) {
+    return absl::AbortedError("it is not to be cut any more");
   }
   if (to >= log_end_) {
     return ok();
@@ -186,6 +189,40 @@ Status StoredLog::truncate(Offset to, const Deadline& deadline) {
   // Before it is durable nothing may be cut: the log that came back would miss what it still promises.
   RETURN_IF_ERROR(host_.wal().wait_durable(lsn, deadline));
   return cut_.has_value() ? open_to_change(deadline) : ok();
+}
+
+Status StoredLog::begin_anew(Offset to, absl::FunctionRef<bool()> still, const Deadline& deadline) {
+  RETURN_IF_ERROR(truncate(log_start_, still, deadline));
+  RETURN_IF_ERROR(make_control_room(deadline));
+  if (!still() || to < log_end_) {
+    return absl::AbortedError("it is not to begin anew any more");
+  }
+  durable_start_ = log_start();
+  const Lsn lsn = host_.wal().append(wal::RecordType::kLogStart, wal_key(key_), encode_offset(to), to);
+  std::erase_if(start_moves_, [this](const StartMove& move) { return move.lsn <= host_.wal().durable(); });
+  start_moves_.push_back({.to = to, .lsn = lsn});
+  ++truncations_;
+  jump(lsn, to);
+  host_.on_truncated(*this, Offset(0));
+  RETURN_IF_ERROR(host_.wal().wait_durable(lsn, deadline));
+  if (log_start_ == to && advance_durable(to)) {
+    tell_listener();
+  }
+  return ok();
+}
+
+// Nothing is left, and what comes next comes behind a gap.
+void StoredLog::jump(Lsn lsn, Offset to) {
+  log_start_ = log_end_ = to;
+  tail_.truncate(Offset(0));  // also what the old start lay within
+  written_end_ = synced_end_ = to;
+  first_unsynced_written_ = Lsn::none();
+  synced_lsn_ = std::max(synced_lsn_, lsn);
+  epochs_.truncate(Offset(0));
+  keep_damage(to, to);
+  if (Observer* o = observer()) {
+    o->on_log_start(observed(key_), to);
+  }
 }
 
 void StoredLog::forget_written(Lsn lsn, Offset to) {
@@ -274,6 +311,9 @@ void StoredLog::note_damage(Offset from, Offset to) {
   const auto behind = std::find_if(damaged_.begin(), damaged_.end(),
                                    [&](const DamagedRange& range) { return joined.from < range.from; });
   damaged_.insert(behind, joined);
+  if (listener_ != nullptr && !host_.replaying()) {
+    listener_->on_damage();
+  }
 }
 
 void StoredLog::report_damage(Offset from, Offset to) const {
@@ -346,8 +386,10 @@ void StoredLog::replay_truncate(Lsn lsn, Offset to, bool checkpointed) {
   }
 }
 
-void StoredLog::replay_log_start(Offset to) {
-  if (to > log_start_) {
+void StoredLog::replay_log_start(Lsn lsn, Offset to) {
+  if (to > log_end_) {
+    jump(lsn, to);
+  } else if (to > log_start_) {
     log_start_ = to;
     epochs_.advance_start(to);
     keep_damage(to, std::max(to, log_end_));

@@ -73,9 +73,10 @@ class StoredLog final : public PartitionLog {
   Appended append_replicated(Slice batch, const BatchSummary& summary) override;
   StatusOr<ReadResult> read(Offset from, const ReadLimits& limits, const Deadline& deadline) override;
   StatusOr<std::optional<TimestampOffset>> find_timestamp(WallTime at, Offset below, const Deadline& deadline) override;
-  StatusOr<std::optional<TimestampOffset>> max_timestamp(const Deadline& deadline) override;
+  StatusOr<std::optional<TimestampOffset>> max_timestamp(Offset below, const Deadline& deadline) override;
   EpochEnd end_of_epoch(LeaderEpoch epoch) const override;
-  Status truncate(Offset to, const Deadline& deadline) override;
+  Status truncate(Offset to, absl::FunctionRef<bool()> still, const Deadline& deadline) override;
+  Status begin_anew(Offset to, absl::FunctionRef<bool()> still, const Deadline& deadline) override;
   Status advance_log_start(Offset to, const Deadline& deadline) override;
   void set_listener(Listener* listener) override { listener_ = listener; }
   void note_high_watermark(Offset high_watermark) override { high_watermark_ = high_watermark; }
@@ -138,7 +139,7 @@ class StoredLog final : public PartitionLog {
   void replay_truncate(Lsn lsn, Offset to, bool checkpointed);
   // Cuts the segments that were opened amid the replay, where a truncation that came later is certain by now.
   Status settle(const Deadline& deadline);
-  void replay_log_start(Offset to);
+  void replay_log_start(Lsn lsn, Offset to);
   // Behind the record before `lsn` the log ended at `end`: where it does not, the record that says so is damaged (R3).
   void replay_log_end(Lsn lsn, Offset end);
   // Compares what was replayed with what checkpoint and summaries promised; what is missing is damage (R3).
@@ -178,6 +179,7 @@ class StoredLog final : public PartitionLog {
   void note_damage(Offset from, Offset to);
   void report_damage(Offset from, Offset to) const;
   // The log ends at `to` now, by the record `lsn`: positions in segments, and damage.
+  void jump(Lsn lsn, Offset to);
   void forget_written(Lsn lsn, Offset to);
   // Of damage, only what lies in [from, to) is left.
   void keep_damage(Offset from, Offset to);

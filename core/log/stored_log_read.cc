@@ -245,7 +245,8 @@ StatusOr<WallTime> StoredLog::max_timestamp_of(const Ref<Segment>& segment, cons
   return largest;
 }
 
-StatusOr<std::optional<TimestampOffset>> StoredLog::max_timestamp(const Deadline& deadline) {
+StatusOr<std::optional<TimestampOffset>> StoredLog::max_timestamp(Offset below, const Deadline& deadline) {
+  below = std::min(below, durable_end_);
   WallTime largest = WallTime::from_milliseconds(-1);
   RETURN_IF_ERROR(look_through(
       [&](const Ref<Segment>& segment) -> StatusOr<bool> {
@@ -254,7 +255,6 @@ StatusOr<std::optional<TimestampOffset>> StoredLog::max_timestamp(const Deadline
         return true;
       },
       deadline));
-  const Offset below = durable_end_;
   for (std::size_t i = 0; i < tail_.size() && tail_[i].last < below; ++i) {
     if (tail_[i].last >= log_start_) {
       largest = std::max(largest, tail_[i].max_timestamp);

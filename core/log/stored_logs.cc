@@ -395,7 +395,10 @@ Status StoredLogs::replay_change(const wal::ReplayedRecord& record, bool checkpo
       log->replay_truncate(record.lsn, decode_offset(record.payload), checkpointed);
       count_tail(*log);
       break;
-    case wal::RecordType::kLogStart: log->replay_log_start(decode_offset(record.payload)); break;
+    case wal::RecordType::kLogStart:
+      log->replay_log_start(record.lsn, decode_offset(record.payload));
+      count_tail(*log);
+      break;
     default: return absl::DataLossError("a record of a type that is not known");
   }
   return ok();

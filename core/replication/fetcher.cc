@@ -71,6 +71,13 @@ void Fetcher::note(const log::LogKey& key) {
   }
 }
 
+void Fetcher::connect_anew() {
+  if (client_ != nullptr) {
+    client_->close();
+    changed_.notify_all();
+  }
+}
+
 void Fetcher::mark(Following& following) {
   if (!following.linked()) {
     dirty_.push_back(following);
@@ -170,6 +177,11 @@ Status Fetcher::serve(client::Client& client) {
       mark(*following);
     }
   }
+  struct Serving {
+    Fetcher& fetcher;
+    ~Serving() { fetcher.client_ = nullptr; }
+  } const serving{*this};
+  client_ = &client;
   Status taken = ok();
   fiber::FiberScope scope;
   scope.spawn({"replica-taker", static_cast<std::uint64_t>(leader_.value())}, [&] {
@@ -302,6 +314,9 @@ Status Fetcher::take(std::uint64_t number, const FetchResponse& response) {
 Status Fetcher::take_partition(Following& following, const FetchPartitionResponse& answer) {
   const Ref<Partition> partition = following.partition;
   const LeaderEpoch epoch = following.epoch;
+  if (answer.error_code == ErrorCode::kOffsetOutOfRange && answer.log_start_offset > partition->log().log_end()) {
+    return begin_anew(following, answer.log_start_offset);
+  }
   if (answer.error_code != ErrorCode::kNone) {
     trouble(following);
     return ok();
@@ -313,7 +328,16 @@ Status Fetcher::take_partition(Following& following, const FetchPartitionRespons
   // From here on `following` may be gone: each of these may suspend.
   if (answer.records.has_value() && !answer.records->empty()) {
     // That it is durable will be told; that it has come, the leader takes for granted.
-    RETURN_IF_ERROR(take_records(partition, epoch, *answer.records));
+    const Status taken = take_records(partition, epoch, *answer.records);
+    if (absl::IsCancelled(taken)) {
+      return taken;
+    }
+    if (!taken.ok()) {
+      log_warn("replicated records not taken", field("log", partition->log().key().to_string()),
+               field("leader", leader_), field("why", taken.ToString()));
+      ask_anew(partition->log().key());
+      return ok();
+    }
   }
   partition->learn_high_watermark(epoch, answer.high_watermark);
   const Offset start = std::min(answer.log_start_offset, partition->log().log_end());
@@ -322,7 +346,41 @@ Status Fetcher::take_partition(Following& following, const FetchPartitionRespons
     if (absl::IsCancelled(advanced)) {
       return advanced;
     }
+    note(partition->log().key());
   }
+  return ok();
+}
+
+// The leader takes for granted what it has given: it is told to forget that.
+void Fetcher::ask_anew(const log::LogKey& key) {
+  const auto found = following_.find(key);
+  if (found != following_.end()) {
+    forgotten_.push_back(key);
+    trouble(*found->second);
+  }
+}
+
+// All that this replica has is gone from the leader (R16). Only who is not in sync may have missed that.
+Status Fetcher::begin_anew(Following& following, Offset leaders_start) {
+  const Ref<Partition> partition = following.partition;
+  const LeaderEpoch epoch = following.epoch;
+  const log::LogKey key = partition->log().key();
+  if (partition->in_sync(self_)) {
+    log_warn("in sync, and below its leader's log start", field("log", key.to_string()), field("leader", leader_),
+             field("log_end", partition->log().log_end()), field("leaders_start", leaders_start));
+    trouble(following);
+    return ok();
+  }
+  log_info("log begins anew at its leader's start", field("log", key.to_string()), field("leader", leader_),
+           field("log_end", partition->log().log_end()), field("leaders_start", leaders_start));
+  const auto still = [&] {
+    return partition->following() && partition->epoch() == epoch && !partition->in_sync(self_);
+  };
+  Status begun = partition->log().begin_anew(leaders_start, still, append_deadline());
+  if (absl::IsCancelled(begun)) {
+    return begun;
+  }
+  note(key);
   return ok();
 }
 
@@ -331,7 +389,9 @@ Status Fetcher::take_records(const Ref<Partition>& partition, LeaderEpoch epoch,
   protocol::RecordBatchView batch;
   std::size_t at = 0;
   while (walk.next(batch)) {
-    const Slice bytes = records.sub(at, batch.size_bytes());
+    // The tail keeps it until it is drained: not with all that came in the same answer.
+    const bool small = batch.size_bytes() < records.size() / 4;
+    const Slice bytes = small ? Slice::copy_of(batch.bytes()) : records.sub(at, batch.size_bytes());
     at = walk.position();
     RETURN_IF_ERROR(logs_.make_room(bytes.size(), append_deadline()));
     const log::PartitionLog& log = partition->log();
@@ -359,6 +419,7 @@ Status Fetcher::take_records(const Ref<Partition>& partition, LeaderEpoch epoch,
 Status Fetcher::cut(Following& following, const protocol::FetchEpochEndOffset& leaders) {
   const Ref<Partition> partition = following.partition;
   log::PartitionLog& log = partition->log();
+  const LeaderEpoch epoch = following.epoch;
   const log::EpochEnd own = log.end_of_epoch(leaders.epoch);
   const Offset to = std::min({leaders.end_offset, own.end == Offset::none() ? Offset(0) : own.end, log.log_end()});
   if (to < partition->high_watermark()) {
@@ -371,8 +432,16 @@ Status Fetcher::cut(Following& following, const protocol::FetchEpochEndOffset& l
   }
   log_info("log cut to its leader's", field("log", log.key().to_string()), field("leader", leader_),
            field("epoch", following.epoch), field("from", log.log_end()), field("to", to));
+  if (to >= log.log_end()) {
+    trouble(following);
+    return ok();
+  }
   const log::LogKey key = log.key();
-  Status cut = log.truncate(to, append_deadline());
+  // Meanwhile this replica may have come to follow another leader, or to lead.
+  const auto still = [&] {
+    return partition->following() && partition->epoch() == epoch && to >= partition->high_watermark();
+  };
+  Status cut = log.truncate(to, still, append_deadline());
   if (absl::IsCancelled(cut) || absl::IsDeadlineExceeded(cut)) {
     return cut;
   }

@@ -28,7 +28,7 @@ struct FetchOptions {
   Duration wait = Duration::seconds(5);        // of a fetch that has nothing to bring
   std::int32_t bytes_max = 10 << 20;           // of an answer
   std::int32_t partition_bytes_max = 1 << 20;  // of one partition in it
-  Duration request = Duration::seconds(30);    // replica.socket.timeout.ms: for an answer, its wait apart
+  Duration request = Duration::seconds(5);     // for an answer, its wait apart
   Duration connect = Duration::seconds(1);
   Duration append = Duration::seconds(60);          // for room in the write-ahead log, and to cut a log
   Duration pause_min = Duration::milliseconds(10);  // after trouble
@@ -47,6 +47,8 @@ class Fetcher {
   // The partition has this leader, perhaps in another epoch than before.
   void follow(const Ref<Partition>& partition);
   void forget(const log::LogKey& key);
+  // The leader has registered anew: what leads to its earlier life leads nowhere.
+  void connect_anew();
   // Something of it has moved, which the leader should know.
   void note(const log::LogKey& key);
 
@@ -78,6 +80,8 @@ class Fetcher {
   Status take_answers();
   Status take(std::uint64_t number, const protocol::FetchResponse& response);
   Status take_partition(Following& following, const protocol::FetchPartitionResponse& answer);
+  Status begin_anew(Following& following, Offset leaders_start);
+  void ask_anew(const log::LogKey& key);
   Status take_records(const Ref<Partition>& partition, LeaderEpoch epoch, const Slice& records);
   Status cut(Following& following, const protocol::FetchEpochEndOffset& leaders);
   void trouble(Following& following);
@@ -96,6 +100,7 @@ class Fetcher {
   fiber::Event changed_;
 
   // ---- of the session ----
+  client::Client* client_ = nullptr;
   std::int32_t session_ = 0;
   std::int32_t session_epoch_ = 0;
   std::uint64_t asked_ = 0;     // requests, ever

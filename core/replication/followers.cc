@@ -1,6 +1,7 @@
 #include "core/replication/followers.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace chronik::replication {
 
@@ -46,6 +47,12 @@ const Follower* Followers::hear(NodeId node, BrokerEpoch broker_epoch, Offset du
   follower->broker_epoch = broker_epoch;
   follower->durable_end = durable_end;
   return &*follower;
+}
+
+bool Followers::hear_log_start(NodeId node, Offset log_start) {
+  const auto follower =
+      std::find_if(followers_.begin(), followers_.end(), [node](const Follower& known) { return known.node == node; });
+  return follower != followers_.end() && std::exchange(follower->log_start, log_start) != log_start;
 }
 
 void Followers::grows(Offset end, MonotonicTime now) {

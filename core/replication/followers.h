@@ -15,9 +15,10 @@ struct Follower {
   NodeId node;
   BrokerEpoch broker_epoch;             // of the incarnation that fetches; none: it has not been heard in this epoch
   Offset durable_end = Offset::none();  // it has everything below on stable storage; none: not known
-  MonotonicTime caught_up;              // when it was last durable with everything, as far as is known
-  Offset mark = Offset::none();         // the leader's log end at an earlier fetch, which it has yet to reach
-  MonotonicTime marked;                 // when that was
+  Offset log_start = Offset::none();
+  MonotonicTime caught_up;       // when it was last durable with everything, as far as is known
+  Offset mark = Offset::none();  // the leader's log end at an earlier fetch, which it has yet to reach
+  MonotonicTime marked;          // when that was
 };
 
 class Followers {
@@ -29,6 +30,8 @@ class Followers {
 
   // `node` says up to where it is durable; the leader's log ends at log_end. Null: it is no replica.
   const Follower* hear(NodeId node, BrokerEpoch broker_epoch, Offset durable_end, Offset log_end, MonotonicTime now);
+  // Whether that is news.
+  bool hear_log_start(NodeId node, Offset log_start);
   // The leader's log, which ended at `end`, is about to grow: who had all of it was caught up until now.
   void grows(Offset end, MonotonicTime now);
 

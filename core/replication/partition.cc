@@ -32,6 +32,8 @@ bool Partition::following() const {
   return !closed_ && leadership_.leader != NodeId::none() && leadership_.leader != self_;
 }
 
+bool Partition::in_sync(NodeId node) const { return is_in(leadership_.in_sync, node); }
+
 void Partition::assume(const Leadership& leadership) {
   const LeaderEpoch before = leadership_.epoch;
   CHECK_GE(leadership.epoch, before);
@@ -57,6 +59,7 @@ void Partition::assume(const Leadership& leadership) {
   }
   advance_high_watermark();
   tell_watches();
+  start_progress_.notify_all();
 }
 
 void Partition::close() {
@@ -67,6 +70,7 @@ void Partition::close() {
   durable_waiters_.fail_all();
   watermark_waiters_.fail_all();
   progress_.notify_all();
+  start_progress_.notify_all();
   tell_watches();
 }
 
@@ -81,9 +85,6 @@ ErrorCode Partition::check_leadership(LeaderEpoch current) const {
     if (current > leadership_.epoch) {
       return ErrorCode::kUnknownLeaderEpoch;
     }
-  }
-  if (leadership_.leader == NodeId::none()) {
-    return ErrorCode::kLeaderNotAvailable;
   }
   return leading() ? ErrorCode::kNone : ErrorCode::kNotLeaderOrFollower;
 }
@@ -199,24 +200,51 @@ void Partition::tell_watches() {
 
 bool Partition::agrees(LeaderEpoch last, Offset offset) const {
   if (last == LeaderEpoch::none()) {
-    return true;
+    return offset <= std::max(log_->log_start(), high_watermark_);  // it has nothing at all
   }
   const log::EpochEnd end = log_->end_of_epoch(last);
-  return end.epoch == last && offset <= end.end;
+  return end.epoch == LeaderEpoch::none() ? offset <= log_->log_end() : end.epoch == last && offset <= end.end;
 }
 
-bool Partition::hear_follower(NodeId node, BrokerEpoch broker_epoch, Offset durable_end) {
+// R7: it has, in this epoch, been durable with all that was ever committed; and begins where this log does (R16).
+bool Partition::may_join(const Follower& follower) const {
+  return follower.durable_end >= std::max(high_watermark_, epoch_start_) && follower.log_start >= log_->log_start();
+}
+
+bool Partition::hear_follower(NodeId node, BrokerEpoch broker_epoch, Offset durable_end, Offset log_start) {
   const Follower* follower = followers_.hear(node, broker_epoch, durable_end, log_->log_end(), now());
   if (follower == nullptr) {
     return false;
   }
+  if (followers_.hear_log_start(node, log_start)) {
+    start_progress_.notify_all();
+  }
   advance_high_watermark();
-  if (host_ != nullptr && !is_in(leadership_.in_sync, node) && !proposing_ &&
-      durable_end >= std::max(high_watermark_, epoch_start_)) {
+  if (host_ != nullptr && !is_in(leadership_.in_sync, node) && !proposing_ && may_join(*follower)) {
     host_->on_isr_news(*this);
   }
   return true;
 }
+
+Status Partition::await_log_start(Offset to, const Deadline& deadline) {
+  const LeaderEpoch epoch = leadership_.epoch;
+  const auto began = [this, to](NodeId node) {
+    const Follower* follower = followers_.find(node);
+    return node == self_ || (follower != nullptr && follower->log_start >= to);
+  };
+  while (leading() && leadership_.epoch == epoch) {
+    // Nor may an eligible one undo it, which is not asked (R8).
+    if (enough_in_sync() && !leadership_.others_eligible &&
+        std::all_of(leadership_.in_sync.begin(), leadership_.in_sync.end(), began) &&
+        std::all_of(maybe_in_sync_.begin(), maybe_in_sync_.end(), began)) {
+      return ok();
+    }
+    RETURN_IF_ERROR(start_progress_.wait(progress_key(), deadline));
+  }
+  return absl::AbortedError("no longer the leader");
+}
+
+void Partition::tell_log_start() { tell_watches(); }
 
 std::optional<std::vector<Partition::IsrMember>> Partition::wanted_isr(Duration lag_max) const {
   if (!leading() || proposing_) {
@@ -233,14 +261,13 @@ std::optional<std::vector<Partition::IsrMember>> Partition::wanted_isr(Duration 
     const Follower& follower = *followers_.find(node);
     const bool behind = follower.durable_end < log_->log_end();
     const bool lags = behind && now() - follower.caught_up > lag_max;
-    // R7: who joins has, in this epoch, been durable with all that was ever committed.
-    const bool joins = !in_sync && follower.durable_end >= std::max(high_watermark_, epoch_start_);
+    const bool joins = !in_sync && may_join(follower);
     if (in_sync ? !lags : joins) {
       isr.push_back({.node = node, .epoch = follower.broker_epoch});
     }
     differs = differs || (in_sync ? lags : joins);
   }
-  return differs ? std::optional(std::move(isr)) : std::nullopt;
+  return differs || undecided() ? std::optional(std::move(isr)) : std::nullopt;
 }
 
 void Partition::propose_isr(const std::vector<IsrMember>& isr) {
@@ -250,6 +277,13 @@ void Partition::propose_isr(const std::vector<IsrMember>& isr) {
       maybe_in_sync_.push_back(member.node);
     }
   }
+}
+
+// Of an earlier proposal it is not known whether it will be done: the next one decides that, too, also if it wants what
+// there is.
+bool Partition::undecided() const {
+  return std::any_of(maybe_in_sync_.begin(), maybe_in_sync_.end(),
+                     [this](NodeId node) { return !is_in(leadership_.in_sync, node); });
 }
 
 void Partition::end_proposal(bool refused) {

@@ -75,6 +75,7 @@ class Partition final : public Counted, private log::PartitionLog::Listener {
   bool leading() const { return !closed_ && leadership_.leader == self_; }
   // Another node leads, which this replica has to follow.
   bool following() const;
+  bool in_sync(NodeId node) const;  // as the image says
   NodeId leader() const { return leadership_.leader; }
   LeaderEpoch epoch() const { return leadership_.epoch; }
   log::PartitionLog& log() const { return *log_; }
@@ -113,8 +114,14 @@ class Partition final : public Counted, private log::PartitionLog::Listener {
   // where not, its logs must be cut (KIP-595).
   bool agrees(LeaderEpoch last, Offset offset) const;
   // A follower's position, which agrees with this log up to there, in this epoch (R9). False: it is no replica.
-  bool hear_follower(NodeId node, BrokerEpoch broker_epoch, Offset durable_end);
+  bool hear_follower(NodeId node, BrokerEpoch broker_epoch, Offset durable_end, Offset log_start);
   const Followers& followers() const { return followers_; }
+  // The own log's start has moved: followers are to hear of it.
+  void tell_log_start();
+  // Waits until all in-sync replicas begin at `to` or later (R16). kAborted: the epoch has ended.
+  Status await_log_start(Offset to, const Deadline& deadline);
+  // Whether it is unknown if a proposal of this leader will still be done.
+  bool undecided() const;
   // The ISR that there should be, where that is another than there is; who has not been durable with everything for
   // lag_max is out of it. None: nothing to be changed, or a change is under way.
   struct IsrMember {
@@ -137,6 +144,7 @@ class Partition final : public Counted, private log::PartitionLog::Listener {
 
  private:
   void on_durable(Offset durable_end) override;
+  bool may_join(const Follower& follower) const;
   void advance_high_watermark();
   void raise_high_watermark(Offset to);
   // Of the replicas that count; none: not known of all of them.
@@ -162,6 +170,7 @@ class Partition final : public Counted, private log::PartitionLog::Listener {
   OffsetWaiters durable_waiters_;
   OffsetWaiters watermark_waiters_;
   fiber::Event progress_;
+  fiber::Event start_progress_;
   IntrusiveList<PartitionWatch, PartitionWatchTag> watches_;
 };
 

@@ -27,6 +27,7 @@ void ReplicaSession::Entry::take(const FetchPosition& position, std::uint64_t re
     next_ = position.fetch_offset;
     since_ = request;
     gave_ = Gave::kNothing;
+    told_watermark_ = Offset(0);  // it may have forgotten
   }
   count_position();
   on_partition_news();
@@ -40,7 +41,7 @@ void ReplicaSession::Entry::count_position() {
   }
   counted_ = true;
   partition_->hear_follower(session_.node_, session_.broker_epoch_,
-                            std::min(position_.durable_end, position_.fetch_offset));
+                            std::min(position_.durable_end, position_.fetch_offset), position_.log_start);
 }
 
 bool ReplicaSession::Entry::has_something() const {
@@ -59,7 +60,8 @@ void ReplicaSession::Entry::on_partition_news() {
   count_position();
   if (has_something()) {
     session_.list(*this);
-  } else if (gave_ != Gave::kTrouble && partition_->leading() && told_watermark_ < partition_->high_watermark()) {
+  } else if (gave_ != Gave::kTrouble && partition_->leading() &&
+             (told_watermark_ < partition_->high_watermark() || told_start_ < partition_->log().log_start())) {
     session_.list_watermark(*this);
   }
 }
@@ -120,6 +122,8 @@ ReplicaSession::Entry* ReplicaSession::next_ready(std::uint64_t number) {
       later.push_back(entry);
     } else if (entry.has_something()) {
       found = &entry;
+    } else {
+      entry.on_partition_news();  // its high watermark, perhaps
     }
   }
   while (!later.empty()) {
@@ -143,8 +147,8 @@ void ReplicaSession::give_later(const log::LogKey& key) {
   }
 }
 
-void ReplicaSession::gave_trouble(const log::LogKey& key) {
-  if (const auto found = entries_.find(key); found != entries_.end()) {
+void ReplicaSession::gave_trouble(const log::LogKey& key, std::uint64_t since) {
+  if (const auto found = entries_.find(key); found != entries_.end() && found->second->since_ == since) {
     found->second->gave_ = Entry::Gave::kTrouble;
   }
 }

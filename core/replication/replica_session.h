@@ -25,6 +25,7 @@ struct FetchPosition {
   Offset fetch_offset;
   LeaderEpoch last_fetched_epoch;
   Offset durable_end;
+  Offset log_start;
   std::int32_t bytes_max = 0;
 };
 
@@ -35,12 +36,16 @@ class ReplicaSession final : public Counted {
     Entry(ReplicaSession& session, Ref<Partition> partition);
 
     const FetchPosition& position() const { return position_; }
-    Offset next() const { return next_; }  // to be given
+    Offset next() const { return next_; }           // to be given
+    std::uint64_t since() const { return since_; }  // the request that told from where
     Partition& partition() const { return *partition_; }
     const Ref<Partition>& held() const { return partition_; }
     // Is being given what is from next() on, and knows this high watermark from the same answer.
     void give_records() { gave_ = Gave::kRecords; }
-    void told_watermark(Offset told) { told_watermark_ = told; }
+    void told_positions(Offset watermark, Offset log_start) {
+      told_watermark_ = watermark;
+      told_start_ = log_start;
+    }
 
    private:
     friend class ReplicaSession;
@@ -59,6 +64,7 @@ class ReplicaSession final : public Counted {
     Gave gave_ = Gave::kNothing;
     bool counted_ = false;
     Offset told_watermark_{0};
+    Offset told_start_{0};
   };
 
   ReplicaSession(std::int32_t id, NodeId node, BrokerEpoch broker_epoch)
@@ -86,9 +92,9 @@ class ReplicaSession final : public Counted {
   Entry* next_ready(std::uint64_t number);
   // What a read from next() on has brought ends here.
   void gave_up_to(const log::LogKey& key, Offset from, Offset end);
-  // The partition's turn did not come, or brought an error: where it is still there.
+  // The partition's turn did not come, or brought an error: where it is still there, and was not asked for anew.
   void give_later(const log::LogKey& key);
-  void gave_trouble(const log::LogKey& key);
+  void gave_trouble(const log::LogKey& key, std::uint64_t since);
   // The partitions of which only the high watermark is news, for `tell`.
   template <typename Tell>
   void take_watermarks(std::uint64_t number, Tell tell) {

@@ -9,6 +9,7 @@ namespace chronik::replication {
 
 namespace {
 constexpr Duration kProposalPatience = Duration::seconds(10);
+constexpr std::size_t kChangesMax = 2000;                    // in one command
 constexpr Duration kIsrPause = Duration::milliseconds(100);  // after a change that came to nothing
 }  // namespace
 
@@ -99,6 +100,14 @@ void Replication::on_metadata(const cluster::Delta& delta) {
   if (!delta.brokers.empty()) {
     look_at_all();  // who was not live may be so now
   }
+  for (const NodeId node : delta.brokers) {
+    const cluster::Broker* before = delta.before->find_broker(node);
+    const cluster::Broker* after = delta.after->find_broker(node);
+    const auto found = fetchers_.find(node);
+    if (found != fetchers_.end() && before != nullptr && after != nullptr && before->epoch != after->epoch) {
+      found->second->connect_anew();
+    }
+  }
 }
 
 void Replication::look_at_all() {
@@ -109,18 +118,25 @@ void Replication::look_at_all() {
   }
 }
 
+// Whatever else is going on.
+void Replication::look_at_lags() {
+  const MonotonicTime now = fiber::Scheduler::current().now();
+  if (now - looked_ >= options_.lag_max / 2) {
+    looked_ = now;
+    look_at_all();
+  }
+}
+
 Status Replication::wait_for_isr_news() {
   while (isr_news_.empty()) {
     // Without a partition that is replicated there are no lags to be looked at.
-    const MonotonicTime look =
-        known_.empty() ? MonotonicTime::never() : fiber::Scheduler::current().now() + options_.lag_max / 2;
+    const MonotonicTime look = known_.empty() ? MonotonicTime::never() : looked_ + options_.lag_max / 2;
     Status woken =
         isr_event_.wait({WaitKind::kEvent, 12, 0, 0}, fiber::for_ever().no_later_than(look, Expiry::kNormal));
-    if (absl::IsDeadlineExceeded(woken)) {
-      look_at_all();
-    } else if (!woken.ok()) {
+    if (!woken.ok() && !absl::IsDeadlineExceeded(woken)) {
       return woken;
     }
+    look_at_lags();
   }
   return ok();
 }
@@ -130,6 +146,7 @@ void Replication::change_isrs_for_ever() {
     if (!wait_for_isr_news().ok()) {
       return;
     }
+    look_at_lags();
     const Status changed = change_isrs();
     if (absl::IsCancelled(changed) || absl::IsAborted(changed) || (!changed.ok() && !fiber::sleep(kIsrPause).ok())) {
       return;
@@ -161,7 +178,7 @@ std::optional<cluster::AlterPartitions::Partition> Replication::proposal_for(
       differs = true;
     }
   }
-  differs = differs || kept < leadership.in_sync.size();
+  differs = differs || kept < leadership.in_sync.size() || partition.undecided();
   return differs ? std::optional(std::move(proposal)) : std::nullopt;
 }
 
@@ -169,7 +186,9 @@ std::optional<cluster::AlterPartitions::Partition> Replication::proposal_for(
 Status Replication::change_isrs() {
   cluster::AlterPartitions command;
   std::vector<Ref<Partition>> proposed;
-  for (const log::LogKey& key : std::exchange(isr_news_, {})) {
+  while (!isr_news_.empty() && proposed.size() < kChangesMax) {
+    const log::LogKey key = *isr_news_.begin();
+    isr_news_.erase(isr_news_.begin());
     const Ref<Partition>& partition = known_.at(key).partition;
     const std::optional<std::vector<Partition::IsrMember>> wanted = partition->wanted_isr(options_.lag_max);
     if (!wanted.has_value()) {

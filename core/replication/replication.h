@@ -56,6 +56,7 @@ class Replication final : private PartitionHost, private cluster::MetadataListen
   void change_isrs_for_ever();
   Status wait_for_isr_news();
   void look_at_all();
+  void look_at_lags();
   Status change_isrs();
   // What of the wanted ISR can be proposed, given who is live; none: nothing that would change anything.
   std::optional<cluster::AlterPartitions::Partition> proposal_for(
@@ -71,6 +72,7 @@ class Replication final : private PartitionHost, private cluster::MetadataListen
   ReplicaSessions sessions_;
   absl::btree_set<log::LogKey> isr_news_;
   fiber::Event isr_event_;
+  MonotonicTime looked_;  // when all lags were looked at
   bool started_ = false;
   fiber::FiberScope scope_;
 };

@@ -44,6 +44,7 @@ class Ledger {
         acknowledged_(partitions),
         refused_(partitions),
         log_start_(partitions),
+        confirmed_start_(partitions),
         asked_start_(partitions) {}
 
   std::size_t partitions() const { return seen_.size(); }
@@ -72,11 +73,14 @@ class Ledger {
   // That deletion was acknowledged: the log never begins earlier again.
   void confirm_start(std::size_t partition, std::int64_t offset) {
     log_start_[partition] = std::max(log_start_[partition], offset);
+    confirmed_start_[partition] = std::max(confirmed_start_[partition], offset);
   }
   // The broker says that the log begins here; what was before has been deleted. known: log_start() before the reader
   // asked; retained: the broker may also have deleted by itself. False where that was a finding.
   bool begin_at(std::size_t partition, std::int64_t offset, std::int64_t known, bool retained);
   std::int64_t log_start(std::size_t partition) const { return log_start_[partition]; }
+  // What was acknowledged to be deleted. A start that a leader tells of may be taken back by a fail-over until then.
+  std::int64_t confirmed_start(std::size_t partition) const { return confirmed_start_[partition]; }
   // A reader was given what is at `offset`. known: as above. False where that was a finding.
   bool read_at(std::size_t partition, std::int64_t offset, std::int64_t known);
   // A reader has read a partition to its end. known: known_end() before it asked for the end.
@@ -112,8 +116,9 @@ class Ledger {
   std::vector<std::vector<std::uint64_t>> seen_;  // values by partition and offset; 0: refused
   std::vector<std::int64_t> acknowledged_;        // behind the highest offset, by partition
   std::vector<absl::btree_set<std::int64_t>> refused_;
-  std::vector<std::int64_t> log_start_;    // the highest that a reader was told, or that was acknowledged
-  std::vector<std::int64_t> asked_start_;  // the highest that anybody asked for
+  std::vector<std::int64_t> log_start_;        // the highest that a reader was told, or that was acknowledged
+  std::vector<std::int64_t> confirmed_start_;  // the highest that was acknowledged
+  std::vector<std::int64_t> asked_start_;      // the highest that anybody asked for
   std::uint64_t acknowledged_count_ = 0;
   std::uint64_t settled_era_ = 0;
 };

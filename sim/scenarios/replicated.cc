@@ -6,7 +6,10 @@
 // leads); what was refused for want of replicas is not there (REFUSED); a connection's values are in the order of
 // sending (ORDER); in one epoch an offset has one content, on whichever node (REPLICA-MATCH); once all is healed
 // everything is produced and read, every replica is in sync, and all have the same end and high watermark
-// (REPLICA-LIVE).
+// (REPLICA-LIVE). In half of the runs
+// somebody deletes records: what was deleted stays so, also across fail-overs (LOG-START).
+//
+// In replicated-steady nothing goes wrong, and whoever produces is answered within kAnswerWithin (NO-STUCK).
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -15,254 +18,32 @@
 #include <string>
 #include <vector>
 
-#include "core/client/client.h"
-#include "core/fiber/wait.h"
-#include "core/protocol/record_batch_builder.h"
-#include "core/protocol/record_batch_walk.h"
 #include "sim/knobs.h"
 #include "sim/replica_checker.h"
-#include "sim/scenarios/group.h"
-#include "sim/scenarios/ledger.h"
 #include "sim/scenarios/one_node.h"
+#include "sim/scenarios/replicated.h"
 #include "sim/scenarios/scenarios.h"
 
 namespace chronik::sim {
 
 namespace {
 
-using protocol::ErrorCode;
-
 constexpr std::int64_t kOperationsMost = 200;  // of a client
 constexpr std::int64_t kBytesMost = 2000;
 
-struct ReplicatedState final : GroupState {
-  ReplicatedState(World& of, std::size_t partitions) : ledger(of, partitions) { world = &of; }
-  struct Producer {
-    std::vector<PlanOperation> operations;
-    std::size_t next = 0;
-    std::uint64_t sessions = 0;
-    bool done = false;
-  };
-  Ledger ledger;
-  std::map<std::string, Producer> producers;
-  bool all_read = false;
-  Status last_read;
-
-  bool all_done() const {
-    return std::all_of(producers.begin(), producers.end(), [](const auto& of) { return of.second.done; });
-  }
-};
-
-// What a client knows of the topic, and its connections to those who lead.
-class LeaderClients {
- public:
-  LeaderClients(ProcessContext& process, ReplicatedState& state) : process_(process), state_(state) {}
-
-  // Asks any node who leads. Not ok: it does not know, or not of all partitions.
-  Status refresh() {
-    clients_.clear();
-    leaders_.clear();
-    ASSIGN_OR_RETURN(const std::unique_ptr<client::Client> any, connect_to_any(process_, state_));
-    ASSIGN_OR_RETURN(const protocol::MetadataTopic topic, any->metadata(kLedgerTopic, node_patience()));
-    if (topic.error_code != ErrorCode::kNone || topic.partitions.size() != state_.ledger.partitions()) {
-      return absl::UnavailableError("the topic is not made yet");
-    }
-    leaders_.resize(topic.partitions.size());
-    for (const auto& partition : topic.partitions) {
-      leaders_.at(static_cast<std::size_t>(partition.partition_index.value())) = partition.leader_id;
-    }
-    return ok();
-  }
-
-  // Of the partition's leader, as far as is known.
-  StatusOr<client::Client*> leader_of(std::size_t partition) {
-    const NodeId leader = leaders_.at(partition);
-    if (leader == NodeId::none()) {
-      return absl::UnavailableError("nobody leads");
-    }
-    std::unique_ptr<client::Client>& client = clients_[leader];
-    if (client == nullptr) {
-      ASSIGN_OR_RETURN(client, connect_to_group_node(process_, leader));
-    }
-    return client.get();
-  }
-
- private:
-  ProcessContext& process_;
-  ReplicatedState& state_;
-  std::vector<NodeId> leaders_;
-  std::map<NodeId, std::unique_ptr<client::Client>> clients_;
-};
-
-// ---- producing ----
-
-class ReplicatedProducer {
- public:
-  ReplicatedProducer(ProcessContext& process, ReplicatedState& state)
-      : process_(process),
-        state_(state),
-        producer_(state.producers[process.machine.name()]),
-        leaders_(process, state) {}
-
-  void run() {
-    while (producer_.next < producer_.operations.size()) {
-      session_ = {.client = mix_text(process_.machine.name()), .number = ++producer_.sessions};
-      if (leaders_.refresh().ok()) {
-        while (producer_.next < producer_.operations.size() && produce_next()) {
-        }
-      }
-      sleep_between(process_, 20, 220);
-    }
-    producer_.done = true;
-  }
-
- private:
-  // False: who leads is to be asked anew.
-  bool produce_next() {
-    const PlanOperation& operation = producer_.operations[producer_.next];
-    if (state_.world->now() < state_.healed) {
-      static_cast<void>(fiber::sleep(Duration::nanoseconds(operation.number("pause_ns"))));
-    }
-    const auto partition = static_cast<std::size_t>(operation.number("partition")) % state_.ledger.partitions();
-    const StatusOr<client::Client*> leader = leaders_.leader_of(partition);
-    if (!leader.ok()) {
-      return false;
-    }
-    ++producer_.next;
-    const auto bytes = static_cast<std::size_t>(operation.number("bytes"));
-    const std::int64_t records = operation.number("records");
-    const auto acks = static_cast<std::int16_t>(operation.number("acks"));
-    protocol::RecordBatchBuilder builder;
-    for (std::int64_t i = 0; i < records; ++i) {
-      const std::string value = Ledger::bytes_of(value_of(operation, i), bytes);
-      builder.append({.timestamp = process_.ports.clock.wall(), .key = {}, .value = as_bytes(value), .headers = {}});
-      state_.ledger.send(value_of(operation, i), bytes, partition, session_);
-    }
-    const StatusOr<protocol::ProducePartitionResponse> answer =
-        (*leader)->produce(kLedgerTopic, partition_id(partition), builder.build({}), acks, node_patience());
-    if (!answer.ok()) {
-      return false;
-    }
-    judge_error(answer->error_code);
-    for (std::int64_t i = 0; i < records; ++i) {
-      if (answer->error_code == ErrorCode::kNotEnoughReplicas || answer->error_code == ErrorCode::kInvalidTimestamp) {
-        state_.ledger.refuse_value(value_of(operation, i));
-      } else if (answer->error_code == ErrorCode::kNone && acks == -1) {
-        state_.ledger.acknowledge(value_of(operation, i), answer->base_offset.value() + i);
-      }
-    }
-    return answer->error_code == ErrorCode::kNone;
-  }
-
-  void judge_error(ErrorCode error) {
-    switch (error) {
-      case ErrorCode::kNone:
-      case ErrorCode::kInvalidTimestamp:  // clocks step
-      case ErrorCode::kNotLeaderOrFollower:
-      case ErrorCode::kUnknownTopicOrPartition:
-      case ErrorCode::kNotEnoughReplicas:
-      case ErrorCode::kNotEnoughReplicasAfterAppend:
-      case ErrorCode::kRequestTimedOut: return;
-      default: state_.world->fail("CONFORM", fmt::format("produce: {}", protocol::error_name(error)));
-    }
-  }
-
-  ProcessContext& process_;
-  ReplicatedState& state_;
-  ReplicatedState::Producer& producer_;
-  LeaderClients leaders_;
-  ProducerSessionId session_;
-};
-
-// ---- reading ----
-
-class ReplicatedReader {
- public:
-  ReplicatedReader(ProcessContext& process, ReplicatedState& state)
-      : process_(process), state_(state), leaders_(process, state) {}
-
-  void run() {
-    while (!state_.all_read) {
-      const bool last = state_.world->now() >= state_.healed && state_.all_done();
-      state_.last_read = read_all();
-      state_.all_read = last && state_.last_read.ok();
-      sleep_between(process_, 200, 3000);
-    }
-  }
-
- private:
-  Status read_all() {
-    RETURN_IF_ERROR(leaders_.refresh());
-    for (std::size_t partition = 0; partition < state_.ledger.partitions(); ++partition) {
-      RETURN_IF_ERROR(read_partition(partition));
-    }
-    return ok();
-  }
-
-  // From its first offset up to all that was known when this began.
-  Status read_partition(std::size_t partition) {
-    const std::int64_t known = state_.ledger.known_end(partition);
-    std::int64_t position = 0;
-    for (;;) {
-      ASSIGN_OR_RETURN(client::Client * leader, leaders_.leader_of(partition));
-      ASSIGN_OR_RETURN(const protocol::FetchPartitionResponse got,
-                       leader->fetch_waiting(kLedgerTopic, partition_id(partition), Offset(position), 65'536,
-                                             Duration::milliseconds(500), node_patience()));
-      if (got.error_code == ErrorCode::kOffsetOutOfRange || got.error_code == ErrorCode::kCorruptMessage) {
-        state_.world->fail("ACK-DURABLE", fmt::format("partition {} at {}: {}", partition, position,
-                                                      protocol::error_name(got.error_code)));
-      }
-      if (got.error_code != ErrorCode::kNone) {
-        return absl::UnavailableError(std::string(protocol::error_name(got.error_code)));
-      }
-      const std::int64_t before = position;
-      RETURN_IF_ERROR(take(partition, got.records.value_or(Slice()), position));
-      if (position == before && position >= known) {
-        return ok();
-      }
-      // A new leader says nothing of what it does not know to be committed.
-      if (position == before) {
-        return absl::UnavailableError(
-            fmt::format("partition {} ends at {}; {} were known", partition, position, known));
-      }
-    }
-  }
-
-  Status take(std::size_t partition, const Slice& records, std::int64_t& position) {
-    protocol::BatchWalk walk(records.bytes(), protocol::BatchWalk::Checksums::kCheck);
-    protocol::RecordBatchView batch;
-    while (walk.next(batch)) {
-      if (batch.base_offset().value() != position) {
-        state_.world->fail("OFFSET-CONTIG",
-                           fmt::format("partition {} at {}: a batch at {}", partition, position, batch.base_offset()));
-        return absl::DataLossError("offset");
-      }
-      protocol::RecordIterator iterator(batch);
-      protocol::RecordView record;
-      while (iterator.next(record)) {
-        if (!state_.ledger.see(partition, position, record.value_bytes)) {
-          return absl::DataLossError("record");
-        }
-        ++position;
-      }
-    }
-    return ok();
-  }
-
-  ProcessContext& process_;
-  ReplicatedState& state_;
-  LeaderClients leaders_;
-};
-
 // ---- the scenario ----
 
-class Replicated final : public Scenario {
+class Replicated : public Scenario {
  public:
   const char* name() const override { return "replicated"; }
   const char* description() const override {
     return "three replicas of each partition, under network faults, deaths, suspensions and clocks";
   }
-  std::vector<std::string> announced_faults() const override { return group_fault_names(); }
+  std::vector<std::string> announced_faults() const override {
+    std::vector<std::string> names = group_fault_names();
+    names.emplace_back("records deleted");
+    return names;
+  }
 
   Plan generate(std::uint64_t seed) const override {
     Draws draws(seed, "plan", mix_text(name()));
@@ -281,7 +62,11 @@ class Replicated final : public Scenario {
       plan.machines.push_back(draw_machine(names.back(), "producer", draws));
       draw_operations(plan, names.back(), draws);
     }
-    draw_group_faults(plan, draws, names);
+    if (draws.below(2) == 0) {
+      names.emplace_back("trimmer");
+      plan.machines.push_back(draw_machine("trimmer", "trimmer", draws));
+    }
+    draw_trouble(plan, draws, names);
     return plan;
   }
 
@@ -289,6 +74,7 @@ class Replicated final : public Scenario {
     auto owned = std::make_unique<ReplicatedState>(world, static_cast<std::size_t>(plan.knob("partitions", 1)));
     ReplicatedState* state = owned.get();
     begin_group(world, plan, nemesis, *state);
+    state->undisturbed = undisturbed();
     for (const PlanOperation& operation : plan.operations) {
       state->producers[operation.machine].operations.push_back(operation);
     }
@@ -298,11 +84,15 @@ class Replicated final : public Scenario {
         configure(plan, state->configs.at(planned.name));
       } else if (planned.role == "reader") {
         add_planned_machine(world, planned).install([state](ProcessContext& process) {
-          ReplicatedReader(process, *state).run();
+          run_replicated_reader(process, *state);
+        });
+      } else if (planned.role == "trimmer") {
+        add_planned_machine(world, planned).install([state](ProcessContext& process) {
+          run_replicated_trimmer(process, *state);
         });
       } else {
         add_planned_machine(world, planned).install([state](ProcessContext& process) {
-          ReplicatedProducer(process, *state).run();
+          run_replicated_producer(process, *state);
         });
       }
     }
@@ -327,10 +117,17 @@ class Replicated final : public Scenario {
     state.ledger.judge();
   }
 
+ protected:
+  virtual bool undisturbed() const { return false; }
+  virtual void draw_trouble(Plan& plan, Draws& draws, const std::vector<std::string>& names) const {
+    draw_group_faults(plan, draws, names);
+  }
+
  private:
   static void configure(const Plan& plan, node::NodeConfig& config) {
     config.limits.request = Duration::seconds(20);
     config.replication.lag_max = Duration::milliseconds(plan.knob("replica.lag_ms", 30'000));
+    config.replication.fetch.wait = Duration::milliseconds(plan.knob("replica.fetch_wait_ms", 5'000));
     config.broker["num.partitions"] = fmt::format("{}", plan.knob("partitions", 1));
     config.broker["default.replication.factor"] = "3";
     config.broker["min.insync.replicas"] = "2";
@@ -358,6 +155,9 @@ class Replicated final : public Scenario {
     std::string known;
     for (const auto& [name, node] : state.serving) {
       const replication::Partition& partition = *node->table().find(kLedgerTopic)->partitions[index];
+      const log::PartitionLog& log = partition.log();
+      known += fmt::format("{} follows {} in epoch {} and has {} to {}, durable to {}; ", name, partition.leader(),
+                           partition.epoch(), log.log_start(), log.log_end(), log.durable_end());
       for (const replication::Follower& follower : partition.followers().all()) {
         known += fmt::format("{} knows node {} of broker epoch {} to be durable to {}; ", name, follower.node,
                              follower.broker_epoch, follower.durable_end);
@@ -394,7 +194,27 @@ class Replicated final : public Scenario {
   }
 };
 
+// Nothing goes wrong: what is slow here is slow by itself.
+class ReplicatedSteady final : public Replicated {
+ public:
+  const char* name() const override { return "replicated-steady"; }
+  const char* description() const override { return "three replicas of each partition; nobody waits without a reason"; }
+  std::vector<std::string> announced_faults() const override { return {"records deleted"}; }
+
+ protected:
+  bool undisturbed() const override { return true; }
+  void draw_trouble(Plan& plan, Draws& /*draws*/, const std::vector<std::string>& /*names*/) const override {
+    plan.knobs["replica.fetch_wait_ms"] = 60'000;  // a fetch that nobody ends stays parked until somebody notices
+    plan.knobs["replica.lag_ms"] = 30'000;
+  }
+};
+
 }  // namespace
+
+const Scenario* replicated_steady_scenario() {
+  static const ReplicatedSteady scenario;
+  return &scenario;
+}
 
 const Scenario* replicated_scenario() {
   static const Replicated scenario;

@@ -22,5 +22,6 @@ const Scenario* topic_loop_scenario();
 const Scenario* retention_scenario();
 const Scenario* three_nodes_scenario();
 const Scenario* replicated_scenario();
+const Scenario* replicated_steady_scenario();
 
 }  // namespace chronik::sim

@@ -216,7 +216,7 @@ TEST(ConcurrentReaders, TheLargestTimestampIsThatOfWhatIsDurable) {
     n.append(0, "durable", kFilledRecords, kFirstTime);
     ASSERT_TRUE(n.logs->wait_durable(n.soon()).ok());
     n.append(0, "queued", kFilledRecords, 2 * kFirstTime);
-    const auto largest = n.log(0).max_timestamp(n.soon());
+    const auto largest = n.log(0).max_timestamp(n.log(0).log_end(), n.soon());
     ASSERT_TRUE(largest.ok());
     ASSERT_TRUE(largest->has_value());
     EXPECT_EQ((*largest)->offset.value(), kFilledRecords - 1);

@@ -30,7 +30,9 @@ void cut_somewhere(LogNode& n, int partition, sim::Draws& draws, std::set<std::i
   const std::int64_t to = *std::next(first, static_cast<std::ptrdiff_t>(draws.below(choices)));
   acknowledged.erase(acknowledged.lower_bound(to), acknowledged.end());
   bases.erase(bases.lower_bound(to), bases.end());
-  ASSERT_TRUE(log.truncate(Offset(to), n.soon()).ok());
+  ASSERT_TRUE(log.truncate(
+                     Offset(to), [] { return true; }, n.soon())
+                  .ok());
 }
 
 // Appends, waits, log starts, drains and perhaps truncations, stopped at a drawn point; then the next incarnation must

@@ -105,7 +105,10 @@ TEST(Drains, AReplayHoldsNoMoreThanTailsMayAndAFlush) {
       for (int i = 0; i < 1'500; ++i) {
         n.append(i % 2, "value", 3);
       }
-      ASSERT_TRUE(n.log(0).truncate(Offset(900), n.soon()).ok());
+      ASSERT_TRUE(n.log(0)
+                      .truncate(
+                          Offset(900), [] { return true; }, n.soon())
+                      .ok());
       n.epoch = 2;
       for (int i = 0; i < 300; ++i) {
         n.append(0, "new", 3);

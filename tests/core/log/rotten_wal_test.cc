@@ -178,7 +178,10 @@ TEST(RottenWal, ATruncationIsKnownWithoutItsRecord) {
           flushes.emplace_back(event.substr(6));
         }
       };
-      ASSERT_TRUE(n.log(0).truncate(Offset(30), n.soon()).ok());
+      ASSERT_TRUE(n.log(0)
+                      .truncate(
+                          Offset(30), [] { return true; }, n.soon())
+                      .ok());
       n.epoch = 2;
       for (int i = 0; i < 5; ++i) {
         append_durably(n, c.behind, "new");

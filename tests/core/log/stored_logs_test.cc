@@ -111,7 +111,7 @@ TEST(StoredLogs, ATimestampIsFoundInSegmentsAndInTheTail) {
     const auto late = n.log(0).find_timestamp(WallTime::from_milliseconds(99'999), Offset(400), n.soon());
     ASSERT_TRUE(late.ok());
     EXPECT_FALSE(late->has_value());
-    const auto largest = n.log(0).max_timestamp(n.soon());
+    const auto largest = n.log(0).max_timestamp(n.log(0).log_end(), n.soon());
     ASSERT_TRUE(largest.ok());
     ASSERT_TRUE(largest->has_value());
     EXPECT_EQ((*largest)->offset.value(), 399);
@@ -128,7 +128,10 @@ TEST(StoredLogs, TruncationTakesTailAndSegmentsBackAndTheNextEpochGoesOnThere) {
         n.append(0, "old", 3);
       }
       ASSERT_TRUE(n.logs->wait_durable(n.soon()).ok());
-      ASSERT_TRUE(n.log(0).truncate(Offset(60), n.soon()).ok());
+      ASSERT_TRUE(n.log(0)
+                      .truncate(
+                          Offset(60), [] { return true; }, n.soon())
+                      .ok());
       EXPECT_EQ(n.log(0).log_end().value(), 60);
       n.epoch = 2;
       for (int i = 0; i < 100; ++i) {
@@ -195,7 +198,8 @@ TEST(StoredLogs, ALogStartThatATruncationHasOvertakenIsNoCrash) {
       EXPECT_TRUE(status.ok() || absl::IsAborted(status)) << status.ToString();
       advanced = true;
     });
-    const Status cut = n.log(0).truncate(Offset(30), n.soon());
+    const Status cut = n.log(0).truncate(
+        Offset(30), [] { return true; }, n.soon());
     EXPECT_TRUE(cut.ok() || absl::IsOutOfRange(cut)) << cut.ToString();
     while (!advanced) {
       ASSERT_TRUE(fiber::sleep(Duration::milliseconds(1)).ok());

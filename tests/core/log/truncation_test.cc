@@ -40,7 +40,8 @@ TEST(Truncation, WhoOpensALogBeforeItsTruncationIsDurableCutsNothing) {
     const auto before = segment_sizes(n, 0);
     ASSERT_GT(before.size(), 4u);
     n.disk.hang_syncs = true;
-    const Status cut = n.log(0).truncate(Offset(60), fiber::within(Duration::milliseconds(100), Expiry::kPeer));
+    const Status cut = n.log(0).truncate(
+        Offset(60), [] { return true; }, fiber::within(Duration::milliseconds(100), Expiry::kPeer));
     EXPECT_TRUE(absl::IsDeadlineExceeded(cut)) << cut.ToString();
     ASSERT_TRUE(n.log(0).read(Offset(0), {.max_bytes = 600, .below = Offset(60)}, n.soon()).ok());
     EXPECT_EQ(segment_sizes(n, 0), before);
@@ -57,7 +58,8 @@ TEST(Truncation, WhoGaveUpWaitingLeavesItToWhoeverComesNextAndThatOneWaits) {
     ASSERT_TRUE(n.open().ok());
     const auto before = segment_sizes(n, 0);
     n.disk.sync_time = Duration::milliseconds(200);
-    const Status cut = n.log(0).truncate(Offset(60), fiber::within(Duration::milliseconds(1), Expiry::kPeer));
+    const Status cut = n.log(0).truncate(
+        Offset(60), [] { return true; }, fiber::within(Duration::milliseconds(1), Expiry::kPeer));
     EXPECT_TRUE(absl::IsDeadlineExceeded(cut)) << cut.ToString();
     ASSERT_TRUE(fiber::sleep(Duration::milliseconds(100)).ok());
     EXPECT_EQ(segment_sizes(n, 0), before);
@@ -85,7 +87,10 @@ TEST(Truncation, ARecoveryThatDiedAfterItHadCutIsBegunAgainWithoutDamage) {
       for (int i = 0; i < kCutBatches; ++i) {
         n.append(i % 2, "lost", 3);
       }
-      ASSERT_TRUE(n.log(0).truncate(Offset(600), n.soon()).ok());
+      ASSERT_TRUE(n.log(0)
+                      .truncate(
+                          Offset(600), [] { return true; }, n.soon())
+                      .ok());
       n.log(1).note_high_watermark(n.log(1).log_end());
       ASSERT_TRUE(n.log(1).advance_log_start(Offset(500), n.soon()).ok());
       ASSERT_TRUE(fiber::sleep(Duration::seconds(1)).ok());  // its segments go
