@@ -48,6 +48,10 @@ std::string banner(const BannerFacts& facts) {
                       facts.advertised == facts.listening ? "" : ", clients are told " + facts.advertised);
   text += fmt::format("  http        {}\n",
                       facts.http.empty() ? "off" : fmt::format("http://{}/metrics /health /ready", facts.http));
+  if (!facts.admin.empty()) {
+    text += fmt::format("  admin       http://{}/admin/status{}\n", facts.admin,
+                        settings.admin_api_key.empty() ? "" : ", for whoever has the key");
+  }
   if (settings.cluster.has_value()) {
     text += fmt::format("  cluster     {} nodes, raft {}, {} replicas of which {} must be in sync\n",
                         settings.cluster->peers.size(), settings.raft_bind.to_string(),

@@ -12,7 +12,8 @@ struct BannerFacts {
   const Settings& settings;
   std::string listening;
   std::string advertised;
-  std::string http;  // empty: there is none
+  std::string http;   // empty: there is none
+  std::string admin;  // the same
   log::RecoverySummary recovery;
   Duration took;  // from the start of the process to its readiness
 };

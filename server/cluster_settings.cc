@@ -16,7 +16,8 @@ namespace chronik::server {
 namespace {
 
 constexpr std::string_view kPeersKey = "peers.";
-constexpr std::array<std::string_view, 4> kPeerFields{"id", "kafka", "wal", "raft"};
+constexpr std::array<std::string_view, 5> kPeerFields{"id", "kafka", "wal", "raft", "admin"};
+constexpr std::int32_t kAdminPort = 10000;  // and the node's number
 
 Status wrong(std::string_view name, std::string_view value, std::string_view right) {
   return absl::InvalidArgumentError(fmt::format("{}: '{}': {}", name, value, right));
@@ -89,6 +90,7 @@ StatusOr<std::vector<ClusterPeer>> parse_peers(std::string_view text, std::strin
       }
       *addresses[i] = *address;
     }
+    added.admin = {.host = added.kafka.host, .port = default_admin_port(added.id)};
   }
   return peers;
 }
@@ -119,8 +121,8 @@ StatusOr<std::vector<ClusterPeer>> peers_of_file(std::span<const FileValue> file
       HostPort& into;
       bool needed;
     };
-    for (const Field& field :
-         {Field{"kafka", peer.kafka, true}, Field{"wal", peer.wal, false}, Field{"raft", peer.raft, true}}) {
+    for (const Field& field : {Field{"kafka", peer.kafka, true}, Field{"wal", peer.wal, false},
+                               Field{"raft", peer.raft, true}, Field{"admin", peer.admin, false}}) {
       const auto found = fields.find(field.name);
       if (found == fields.end() && field.needed) {
         return absl::InvalidArgumentError(
@@ -139,11 +141,15 @@ StatusOr<std::vector<ClusterPeer>> peers_of_file(std::span<const FileValue> file
     if (peer.wal.host.empty()) {
       peer.wal = peer.raft;
     }
+    peer.admin_is_told = !peer.admin.host.empty();
+    if (!peer.admin_is_told) {
+      peer.admin = {.host = peer.kafka.host, .port = default_admin_port(peer.id)};
+    }
   }
   return peers;
 }
 
-Status check_peers(const std::vector<ClusterPeer>& peers, NodeId self) {
+Status check_peers(const std::vector<ClusterPeer>& peers) {
   std::set<NodeId> ids;
   std::map<std::string, NodeId> addresses;
   for (const ClusterPeer& peer : peers) {
@@ -164,10 +170,19 @@ Status check_peers(const std::vector<ClusterPeer>& peers, NodeId self) {
       }
     }
   }
-  if (!ids.contains(self)) {
+  return ok();
+}
+
+Status check_peers(const std::vector<ClusterPeer>& peers, NodeId self) {
+  if (std::none_of(peers.begin(), peers.end(), [self](const ClusterPeer& peer) { return peer.id == self; })) {
     return absl::InvalidArgumentError(fmt::format("node_id: '{}': must be the id of one of the peers", self));
   }
-  return ok();
+  return check_peers(peers);
+}
+
+std::uint16_t default_admin_port(NodeId node) {
+  constexpr std::int32_t kPortMax = std::numeric_limits<std::uint16_t>::max();
+  return static_cast<std::uint16_t>(node.value() <= kPortMax - kAdminPort ? kAdminPort + node.value() : 0);
 }
 
 }  // namespace chronik::server

@@ -21,6 +21,9 @@ struct ClusterPeer {
   HostPort kafka;     // each with its port
   HostPort wal;       // of the predecessor, which had a connection of its own for this; not used
   HostPort raft;
+  // Its admin port: where nothing else is said, 10000 and its id on the host of `kafka`; port 0: there is no such port.
+  HostPort admin;
+  bool admin_is_told = false;
 };
 
 struct ClusterSettings {
@@ -38,7 +41,12 @@ StatusOr<std::vector<ClusterPeer>> peers_of_file(std::span<const FileValue> file
 // Whether such a key can be of a peer: "peers.0.raft".
 bool is_peer_key(std::string_view key);
 
-// Ids and addresses are there once, and `self` is among them.
+// Ids and addresses are there once.
+Status check_peers(const std::vector<ClusterPeer>& peers);
+// And `self` is among them.
 Status check_peers(const std::vector<ClusterPeer>& peers, NodeId self);
+
+// 10000 and the node's number; 0: there is no such port.
+std::uint16_t default_admin_port(NodeId node);
 
 }  // namespace chronik::server

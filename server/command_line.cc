@@ -47,7 +47,9 @@ class Parser {
   CLI::App* start_ = app_.add_subcommand("start", "Start a broker");
   CLI::App* standalone_ = app_.add_subcommand("standalone", "Start a broker, with the flags of the old form");
   CLI::App* version_ = app_.add_subcommand("version", "Print version and build");
-  CLI::App* cluster_ = app_.add_subcommand("cluster", "Not in this version");
+  CLI::App* cluster_ = app_.add_subcommand("cluster", "Ask the nodes of a cluster");
+  CLI::App* cluster_status_ = cluster_->add_subcommand("status", "Say whether it is whole, and what each node does");
+  std::vector<CLI::App*> later_;  // commands that are known, and refused
   Flags flags_;
   OldForm old_;
 };
@@ -65,6 +67,9 @@ Parser::Parser() {
     const auto keep = [this, flag = long_flag(setting)](const std::string& value) { flags_[flag] = value; };
     const std::string help = help_of(setting);
     const std::string names(setting.flags);
+    if (long_flag(setting) == "--config") {
+      cluster_status_->add_option_function<std::string>(names, keep, help);
+    }
     if (setting.before_command) {
       app_.add_option_function<std::string>(names, keep, help);
     } else {
@@ -76,8 +81,12 @@ Parser::Parser() {
   app_.add_option("-b,--bind-addr", old_.host, "Host of --bind")->group(old);
   app_.add_option("--advertised-addr", old_.advertised_host, "Host of --advertise")->group(old);
   app_.add_option("--advertised-port", old_.advertised_port, "Port of --advertise")->group(old);
-  cluster_->group("");  // not shown
-  cluster_->allow_extras();
+  cluster_->require_subcommand(1);
+  for (const char* const name : {"add-node", "remove-node", "rebalance"}) {
+    later_.push_back(cluster_->add_subcommand(name, "Not in this version"));
+    later_.back()->group("");  // not shown
+    later_.back()->allow_extras();
+  }
   app_.footer(
       "A flag goes before a variable, a variable before the configuration file. docs/OPERATIONS.md lists what else "
       "there is.");
@@ -142,10 +151,17 @@ Command Parser::parse(int argc, const char* const* argv) {
   if (version_->parsed()) {
     return VersionCommand{};
   }
-  if (cluster_->parsed()) {
-    fmt::print(stderr,
-               "chronik-server: cluster: this command comes with a later version; GET /ready says what a node does\n");
-    return NoCommand{kUsage};
+  for (const CLI::App* const command : later_) {
+    if (command->parsed()) {
+      fmt::print(stderr,
+                 "chronik-server: cluster {}: it comes with a later version; until then a cluster keeps the nodes that "
+                 "it began with\n",
+                 command->get_name());
+      return NoCommand{kUsage};
+    }
+  }
+  if (cluster_status_->parsed()) {
+    return ClusterStatusCommand{std::move(flags_)};
   }
   const Status translated = translate_old_form();
   if (!translated.ok()) {

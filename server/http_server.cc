@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
@@ -17,6 +18,20 @@ namespace {
 constexpr std::size_t kThreads = 2;
 constexpr time_t kSeconds = 5;  // for a client to send its request, and to take its answer
 constexpr std::size_t kRequestBytesMax = 64 * 1024;
+
+// Takes as long wherever the two differ, so that the time of an answer tells nothing of the key but its length.
+bool same_key(std::string_view a, std::string_view b) {
+  bool same = a.size() == b.size();
+  for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i) {
+    same = (a[i] == b[i]) & same;
+  }
+  return same;
+}
+
+void put_page(const HttpPage& page, httplib::Response& response) {
+  response.status = page.status;
+  response.set_content(page.body, page.content_type.c_str());
+}
 
 class LibraryServer final : public HttpServer {
  public:
@@ -32,11 +47,22 @@ class LibraryServer final : public HttpServer {
       const int one = 1;
       ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
     });
-    for (const auto& [path, make] : pages) {
-      server_.Get(path, [make = make](const httplib::Request&, httplib::Response& response) {
-        const HttpPage page = make();
-        response.status = page.status;
-        response.set_content(page.body, page.content_type.c_str());
+    for (const auto& [path, make] : pages.get) {
+      server_.Get(path, [make = make](const httplib::Request&, httplib::Response& out) { put_page(make(), out); });
+    }
+    for (const auto& [path, make] : pages.post) {
+      server_.Post(path, [make = make](const httplib::Request&, httplib::Response& out) { put_page(make(), out); });
+    }
+    if (!pages.api_key.empty()) {
+      server_.set_pre_routing_handler([key = pages.api_key](const httplib::Request& request, httplib::Response& out) {
+        if (same_key(request.get_header_value("X-API-Key"), key)) {
+          return httplib::Server::HandlerResponse::Unhandled;
+        }
+        put_page({.status = 401,
+                  .content_type = "application/json",
+                  .body = "{\"error\":\"the header X-API-Key must be this node's key\"}\n"},
+                 out);
+        return httplib::Server::HandlerResponse::Handled;
       });
     }
   }

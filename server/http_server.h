@@ -19,8 +19,12 @@ struct HttpPage {
 
 class HttpServer {
  public:
-  using MakePage = std::function<HttpPage()>;     // on any thread
-  using Pages = std::map<std::string, MakePage>;  // by path
+  using MakePage = std::function<HttpPage()>;  // on any thread
+  struct Pages {
+    std::map<std::string, MakePage> get;  // by path
+    std::map<std::string, MakePage> post = {};
+    std::string api_key = {};  // that each request must carry in its header X-API-Key; empty: none
+  };
 
   // Listens and serves from now on. kFailedPrecondition: the address cannot be bound.
   static StatusOr<std::unique_ptr<HttpServer>> start(const HostPort& at, const Pages& pages);

@@ -3,6 +3,7 @@
 
 #include <cstdio>
 
+#include "server/cluster_status.h"
 #include "server/command_line.h"
 #include "server/config_file.h"
 #include "server/heap.h"
@@ -17,20 +18,35 @@ int refuse(std::string_view why) {
   return static_cast<int>(ExitStatus::kUsage);
 }
 
+StatusOr<std::vector<FileValue>> configuration(const Flags& flags, const Variables& variables) {
+  const std::string name = config_file_name(flags, variables);
+  if (name.empty()) {
+    return std::vector<FileValue>();
+  }
+  StatusOr<std::vector<FileValue>> file = read_config_file(name);
+  if (absl::IsNotFound(file.status())) {
+    return absl::InvalidArgumentError(fmt::format(
+        "{}: '{}': {}", flags.contains("--config") ? "--config" : "CHRONIK_CONFIG", name, message_of(file.status())));
+  }
+  return file;
+}
+
+int cluster_status(const Flags& flags) {
+  const Variables variables = variables_of_process();
+  const StatusOr<std::vector<FileValue>> file = configuration(flags, variables);
+  if (!file.ok()) {
+    return refuse(message_of(file.status()));
+  }
+  const StatusOr<AdminAccess> access = resolve_admin_access(flags, variables, *file);
+  return access.ok() ? print_cluster_status(*access) : refuse("cluster status: " + message_of(access.status()));
+}
+
 int start(const Flags& flags) {
   keep_freed_memory();
   const Variables variables = variables_of_process();
-  const std::string file_name = config_file_name(flags, variables);
-  StatusOr<std::vector<FileValue>> file = std::vector<FileValue>();
-  if (!file_name.empty()) {
-    file = read_config_file(file_name);
-    if (absl::IsNotFound(file.status())) {
-      return refuse(fmt::format("{}: '{}': {}", flags.contains("--config") ? "--config" : "CHRONIK_CONFIG", file_name,
-                                message_of(file.status())));
-    }
-    if (!file.ok()) {
-      return refuse(message_of(file.status()));
-    }
+  const StatusOr<std::vector<FileValue>> file = configuration(flags, variables);
+  if (!file.ok()) {
+    return refuse(message_of(file.status()));
   }
   const StatusOr<Resolved> resolved = resolve_settings(flags, variables, *file);
   if (!resolved.ok()) {
@@ -49,6 +65,9 @@ int main_program(int argc, const char* const* argv) {
   }
   if (const auto* started = std::get_if<StartCommand>(&command)) {
     return start(started->flags);
+  }
+  if (const auto* asked = std::get_if<ClusterStatusCommand>(&command)) {
+    return cluster_status(asked->flags);
   }
   fmt::print("{}\n", version_text());
   return 0;

@@ -12,6 +12,7 @@
 #include "core/node/node.h"
 #include "runtime/shard_runtime.h"
 #include "runtime/stderr_log.h"
+#include "server/admin_json.h"
 #include "server/banner.h"
 #include "server/heap.h"
 #include "server/http_server.h"
@@ -46,17 +47,22 @@ class Server {
     log_.write(LogLevel::kError, fmt::format("cannot start why={}", why));
     return status;
   }
-  Status start_http();
+  ExitStatus start_http();
+  ExitStatus listen(std::unique_ptr<HttpServer>& server, const HostPort& at, const HttpServer::Pages& pages,
+                    const char* flag, bool asked_for);
   HttpPage metrics_page();
   HttpPage health_page();
   HttpPage ready_page();
+  HttpPage admin_health_page();
+  HttpPage admin_status_page();
 
   // ---- in the main fiber ----
   ExitStatus be_broker(Ports& ports, runtime::StopFlag& stop);
   StatusOr<Address> find_address(Network& network, const HostPort& host);
   void advertise(const Address& bound);
-  ShardSnapshot take_snapshot(const node::Node& node) const;
+  ShardSnapshot take_snapshot(const node::Node& node, Wanted wanted) const;
   void add_samples(const node::Node& node, std::vector<MetricSample>& samples) const;
+  void add_cluster_samples(const node::NodeStatus& status, std::vector<MetricSample>& samples) const;
   void announce(const node::Node& node, Duration took) const;
 
   const Settings& settings_;
@@ -65,6 +71,7 @@ class Server {
   runtime::Mailboxes mailboxes_;
   std::unique_ptr<runtime::ShardRuntime> shard_;
   std::unique_ptr<HttpServer> http_;
+  std::unique_ptr<HttpServer> admin_;
   const char* state_ = "starting";  // of the shard's thread
 };
 
@@ -77,17 +84,10 @@ ExitStatus Server::run() {
   }
   shard_ = *std::move(shard);
   const runtime::StopSignals signals(shard_->stop());
-  if (settings_.metrics.has_value()) {
-    const Status started = start_http();
-    if (!started.ok() && settings_.metrics_are_asked_for) {
-      return fail(ExitStatus::kListen, fmt::format("--metrics-bind: {}", message_of(started)));
-    }
-    if (!started.ok()) {
-      log_.write(LogLevel::kWarn, fmt::format("metrics are not served: {}; --metrics-bind chooses another address",
-                                              message_of(started)));
-    }
+  ExitStatus status = start_http();
+  if (status != ExitStatus::kOk) {
+    return status;
   }
-  ExitStatus status = ExitStatus::kOk;
   shard_->run(
       [&](Ports& ports, fiber::FiberScope& scope) {
         scope.spawn({"heap"}, [] { give_back_at_rest(); });
@@ -99,16 +99,50 @@ ExitStatus Server::run() {
 
 // ---- HTTP ----
 
-Status Server::start_http() {
-  const HttpServer::Pages pages{{"/metrics", [this] { return metrics_page(); }},
-                                {"/health", [this] { return health_page(); }},
-                                {"/ready", [this] { return ready_page(); }}};
-  ASSIGN_OR_RETURN(http_, HttpServer::start(*settings_.metrics, pages));
-  return ok();
+ExitStatus Server::start_http() {
+  ExitStatus status = ExitStatus::kOk;
+  if (settings_.metrics.has_value()) {
+    const HttpServer::Pages pages{.get = {{"/metrics", [this] { return metrics_page(); }},
+                                          {"/health", [this] { return health_page(); }},
+                                          {"/ready", [this] { return ready_page(); }}}};
+    status = listen(http_, *settings_.metrics, pages, "--metrics-bind", settings_.metrics_are_asked_for);
+  }
+  if (status == ExitStatus::kOk && settings_.admin.has_value()) {
+    HttpServer::Pages pages{.get = {{"/admin/health", [this] { return admin_health_page(); }},
+                                    {"/admin/status", [this] { return admin_status_page(); }}},
+                            .post = {},
+                            .api_key = settings_.admin_api_key};
+    for (const char* const later : {"/admin/add-node", "/admin/remove-node", "/admin/rebalance"}) {
+      pages.post[later] = [] {
+        return HttpPage{.status = 501,
+                        .content_type = "application/json",
+                        .body =
+                            "{\"error\":\"it comes with a later version; until then a cluster keeps the nodes that "
+                            "it began with\"}\n"};
+      };
+    }
+    status = listen(admin_, *settings_.admin, pages, "--admin-bind", settings_.admin_is_asked_for);
+  }
+  return status;
+}
+
+ExitStatus Server::listen(std::unique_ptr<HttpServer>& server, const HostPort& at, const HttpServer::Pages& pages,
+                          const char* flag, bool asked_for) {
+  StatusOr<std::unique_ptr<HttpServer>> started = HttpServer::start(at, pages);
+  if (started.ok()) {
+    server = *std::move(started);
+    return ExitStatus::kOk;
+  }
+  if (asked_for) {
+    return fail(ExitStatus::kListen, fmt::format("{}: {}", flag, message_of(started.status())));
+  }
+  log_.write(LogLevel::kWarn, fmt::format("{} is not served: {}; {} chooses another address", pages.get.begin()->first,
+                                          message_of(started.status()), flag));
+  return ExitStatus::kOk;
 }
 
 HttpPage Server::metrics_page() {
-  const std::optional<ShardSnapshot> snapshot = ask_shard(mailboxes_, kShard, kAskTimeout);
+  const std::optional<ShardSnapshot> snapshot = ask_shard(mailboxes_, kShard, Wanted::kMetrics, kAskTimeout);
   if (!snapshot.has_value()) {
     return {.status = 503, .body = "the shard does not answer\n"};
   }
@@ -116,7 +150,7 @@ HttpPage Server::metrics_page() {
 }
 
 HttpPage Server::health_page() {
-  const std::optional<ShardSnapshot> snapshot = ask_shard(mailboxes_, kShard, kAskTimeout);
+  const std::optional<ShardSnapshot> snapshot = ask_shard(mailboxes_, kShard, Wanted::kState, kAskTimeout);
   return {.status = snapshot.has_value() ? 200 : 503,
           .content_type = "application/json",
           .body = fmt::format("{{\"status\":\"{}\",\"state\":\"{}\",\"version\":\"{}\"}}\n",
@@ -125,12 +159,30 @@ HttpPage Server::health_page() {
 }
 
 HttpPage Server::ready_page() {
-  const std::optional<ShardSnapshot> snapshot = ask_shard(mailboxes_, kShard, kAskTimeout);
+  const std::optional<ShardSnapshot> snapshot = ask_shard(mailboxes_, kShard, Wanted::kState, kAskTimeout);
   const bool ready = snapshot.has_value() && snapshot->serving;
   return {.status = ready ? 200 : 503,
           .content_type = "application/json",
           .body = fmt::format("{{\"ready\":{},\"state\":\"{}\"}}\n", ready,
                               snapshot.has_value() ? snapshot->state : "unknown")};
+}
+
+HttpPage Server::admin_health_page() {
+  const std::optional<ShardSnapshot> snapshot = ask_shard(mailboxes_, kShard, Wanted::kState, kAskTimeout);
+  return {
+      .status = snapshot.has_value() ? 200 : 503,
+      .content_type = "application/json",
+      .body = fmt::format("{{\"status\":\"{}\",\"node\":{},\"state\":\"{}\"}}\n", snapshot.has_value() ? "ok" : "stuck",
+                          settings_.node.node.value(), snapshot.has_value() ? snapshot->state : "unknown")};
+}
+
+HttpPage Server::admin_status_page() {
+  const std::optional<ShardSnapshot> snapshot = ask_shard(mailboxes_, kShard, Wanted::kStatus, kAskTimeout);
+  if (!snapshot.has_value() || !snapshot->status.has_value()) {
+    return {
+        .status = 503, .content_type = "application/json", .body = "{\"error\":\"the node's loop does not answer\"}\n"};
+  }
+  return {.content_type = "application/json", .body = status_json(*snapshot->status)};
 }
 
 // ---- the main fiber ----
@@ -175,7 +227,7 @@ ExitStatus Server::be_broker(Ports& ports, runtime::StopFlag& stop) {
   config_.log_directory = (std::filesystem::absolute(settings_.data_directory) / "logs").lexically_normal().string();
   advertise(*address);
   node::Node node(ports, config_);
-  const SnapshotService snapshots(ports.mailbox, [this, &node] { return take_snapshot(node); });
+  const SnapshotService snapshots(ports.mailbox, [this, &node](Wanted wanted) { return take_snapshot(node, wanted); });
   ExitStatus status = ExitStatus::kOk;
   fiber::FiberScope stopper;
   stopper.spawn({"stopper"}, [&] {
@@ -205,14 +257,22 @@ ExitStatus Server::be_broker(Ports& ports, runtime::StopFlag& stop) {
   return status;
 }
 
-ShardSnapshot Server::take_snapshot(const node::Node& node) const {
+ShardSnapshot Server::take_snapshot(const node::Node& node, Wanted wanted) const {
   const bool starting = std::string_view(state_) == "starting";
   ShardSnapshot snapshot{.serving = node.serving(), .state = starting ? node.state() : state_};
-  add_samples(node, snapshot.metrics);
-  if (node.serving()) {
-    std::vector<MetricSample> registered = sample_metrics(node.metrics());
-    std::move(registered.begin(), registered.end(), std::back_inserter(snapshot.metrics));
+  if (wanted == Wanted::kState) {
+    return snapshot;
   }
+  node::NodeStatus status = node.status();
+  status.state = snapshot.state;
+  if (wanted == Wanted::kStatus) {
+    snapshot.status = std::move(status);
+    return snapshot;
+  }
+  add_samples(node, snapshot.metrics);
+  add_cluster_samples(status, snapshot.metrics);
+  std::vector<MetricSample> registered = sample_metrics(node.metrics());
+  std::move(registered.begin(), registered.end(), std::back_inserter(snapshot.metrics));
   return snapshot;
 }
 
@@ -238,8 +298,34 @@ void Server::add_samples(const node::Node& node, std::vector<MetricSample>& samp
   add("connections", "Clients that are connected", Kind::kGauge, static_cast<double>(node.server().connections()));
   add("connections_accepted_total", "Clients that have connected", Kind::kCounter,
       static_cast<double>(node.server().accepted()));
-  add("raft_last_applied", "Index of the last metadata command in force", Kind::kGauge,
-      static_cast<double>(node.metadata().image()->applied.value()));
+}
+
+// Also before there is anything to be said: a gauge that is missing raises other alarms than one that is 0.
+void Server::add_cluster_samples(const node::NodeStatus& status, std::vector<MetricSample>& samples) const {
+  const auto add = [&samples](const char* name, const char* help, auto value,
+                              MetricSample::Kind kind = MetricSample::Kind::kGauge) {
+    samples.push_back({.name = name, .help = help, .kind = kind, .value = static_cast<double>(value)});
+  };
+  const node::RaftStatus raft = status.raft.value_or(node::RaftStatus{});
+  add("raft_term", "Term of the metadata's log", raft.term.value());
+  add("raft_is_leader", "1 on the node that leads the metadata's log", raft.role == raft::Role::kLeader ? 1 : 0);
+  add("raft_commit_index", "Index of the last metadata command that a quorum has", raft.commit.value());
+  add("raft_last_applied", "Index of the last metadata command in force", raft.applied.value());
+  add("raft_log_end_index", "Index of the last entry of the metadata's log here", raft.log_end.value());
+  add("raft_election_count_total", "Terms in which this node stood for election", raft.elections,
+      MetricSample::Kind::kCounter);
+  const node::PartitionCounts& counts = status.partitions;
+  add("leader_partitions", "Partitions that this node leads", counts.led);
+  add("follower_partitions", "Partitions that this node follows another in", counts.followed);
+  add("under_replicated_partitions", "Partitions led here with replicas that are not in sync",
+      counts.led_under_replicated);
+  add("under_min_isr_partitions", "Partitions led here that too few replicas are in sync with for acks=all",
+      counts.led_under_min_isr);
+  add("offline_partitions", "Partitions of the cluster that nobody leads", counts.offline);
+  const auto live = static_cast<std::size_t>(std::count_if(
+      status.brokers.begin(), status.brokers.end(), [](const node::BrokerStatus& broker) { return broker.live; }));
+  add("brokers_live", "Brokers that are registered and not fenced", live);
+  add("brokers_fenced", "Brokers that are registered and fenced", status.brokers.size() - live);
 }
 
 void Server::announce(const node::Node& node, Duration took) const {
@@ -251,6 +337,7 @@ void Server::announce(const node::Node& node, Duration took) const {
                                    .listening = bound.to_string(),
                                    .advertised = advertised.to_string(),
                                    .http = http_ == nullptr ? "" : http_->address().to_string(),
+                                   .admin = admin_ == nullptr ? "" : admin_->address().to_string(),
                                    .recovery = node.recovery(),
                                    .took = took});
   std::fputs(text.c_str(), stdout);

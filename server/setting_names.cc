@@ -11,7 +11,7 @@ namespace chronik::server {
 
 namespace {
 
-constexpr std::array<Setting, 24> kSettings{{
+constexpr std::array<Setting, 26> kSettings{{
     {"-d,--data-dir", "CHRONIK_DATA_DIR", "data_dir", "./data", "Directory that holds everything", true},
     {"-l,--log-level", "CHRONIK_LOG_LEVEL", "log_level", "info", "trace, debug, info, warn or error", true},
     {"-c,--config", "CHRONIK_CONFIG", "", "", "Configuration file (TOML)"},
@@ -21,6 +21,11 @@ constexpr std::array<Setting, 24> kSettings{{
     {"--node-id", "CHRONIK_NODE_ID", "node_id", "1", "Number of this node"},
     {"--metrics-bind", "CHRONIK_METRICS_BIND", "bind.metrics", "",
      "HOST[:PORT] of /metrics, /health and /ready, or off; without it, 127.0.0.1 and the Kafka port plus 4000"},
+    {"--admin-bind", "CHRONIK_ADMIN_BIND", "bind.admin", "",
+     "HOST[:PORT] of the admin pages, or off; without it, port 10000 plus the node's number in a cluster, off "
+     "elsewhere"},
+    {"", "CHRONIK_ADMIN_API_KEY", "admin_api_key", "",
+     "What a request to the admin pages must have in its header X-API-Key; without one they are on loopback only"},
     {"", "CHRONIK_WAL_PROFILE", "wal.profile", "", "low, medium, high or ultra: bounds of the write-ahead log"},
     {"", "CHRONIK_WAL_ROTATION_SIZE", "wal.rotation_size", "250MB", "Size of a file of the write-ahead log"},
     {"", "CHRONIK_PRODUCE_PROFILE", "produce.profile", "",
@@ -53,9 +58,8 @@ struct RefusedName {
 };
 
 constexpr std::string_view kNotYet = "it comes with a later version. Remove it";
-constexpr std::array<RefusedName, 6> kRefused{{
+constexpr std::array<RefusedName, 5> kRefused{{
     {"CHRONIK_FORWARD", "forward", kNotYet},
-    {"CHRONIK_ADMIN_API_KEY", "admin_api_key", "there is no admin port in this version. Remove it"},
     {"CHRONIK_NETWORK_CONNECT_TIMEOUT_SECS", "timeouts.network_connect_secs", kNotYet},
     {"CHRONIK_NETWORK_READ_TIMEOUT_SECS", "timeouts.network_read_secs", kNotYet},
     {"CHRONIK_RAFT_PROPOSAL_TIMEOUT_SECS", "timeouts.raft_proposal_secs", kNotYet},

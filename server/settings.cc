@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <array>
 #include <limits>
 #include <utility>
@@ -19,6 +20,7 @@ constexpr std::int32_t kMetricsPortDistance = 4000;  // 9092 -> 13092
 constexpr std::int32_t kClusterMetricsPort = 13000;  // and the node's number
 constexpr std::uint64_t kRotationBytesMin = 8'000'000;
 constexpr std::uint64_t kRotationBytesMax = 100'000'000'000;
+constexpr std::size_t kApiKeyBytesMax = 256;
 constexpr std::string_view kBrokerTable = "broker.";
 
 // Where a value was found and under which name.
@@ -31,12 +33,22 @@ Status refuse(std::string_view name, std::string_view value, std::string_view ri
   return absl::InvalidArgumentError(fmt::format("{}: '{}': {}", name, value, right));
 }
 
+StatusOr<std::optional<HostPort>> parse_bind_or_off(const std::string& text) {
+  if (text == "off") {
+    return std::optional<HostPort>();
+  }
+  const StatusOr<HostPort> parsed = parse_host_port(text);
+  return parsed.ok() ? StatusOr<std::optional<HostPort>>(*parsed)
+                     : absl::InvalidArgumentError(fmt::format("{}, or off", message_of(parsed.status())));
+}
+
 class Resolver {
  public:
   Resolver(const Flags& flags, const Variables& variables, std::span<const FileValue> file)
       : flags_(flags), variables_(variables), file_(file) {}
 
   StatusOr<Resolved> resolve();
+  StatusOr<AdminAccess> resolve_admin_access();
 
  private:
   // The value of the setting with this flag, variable or key, whichever goes first; empty: nowhere.
@@ -63,7 +75,13 @@ class Resolver {
   Status read_cluster();
   StatusOr<bool> is_cluster(bool peers_are_told) const;
   Status read_replicas(ClusterSettings& cluster);
+  StatusOr<std::vector<ClusterPeer>> read_peers() const;
   Status read_addresses();
+  Status read_metrics_bind();
+  Status read_admin_key();
+  Status read_admin();
+  std::optional<HostPort> default_admin() const;
+  Status check_admin() const;
   Status read_wal();
   Status read_timeouts();
   Status read_broker();
@@ -162,14 +180,17 @@ StatusOr<bool> Resolver::is_cluster(bool peers_are_told) const {
   return peers_are_told && (!enabled.has_value() || enabled->text == "true");
 }
 
-Status Resolver::read_cluster() {
-  Settings& settings = out_.settings;
+StatusOr<std::vector<ClusterPeer>> Resolver::read_peers() const {
   const std::optional<Source> told = find("peers");
   if (told.has_value() && !variables_.contains("CHRONIK_CLUSTER_PEERS")) {
     return refuse(told->name, told->text, "must be tables: [[peers]] with id, kafka and raft for each node");
   }
-  ASSIGN_OR_RETURN(std::vector<ClusterPeer> peers,
-                   told.has_value() ? parse_peers(told->text, told->name) : peers_of_file(file_));
+  return told.has_value() ? parse_peers(told->text, told->name) : peers_of_file(file_);
+}
+
+Status Resolver::read_cluster() {
+  Settings& settings = out_.settings;
+  ASSIGN_OR_RETURN(std::vector<ClusterPeer> peers, read_peers());
   if (const std::optional<Source> recover = find("auto_recover"); recover.has_value() && recover->text != "true") {
     return refuse(recover->name, recover->text, "must be true: a node always recovers what it can by itself");
   }
@@ -245,6 +266,11 @@ Status Resolver::read_addresses() {
   if (settings.advertise.has_value() && settings.advertise->port == 0) {
     return refuse(find("--advertise")->name, find("--advertise")->text, "must be a port that clients can connect to");
   }
+  return ok();
+}
+
+Status Resolver::read_metrics_bind() {
+  Settings& settings = out_.settings;
   const std::uint16_t port = *settings.bind.port;
   constexpr std::int32_t kPortMax = std::numeric_limits<std::uint16_t>::max();
   const std::int32_t wanted = settings.cluster.has_value() ? kClusterMetricsPort + settings.node.node.value()
@@ -253,21 +279,66 @@ Status Resolver::read_addresses() {
   const auto metrics_port = static_cast<std::uint16_t>(wanted <= kPortMax ? wanted : 0);
   settings.metrics = HostPort{.host = "127.0.0.1", .port = metrics_port};
   settings.metrics_are_asked_for = find("--metrics-bind").has_value();
-  RETURN_IF_ERROR(read(
-      "--metrics-bind",
-      [](const std::string& text) -> StatusOr<std::optional<HostPort>> {
-        if (text == "off") {
-          return std::optional<HostPort>();
-        }
-        const StatusOr<HostPort> parsed = parse_host_port(text);
-        return parsed.ok() ? StatusOr<std::optional<HostPort>>(*parsed)
-                           : absl::InvalidArgumentError(fmt::format("{}, or off", message_of(parsed.status())));
-      },
-      settings.metrics));
+  RETURN_IF_ERROR(read("--metrics-bind", parse_bind_or_off, settings.metrics));
   if (settings.metrics.has_value()) {
     settings.metrics->port = settings.metrics->port.value_or(metrics_port);
   }
   return ok();
+}
+
+// ---- the admin port ----
+
+// With a key it is where clients connect, for an operator on another machine; without one on this machine.
+std::optional<HostPort> Resolver::default_admin() const {
+  const Settings& settings = out_.settings;
+  if (!settings.cluster.has_value()) {
+    return std::nullopt;
+  }
+  const ClusterPeer& self = settings.cluster->self(settings.node.node);
+  return self.admin_is_told ? self.admin
+                            : HostPort{.host = settings.admin_api_key.empty() ? "127.0.0.1" : settings.bind.host,
+                                       .port = self.admin.port};
+}
+
+Status Resolver::read_admin_key() {
+  return read(
+      "admin_api_key",
+      [](const std::string& text) -> StatusOr<std::string> {
+        const bool good = !text.empty() && text.size() <= kApiKeyBytesMax &&
+                          std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c <= '~'; });
+        return good ? StatusOr<std::string>(text)
+                    : absl::InvalidArgumentError(
+                          fmt::format("must be 1 to {} printable characters without spaces", kApiKeyBytesMax));
+      },
+      out_.settings.admin_api_key);
+}
+
+Status Resolver::read_admin() {
+  Settings& settings = out_.settings;
+  settings.admin = default_admin();
+  const bool told_by_peer = settings.cluster.has_value() && settings.cluster->self(settings.node.node).admin_is_told;
+  settings.admin_is_asked_for = told_by_peer || find("--admin-bind").has_value();
+  RETURN_IF_ERROR(read("--admin-bind", parse_bind_or_off, settings.admin));
+  if (settings.admin.has_value()) {
+    settings.admin->port = settings.admin->port.value_or(default_admin_port(settings.node.node));
+  }
+  return check_admin();
+}
+
+Status Resolver::check_admin() const {
+  const Settings& settings = out_.settings;
+  if (!settings.admin.has_value()) {
+    const std::optional<Source> key = find("admin_api_key");
+    return key.has_value() ? refuse(key->name, key->text, "there is no admin port here: --admin-bind says where it is")
+                           : ok();
+  }
+  if (!settings.admin_api_key.empty() || settings.admin->is_loopback()) {
+    return ok();
+  }
+  const std::optional<Source> bind = find("--admin-bind");
+  return refuse(bind.has_value() ? bind->name : settings.cluster->self(settings.node.node).where + ": admin",
+                bind.has_value() ? bind->text : settings.admin->to_string(),
+                "must be an address of this machine only, such as 127.0.0.1, or CHRONIK_ADMIN_API_KEY must be set");
 }
 
 Status Resolver::read_wal() {
@@ -348,6 +419,9 @@ StatusOr<Resolved> Resolver::resolve() {
   RETURN_IF_ERROR(read_general());
   RETURN_IF_ERROR(read_cluster());
   RETURN_IF_ERROR(read_addresses());
+  RETURN_IF_ERROR(read_metrics_bind());
+  RETURN_IF_ERROR(read_admin_key());
+  RETURN_IF_ERROR(read_admin());
   RETURN_IF_ERROR(read_wal());
   RETURN_IF_ERROR(read_timeouts());
   RETURN_IF_ERROR(read_broker());
@@ -355,10 +429,44 @@ StatusOr<Resolved> Resolver::resolve() {
   return std::move(out_);
 }
 
+// A node's own port may be on loopback only, whatever its peers are told: there it is asked first.
+StatusOr<AdminAccess> Resolver::resolve_admin_access() {
+  RETURN_IF_ERROR(check_variables());
+  RETURN_IF_ERROR(check_keys());
+  ASSIGN_OR_RETURN(const std::vector<ClusterPeer> peers, read_peers());
+  if (peers.empty()) {
+    return absl::InvalidArgumentError(
+        "the nodes of the cluster are not known: --config must be a file with [[peers]], or CHRONIK_CLUSTER_PEERS must "
+        "be set");
+  }
+  RETURN_IF_ERROR(check_peers(peers));
+  RETURN_IF_ERROR(read_admin_key());
+  if (find("--node-id").has_value()) {
+    RETURN_IF_ERROR(read_general());
+    RETURN_IF_ERROR(read_cluster());
+    RETURN_IF_ERROR(read_addresses());
+    RETURN_IF_ERROR(read_admin());
+  }
+  AdminAccess access{.peers = {}, .api_key = out_.settings.admin_api_key};
+  for (const ClusterPeer& peer : peers) {
+    AdminPeer& added = access.peers.emplace_back(AdminPeer{.id = peer.id, .kafka = peer.kafka, .admin = {peer.admin}});
+    if (out_.settings.cluster.has_value() && peer.id == out_.settings.node.node && out_.settings.admin.has_value() &&
+        *out_.settings.admin != peer.admin) {
+      added.admin.insert(added.admin.begin(), *out_.settings.admin);
+    }
+  }
+  return access;
+}
+
 }  // namespace
 
 StatusOr<Resolved> resolve_settings(const Flags& flags, const Variables& variables, std::span<const FileValue> file) {
   return Resolver(flags, variables, file).resolve();
+}
+
+StatusOr<AdminAccess> resolve_admin_access(const Flags& flags, const Variables& variables,
+                                           std::span<const FileValue> file) {
+  return Resolver(flags, variables, file).resolve_admin_access();
 }
 
 std::string config_file_name(const Flags& flags, const Variables& variables) {

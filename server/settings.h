@@ -30,6 +30,9 @@ struct Settings {
   std::optional<HostPort> advertise;   // what clients are told to connect to; without one, what is bound
   std::optional<HostPort> metrics;     // with a port; without one, no HTTP
   bool metrics_are_asked_for = false;  // then an address that is taken is an error
+  std::optional<HostPort> admin;       // with a port; without one, there are no admin pages
+  bool admin_is_asked_for = false;     // as metrics_are_asked_for
+  std::string admin_api_key;           // empty: none
   std::string host_name;               // $HOSTNAME: what clients are told where every address is bound
   const WalProfile* wal_profile = nullptr;
   const ProduceProfile* produce_profile = nullptr;
@@ -60,6 +63,20 @@ struct Resolved {
 
 // kInvalidArgument, with a sentence for people.
 StatusOr<Resolved> resolve_settings(const Flags& flags, const Variables& variables, std::span<const FileValue> file);
+
+// Where the nodes of a cluster are asked how it is.
+struct AdminPeer {
+  NodeId id;
+  HostPort kafka;
+  std::vector<HostPort> admin;  // one after the other, until one answers
+};
+struct AdminAccess {
+  std::vector<AdminPeer> peers;
+  std::string api_key;  // empty: none
+};
+// Of the same flags, variables and file. Without a node's number: of whoever is no node of it.
+StatusOr<AdminAccess> resolve_admin_access(const Flags& flags, const Variables& variables,
+                                           std::span<const FileValue> file);
 
 // The name of the configuration file: the flag, the variable, or none.
 std::string config_file_name(const Flags& flags, const Variables& variables);

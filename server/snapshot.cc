@@ -39,20 +39,23 @@ class PendingAnswer {
 
 class SnapshotQuestion final : public MailboxMessage {
  public:
-  explicit SnapshotQuestion(std::shared_ptr<PendingAnswer> pending) : pending_(std::move(pending)) {}
+  SnapshotQuestion(std::shared_ptr<PendingAnswer> pending, Wanted wanted)
+      : pending_(std::move(pending)), wanted_(wanted) {}
   // Thrown away unanswered, where the shard ends: nobody need wait any longer.
   ~SnapshotQuestion() override { pending_->settle(std::nullopt); }
+  Wanted wanted() const { return wanted_; }
   void answer(ShardSnapshot snapshot) { pending_->settle(std::move(snapshot)); }
 
  private:
   std::shared_ptr<PendingAnswer> pending_;
+  Wanted wanted_;
 };
 
 }  // namespace
 
-std::optional<ShardSnapshot> ask_shard(runtime::Mailboxes& mailboxes, ShardId shard, Duration patience) {
+std::optional<ShardSnapshot> ask_shard(runtime::Mailboxes& mailboxes, ShardId shard, Wanted wanted, Duration patience) {
   auto pending = std::make_shared<PendingAnswer>();
-  std::unique_ptr<MailboxMessage> question = std::make_unique<SnapshotQuestion>(pending);
+  std::unique_ptr<MailboxMessage> question = std::make_unique<SnapshotQuestion>(pending, wanted);
   return mailboxes.try_send(shard, question) ? pending->wait(patience) : std::nullopt;
 }
 
@@ -70,7 +73,7 @@ void SnapshotService::answer_all() {
     }
     auto* question = dynamic_cast<SnapshotQuestion*>(message->get());
     CHECK(question != nullptr);  // nothing else is sent in a process of one shard
-    question->answer(take_());
+    question->answer(take_(question->wanted()));
   }
 }
 

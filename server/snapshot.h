@@ -10,26 +10,31 @@
 #include <vector>
 
 #include "core/fiber/scope.h"
+#include "core/node/status.h"
 #include "core/ports/mailbox.h"
 #include "runtime/mailboxes.h"
 #include "server/metric_sample.h"
 
 namespace chronik::server {
 
+// What is wanted besides the state: what costs a walk over all partitions is not made for whoever asks for less.
+enum class Wanted : std::uint8_t { kState, kMetrics, kStatus };
+
 struct ShardSnapshot {
   bool serving = false;
   std::string state;  // "starting", "serving", "stopping"
-  std::vector<MetricSample> metrics;
+  std::vector<MetricSample> metrics = {};
+  std::optional<node::NodeStatus> status = {};
 };
 
 // From any thread, never the shard's own: waits for the answer, `patience` at most. Empty: there came none.
-std::optional<ShardSnapshot> ask_shard(runtime::Mailboxes& mailboxes, ShardId shard, Duration patience);
+std::optional<ShardSnapshot> ask_shard(runtime::Mailboxes& mailboxes, ShardId shard, Wanted wanted, Duration patience);
 
-// Answers with take(), in a fiber of its own, as long as it lives. Made within a fiber; the one receiver of its shard's
-// mailbox.
+// Answers with take(wanted), in a fiber of its own, as long as it lives. Made within a fiber; the one receiver of its
+// shard's mailbox.
 class SnapshotService {
  public:
-  using Take = std::function<ShardSnapshot()>;
+  using Take = std::function<ShardSnapshot(Wanted)>;
   SnapshotService(Mailbox& mailbox, Take take);
   ~SnapshotService();
   SnapshotService(const SnapshotService&) = delete;

@@ -1,5 +1,6 @@
 #include "server/values.h"
 
+#include <arpa/inet.h>
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -49,6 +50,18 @@ std::optional<Unit> find_unit(const std::array<std::pair<std::string_view, Unit>
 std::string HostPort::to_string() const {
   const std::string shown = host.find(':') == std::string::npos ? host : "[" + host + "]";
   return port.has_value() ? fmt::format("{}:{}", shown, *port) : shown;
+}
+
+bool HostPort::is_loopback() const {
+  in_addr four{};
+  in6_addr six{};
+  if (::inet_pton(AF_INET, host.c_str(), &four) == 1) {
+    return ntohl(four.s_addr) >> 24 == 127;
+  }
+  if (::inet_pton(AF_INET6, host.c_str(), &six) == 1) {
+    return IN6_IS_ADDR_LOOPBACK(&six);
+  }
+  return host == "localhost";
 }
 
 StatusOr<HostPort> parse_host_port(std::string_view text) {

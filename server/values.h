@@ -18,6 +18,7 @@ struct HostPort {
   std::optional<std::uint16_t> port = {};
 
   std::string to_string() const;  // "localhost:9092", "[::1]:9092"
+  bool is_loopback() const;       // by its text: a name other than localhost is not looked up
   friend bool operator==(const HostPort&, const HostPort&) = default;
 };
 

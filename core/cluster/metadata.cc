@@ -58,12 +58,17 @@ raft::Leadership Metadata::leadership() const {
 }
 
 StatusOr<CommandResult> Metadata::propose(const CommandBody& body, const Deadline& deadline) {
+  const MonotonicTime began = fiber::Scheduler::current().now();
   for (;;) {
     StatusOr<CommandResult> result = propose_once(body, /*here_only=*/false, deadline);
     // It was lost on its way to a leader, and a later one was not: under its number it can never be applied.
-    if (!result.ok() || result->whole.error != ErrorCode::kOperationNotAttempted) {
-      return result;
+    if (result.ok() && result->whole.error == ErrorCode::kOperationNotAttempted) {
+      continue;
     }
+    if (result.ok()) {
+      propose_duration_.record(fiber::Scheduler::current().now() - began);
+    }
+    return result;
   }
 }
 
@@ -72,6 +77,11 @@ StatusOr<CommandResult> Metadata::propose_as_leader(const CommandBody& body, con
     return absl::UnknownError("this node does not lead");
   }
   return propose_once(body, /*here_only=*/true, deadline);
+}
+
+void Metadata::register_metrics(MetricsRegistry& registry) const {
+  registry.add("raft_propose_duration", "From a change of metadata proposed here to its being applied here",
+               propose_duration_, MetricsRegistry::Unit::kSeconds);
 }
 
 StatusOr<CommandResult> Metadata::propose_once(const CommandBody& body, bool here_only, const Deadline& deadline) {

@@ -15,6 +15,7 @@
 #include <string>
 
 #include "core/base/intrusive_list.h"
+#include "core/base/metrics.h"
 #include "core/cluster/broker_sessions.h"
 #include "core/cluster/command.h"
 #include "core/cluster/delta.h"
@@ -83,6 +84,7 @@ class Metadata final : public raft::StateMachine {
   BrokerEpoch broker_epoch() const;
 
   std::size_t proposals_in_flight() const { return waiting_.size(); }
+  void register_metrics(MetricsRegistry& registry) const;
   raft::Leadership leadership() const;
 
   // ---- for the consensus ----
@@ -126,6 +128,7 @@ class Metadata final : public raft::StateMachine {
   absl::btree_map<std::int64_t, Waiting*> waiting_;  // by sequence
   fiber::Event published_;
   fiber::Event leadership_changed_;
+  Histogram propose_duration_;  // of those that were applied
   IntrusiveList<MetadataListener, MetadataListenerTag> listeners_;
 };
 

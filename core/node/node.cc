@@ -48,6 +48,7 @@ Status Node::start() {
   logs_ = std::make_unique<log::StoredLogs>(ports_, log_options_of(config_));
   ASSIGN_OR_RETURN(recovery_, logs_->open(deadline));
   logs_->start();
+  logs_->wal_metrics().add_to(metrics_);
 
   phase_ = Phase::kForming;
   RETURN_IF_ERROR(open_metadata(for_others));
@@ -56,6 +57,7 @@ Status Node::start() {
 
   replication_ =
       std::make_unique<replication::Replication>(ports_.network, *metadata_, *logs_, config_.node, config_.replication);
+  replication_->metrics().register_in(metrics_);
   table_ = std::make_unique<broker::PartitionTable>(*logs_, *replication_, config_.node, config_.broker);
   broker_ = std::make_unique<broker::Broker>(
       ports_, broker::BrokerIdentity{.node = config_.node, .log_directory = config_.log_directory}, limits_,
@@ -70,7 +72,6 @@ Status Node::start() {
   scope_.spawn({"log-remover", 0}, [this] { remove_logs(); });
   scope_.spawn({"log-maker", 0}, [this] { make_missing_logs(); });
   broker_->metrics().register_in(metrics_);
-  logs_->wal_metrics().add_to(metrics_);
   server_->start();
   replication_->start();
   serving_ = true;
@@ -92,7 +93,9 @@ Status Node::open_metadata(const Deadline& deadline) {
   if (watch_ != nullptr) {
     metadata_->subscribe(*watch_);
   }
+  metadata_->register_metrics(metrics_);
   RETURN_IF_ERROR(group_->open(*metadata_, deadline));
+  raft_opened_ = true;
   for (const raft::Member& voter : raft().raft().membership().voters) {
     if (voter.directory == identity_.directory && voter.node != config_.node) {
       return absl::FailedPreconditionError(fmt::format("the data directory is that of node {}, not of node {}",

@@ -20,6 +20,7 @@
 #include "core/fiber/scope.h"
 #include "core/log/stored_logs.h"
 #include "core/node/config.h"
+#include "core/node/status.h"
 #include "core/ports/ports.h"
 #include "core/raft/group_member.h"
 #include "core/raft/identity.h"
@@ -57,6 +58,8 @@ class Node final : private cluster::MetadataListener {
   bool serving() const { return serving_; }
   // What it does, for people: "recovering", "waiting for quorum (1 of 3)", "registering", "serving".
   std::string state() const;
+  // At any time after the construction. Looks at every partition of the cluster.
+  NodeStatus status() const;
 
  private:
   enum class Phase : std::uint8_t { kRecovering, kForming, kRegistering };
@@ -67,6 +70,7 @@ class Node final : private cluster::MetadataListener {
   Status register_broker(const Deadline& deadline);
   Status reconcile();
   void leave();
+  RaftStatus raft_status() const;
   void remove_logs();
   void make_missing_logs();
 
@@ -88,6 +92,7 @@ class Node final : private cluster::MetadataListener {
   fiber::Event doomed_event_;
   fiber::Event logs_lack_;
   cluster::MetadataListener* watch_ = nullptr;
+  bool raft_opened_ = false;
   bool reconciled_ = false;  // from then on the table follows every image
   bool serving_ = false;
   Phase phase_ = Phase::kRecovering;

@@ -46,6 +46,7 @@ void Raft::campaign(bool pre_vote, bool transfer) {
     votes_.insert(self());
   } else {
     role_ = Role::kCandidate;
+    ++elections_;
     change_hard_state(hard_.term.next(), self());
     agreed_ = told_ = LogIndex(0);
     receiving_.reset();

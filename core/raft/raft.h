@@ -163,6 +163,8 @@ class Raft {
   const Membership& membership() const { return log_.membership(); }
   const Member& self() const { return options_.self; }
   const std::map<Member, Progress>& progress() const { return progress_; }
+  // Terms for which this member stood; without a vote of its own none is won.
+  std::uint64_t elections() const { return elections_; }
   // Each of those wrong, by name; empty: sound. Cheap enough for every step of a test.
   std::vector<std::string> broken_invariants() const;
 
@@ -247,6 +249,7 @@ class Raft {
 
   // ---- as a candidate ----
   std::set<Member> votes_;
+  std::uint64_t elections_ = 0;
 
   // ---- as a follower ----
   LogIndex agreed_{0};  // the log up to here is the leader's of this term

@@ -37,8 +37,14 @@ log::BatchSummary summary_of(const protocol::RecordBatchView& batch) {
 }  // namespace
 
 Fetcher::Fetcher(Network& network, cluster::Metadata& metadata, log::LogManager& logs, NodeId self, NodeId leader,
-                 const FetchOptions& options)
-    : network_(network), metadata_(metadata), logs_(logs), self_(self), leader_(leader), options_(options) {}
+                 const FetchOptions& options, ReplicationMetrics& metrics)
+    : network_(network),
+      metadata_(metadata),
+      logs_(logs),
+      self_(self),
+      leader_(leader),
+      options_(options),
+      metrics_(metrics) {}
 
 Fetcher::~Fetcher() = default;
 
@@ -136,7 +142,9 @@ void Fetcher::run() {
         told = false;
       }
     }
-    if (!following_.empty() && !absl::IsCancelled(status) && !std::exchange(told, true)) {
+    const bool failed = !following_.empty() && !absl::IsCancelled(status);
+    metrics_.fetch_failures.add(failed ? 1 : 0);
+    if (failed && !std::exchange(told, true)) {
       log_warn("replica fetch failed", field("leader", leader_), field("why", status.ToString()));
     }
     if (!fiber::sleep(pause).ok()) {
@@ -318,6 +326,7 @@ Status Fetcher::take_partition(Following& following, const FetchPartitionRespons
     return begin_anew(following, answer.log_start_offset);
   }
   if (answer.error_code != ErrorCode::kNone) {
+    metrics_.fetch_failures.add();
     trouble(following);
     return ok();
   }
@@ -444,6 +453,9 @@ Status Fetcher::cut(Following& following, const protocol::FetchEpochEndOffset& l
   Status cut = log.truncate(to, still, append_deadline());
   if (absl::IsCancelled(cut) || absl::IsDeadlineExceeded(cut)) {
     return cut;
+  }
+  if (cut.ok()) {
+    metrics_.truncations.add();
   }
   note(key);
   return ok();

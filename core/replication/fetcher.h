@@ -20,6 +20,7 @@
 #include "core/log/log_manager.h"
 #include "core/ports/network.h"
 #include "core/protocol/messages/fetch.h"
+#include "core/replication/metrics.h"
 #include "core/replication/partition.h"
 
 namespace chronik::replication {
@@ -39,7 +40,7 @@ class Fetcher {
  public:
   // All outlive it.
   Fetcher(Network& network, cluster::Metadata& metadata, log::LogManager& logs, NodeId self, NodeId leader,
-          const FetchOptions& options);
+          const FetchOptions& options, ReplicationMetrics& metrics);
   ~Fetcher();
   Fetcher(const Fetcher&) = delete;
   Fetcher& operator=(const Fetcher&) = delete;
@@ -93,6 +94,7 @@ class Fetcher {
   NodeId self_;
   NodeId leader_;
   FetchOptions options_;
+  ReplicationMetrics& metrics_;
   IntrusiveList<Following, DirtyTag> dirty_;
   absl::btree_map<log::LogKey, std::unique_ptr<Following>> following_;  // goes before the list
   absl::btree_set<log::LogKey> paused_;

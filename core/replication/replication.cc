@@ -39,7 +39,7 @@ void Replication::stop() {
 Fetcher& Replication::fetcher(NodeId leader) {
   std::unique_ptr<Fetcher>& fetcher = fetchers_[leader];
   if (fetcher == nullptr) {
-    fetcher = std::make_unique<Fetcher>(network_, metadata_, logs_, self_, leader, options_.fetch);
+    fetcher = std::make_unique<Fetcher>(network_, metadata_, logs_, self_, leader, options_.fetch, metrics_);
     if (started_) {
       scope_.spawn({"fetcher", static_cast<std::uint64_t>(leader.value())},
                    [fetcher = fetcher.get()] { fetcher->run(); });
@@ -96,7 +96,21 @@ void Replication::on_isr_news(Partition& partition) {
   }
 }
 
+// Also what the controller took out of an ISR because its broker was fenced: whoever leads afterwards counts it.
+void Replication::count_isr_changes(const cluster::Delta& delta) {
+  const auto lacks_one_of = [](const cluster::ReplicaList& isr, const cluster::ReplicaList& those) {
+    return std::any_of(those.begin(), those.end(), [&isr](NodeId node) { return !cluster::contains(isr, node); });
+  };
+  for (const cluster::PartitionChange& change : delta.partitions) {
+    if (change.before != nullptr && change.after->leader == self_) {
+      metrics_.isr_shrinks.add(lacks_one_of(change.after->isr, change.before->isr) ? 1 : 0);
+      metrics_.isr_expands.add(lacks_one_of(change.before->isr, change.after->isr) ? 1 : 0);
+    }
+  }
+}
+
 void Replication::on_metadata(const cluster::Delta& delta) {
+  count_isr_changes(delta);
   if (!delta.brokers.empty()) {
     look_at_all();  // who was not live may be so now
   }

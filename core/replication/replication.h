@@ -15,6 +15,7 @@
 #include "core/log/log_manager.h"
 #include "core/ports/network.h"
 #include "core/replication/fetcher.h"
+#include "core/replication/metrics.h"
 #include "core/replication/partition.h"
 #include "core/replication/replica_session.h"
 
@@ -43,6 +44,7 @@ class Replication final : private PartitionHost, private cluster::MetadataListen
   void forget(const log::LogKey& key);
 
   ReplicaSessions& sessions() { return sessions_; }
+  const ReplicationMetrics& metrics() const { return metrics_; }
 
  private:
   struct Known {
@@ -52,6 +54,7 @@ class Replication final : private PartitionHost, private cluster::MetadataListen
   void on_isr_news(Partition& partition) override;
   void on_follower_durable(Partition& partition) override;
   void on_metadata(const cluster::Delta& delta) override;
+  void count_isr_changes(const cluster::Delta& delta);
   Fetcher& fetcher(NodeId leader);
   void change_isrs_for_ever();
   Status wait_for_isr_news();
@@ -67,6 +70,7 @@ class Replication final : private PartitionHost, private cluster::MetadataListen
   log::LogManager& logs_;
   NodeId self_;
   ReplicationOptions options_;
+  ReplicationMetrics metrics_;
   absl::btree_map<log::LogKey, Known> known_;  // with more than one replica
   std::map<NodeId, std::unique_ptr<Fetcher>> fetchers_;
   ReplicaSessions sessions_;

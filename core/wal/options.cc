@@ -69,6 +69,7 @@ void WalMetrics::add_to(MetricsRegistry& registry) const {
   registry.add("wal_writes_total", "Records written to the write-ahead log", writes);
   registry.add("wal_bytes_written_total", "Bytes written to the write-ahead log", bytes_written);
   registry.add("wal_fsync_total", "Syncs of the write-ahead log", fsyncs);
+  registry.add("produce_flush_total", "Flushes of the write-ahead log, each one sync for all that waited", fsyncs);
   registry.add("wal_segment_rotations_total", "Files that the write-ahead log has begun", rotations);
   registry.add("wal_recovery_events_total", "Records replayed and damages found at the start", recovery_events);
   registry.add("wal_refused_total", "Reservations refused for want of room", refused);

@@ -17,31 +17,38 @@ class Node:
         self.number = number
         self.directory = pathlib.Path(directory)
         self.program = program
-        self.kafka, self.raft, self.http = free_port(), free_port(), free_port()
+        self.kafka, self.raft, self.http, self.admin = free_port(), free_port(), free_port(), free_port()
         self.address = f"127.0.0.1:{self.kafka}"
         self.config = self.directory / f"node-{number}.toml"
         self.log = self.directory / f"node-{number}.log"
         self.process = None
 
-    def write_config(self, nodes, more=""):
+    def write_config(self, nodes, more="", head=""):
         peers = "".join(f'\n[[peers]]\nid = {node.number}\nkafka = "{node.address}"\nraft = "127.0.0.1:{node.raft}"\n'
-                        for node in nodes)
-        self.config.write_text(f'node_id = {self.number}\ndata_dir = "{self.directory}/data-{self.number}"\n'
+                        f'admin = "127.0.0.1:{node.admin}"\n' for node in nodes)
+        self.config.write_text(f'{head}node_id = {self.number}\ndata_dir = "{self.directory}/data-{self.number}"\n'
                                f'[bind]\nmetrics = "127.0.0.1:{self.http}"\n{peers}{more}')
 
     def start(self):
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen([self.program, "start", "--config", self.config], stdout=log, stderr=log)
 
-    def page(self, path):
+    def page(self, path, method="GET", headers=None):
         """A page's status and text; nothing where the node does not answer."""
+        port = self.admin if path.startswith("/admin/") else self.http
         try:
-            connection = http.client.HTTPConnection("127.0.0.1", self.http, timeout=5)
-            connection.request("GET", path)
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+            connection.request(method, path, headers=headers or {})
             answer = connection.getresponse()
             return answer.status, answer.read().decode()
         except (OSError, http.client.HTTPException):
             return None
+
+    def metrics(self):
+        """Samples by their name with labels; none where the node does not answer."""
+        page = self.page("/metrics")
+        lines = page[1].splitlines() if page and page[0] == 200 else []
+        return {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1]) for line in lines if line[0] != "#"}
 
     def state(self):
         page = self.page("/ready")
@@ -69,12 +76,12 @@ class Node:
 
 
 class Cluster:
-    def __init__(self, nodes=3, program=SERVER, more=""):
+    def __init__(self, nodes=3, program=SERVER, more="", head=""):
         self._own = tempfile.TemporaryDirectory(prefix="chronik-test-")
         self.directory = pathlib.Path(self._own.name)
         self.nodes = [Node(number, self.directory, program) for number in range(1, nodes + 1)]
         for node in self.nodes:
-            node.write_config(self.nodes, more)
+            node.write_config(self.nodes, more, head)
 
     @property
     def addresses(self):

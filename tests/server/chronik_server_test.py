@@ -44,8 +44,13 @@ class CommandLine(unittest.TestCase):
         self.assertIn("--nonsense", self.refused("start", "--nonsense"))
         self.assertIn("subcommand is required", self.refused())
         self.assertIn("belong to standalone", self.refused("-p", "1", "start"))
-        self.assertIn("clusters come with a later version", self.refused("cluster", "status", "-c", "x"))
-        self.assertIn("clusters come with a later version", self.refused("start", CHRONIK_CLUSTER_ENABLED="true"))
+        self.assertIn("subcommand is required", self.refused("cluster"))
+        self.assertIn("--config: 'x': must be a file", self.refused("cluster", "status", "-c", "x"))
+        self.assertIn("the nodes of the cluster are not known", self.refused("cluster", "status"))
+        for later in (["add-node", "4", "--kafka", "h:1"], ["remove-node", "1", "--force"], ["rebalance"]):
+            self.assertIn(f"cluster {later[0]}: it comes with a later version", self.refused("cluster", *later))
+        self.assertIn("CHRONIK_CLUSTER_ENABLED: 'true': a cluster needs its nodes",
+                      self.refused("start", CHRONIK_CLUSTER_ENABLED="true"))
 
     def test_a_configuration_file_is_refused_with_its_line(self):
         with tempfile.TemporaryDirectory() as directory:
@@ -54,7 +59,7 @@ class CommandLine(unittest.TestCase):
                     ("\n[broker]\nnum.partitions = 'many'\n", ":3: [broker] num.partitions = 'many': it must be"),
                     ("data_dri = 'x'\n", ":1: data_dri: 'x': there is no such setting; did you mean data_dir?"),
                     ("a = \n", ":1: not TOML: "),
-                    ("[[peers]]\nid = 1\n", ":1: peers: '[[…]]': clusters come with a later version")):
+                    ("[[peers]]\nid = 1\n", ":2: peer 1: kafka is missing: it must be HOST:PORT")):
                 pathlib.Path(path).write_text(text, encoding="utf-8")
                 self.assertIn(path + why, self.refused("start", "-c", path))
 

@@ -197,6 +197,7 @@ TEST(Driver, TermsRiseWithEachStart) {
   for (std::int64_t expected = 1; expected < 5; ++expected) {
     Start start(store);
     EXPECT_EQ(start.driver.leadership().term, Term(expected));
+    EXPECT_EQ(start.driver.raft().elections(), 1u);
   }
 }
 

@@ -45,7 +45,8 @@ TEST_F(SnapshotTest, ManyThreadsAskWhileTheShardWorks) {
     askers.emplace_back([&] {
       double last = 0;
       for (int n = 0; n < 50;) {
-        const std::optional<ShardSnapshot> snapshot = ask_shard(mailboxes_, kShard, Duration::seconds(10));
+        const std::optional<ShardSnapshot> snapshot =
+            ask_shard(mailboxes_, kShard, Wanted::kMetrics, Duration::seconds(10));
         if (!snapshot.has_value()) {
           continue;  // the mailbox was full
         }
@@ -60,7 +61,7 @@ TEST_F(SnapshotTest, ManyThreadsAskWhileTheShardWorks) {
   shard_->run(
       [&](Ports& ports, fiber::FiberScope&) {
         const SnapshotService service(ports.mailbox,
-                                      [&] { return ShardSnapshot{.metrics = sample_metrics(registry)}; });
+                                      [&](Wanted) { return ShardSnapshot{.metrics = sample_metrics(registry)}; });
         while (answers < 150) {
           turns.add();
           ASSERT_TRUE(fiber::sleep(Duration::milliseconds(1)).ok());
@@ -75,23 +76,24 @@ TEST_F(SnapshotTest, ManyThreadsAskWhileTheShardWorks) {
 
 TEST_F(SnapshotTest, WhoeverAsksAShardThatIsBusyIsToldSoAfterAWhile) {
   // The shard's mailbox is open and nobody reads it.
-  EXPECT_FALSE(ask_shard(mailboxes_, kShard, Duration::milliseconds(20)).has_value());
+  EXPECT_FALSE(ask_shard(mailboxes_, kShard, Wanted::kMetrics, Duration::milliseconds(20)).has_value());
 }
 
 TEST_F(SnapshotTest, AQuestionThatTheShardNeverReadEndsWithTheShard) {
   bool answered = true;
-  std::thread asker([&] { answered = ask_shard(mailboxes_, kShard, Duration::seconds(60)).has_value(); });
+  std::thread asker(
+      [&] { answered = ask_shard(mailboxes_, kShard, Wanted::kMetrics, Duration::seconds(60)).has_value(); });
   std::this_thread::sleep_for(std::chrono::milliseconds(20));
   shard_.reset();
   asker.join();
   EXPECT_FALSE(answered);
-  EXPECT_FALSE(ask_shard(mailboxes_, kShard, Duration::seconds(60)).has_value());
+  EXPECT_FALSE(ask_shard(mailboxes_, kShard, Wanted::kMetrics, Duration::seconds(60)).has_value());
 }
 
 TEST_F(SnapshotTest, AShardThatNobodyAsksIsNotWoken) {
   shard_->run(
       [&](Ports& ports, fiber::FiberScope&) {
-        const SnapshotService service(ports.mailbox, [] { return ShardSnapshot{}; });
+        const SnapshotService service(ports.mailbox, [](Wanted) { return ShardSnapshot{}; });
         const std::uint64_t before = shard_->loop().turns();
         ASSERT_TRUE(fiber::sleep(Duration::milliseconds(100)).ok());
         EXPECT_LE(shard_->loop().turns() - before, 3u);

@@ -1,0 +1,24 @@
+// What replication counts on one shard.
+#pragma once
+
+#include "core/base/metrics.h"
+
+namespace chronik::replication {
+
+struct ReplicationMetrics {
+  Counter isr_shrinks;
+  Counter isr_expands;
+  Counter fetch_failures;
+  Counter truncations;
+
+  void register_in(MetricsRegistry& registry) const {
+    registry.add("isr_shrinks_total", "Changes that took a replica out of the ISR of a partition led here",
+                 isr_shrinks);
+    registry.add("isr_expands_total", "Changes that took a replica into the ISR of a partition led here", isr_expands);
+    registry.add("replica_fetch_failures_total", "Sessions with a leader that failed, and partitions it refused",
+                 fetch_failures);
+    registry.add("log_truncations_total", "Logs that were cut to their leader's", truncations);
+  }
+};
+
+}  // namespace chronik::replication

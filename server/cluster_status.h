@@ -1,0 +1,31 @@
+// `chronik-server cluster status`: what the nodes of a cluster say of it, for people.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/base/status.h"
+#include "core/node/status.h"
+#include "server/settings.h"
+
+namespace chronik::server {
+
+// What came of asking one node.
+struct NodeReport {
+  AdminPeer peer;
+  StatusOr<node::NodeStatus> status = absl::UnknownError("not asked");
+};
+
+struct ClusterReport {
+  std::string text;
+  bool whole = false;
+};
+// Of the nodes' views the newest counts. Whole: it has a leader, every peer is a live broker, and every partition has
+// all its replicas in sync.
+ClusterReport report_on(const std::vector<NodeReport>& nodes);
+
+// Asks all of them at once, prints the report, and returns the exit status.
+int print_cluster_status(const AdminAccess& access);
+
+}  // namespace chronik::server
