@@ -49,7 +49,7 @@ class Server {
   }
   ExitStatus start_http();
   ExitStatus listen(std::unique_ptr<HttpServer>& server, const HostPort& at, const HttpServer::Pages& pages,
-                    const char* flag, bool asked_for);
+                    const char* what, const char* flag, bool asked_for);
   HttpPage metrics_page();
   HttpPage health_page();
   HttpPage ready_page();
@@ -105,7 +105,7 @@ ExitStatus Server::start_http() {
     const HttpServer::Pages pages{.get = {{"/metrics", [this] { return metrics_page(); }},
                                           {"/health", [this] { return health_page(); }},
                                           {"/ready", [this] { return ready_page(); }}}};
-    status = listen(http_, *settings_.metrics, pages, "--metrics-bind", settings_.metrics_are_asked_for);
+    status = listen(http_, *settings_.metrics, pages, "metrics", "--metrics-bind", settings_.metrics_are_asked_for);
   }
   if (status == ExitStatus::kOk && settings_.admin.has_value()) {
     HttpServer::Pages pages{.get = {{"/admin/health", [this] { return admin_health_page(); }},
@@ -121,13 +121,13 @@ ExitStatus Server::start_http() {
                             "it began with\"}\n"};
       };
     }
-    status = listen(admin_, *settings_.admin, pages, "--admin-bind", settings_.admin_is_asked_for);
+    status = listen(admin_, *settings_.admin, pages, "admin pages", "--admin-bind", settings_.admin_is_asked_for);
   }
   return status;
 }
 
 ExitStatus Server::listen(std::unique_ptr<HttpServer>& server, const HostPort& at, const HttpServer::Pages& pages,
-                          const char* flag, bool asked_for) {
+                          const char* what, const char* flag, bool asked_for) {
   StatusOr<std::unique_ptr<HttpServer>> started = HttpServer::start(at, pages);
   if (started.ok()) {
     server = *std::move(started);
@@ -136,7 +136,7 @@ ExitStatus Server::listen(std::unique_ptr<HttpServer>& server, const HostPort& a
   if (asked_for) {
     return fail(ExitStatus::kListen, fmt::format("{}: {}", flag, message_of(started.status())));
   }
-  log_.write(LogLevel::kWarn, fmt::format("{} is not served: {}; {} chooses another address", pages.get.begin()->first,
+  log_.write(LogLevel::kWarn, fmt::format("{} are not served: {}; {} chooses another address", what,
                                           message_of(started.status()), flag));
   return ExitStatus::kOk;
 }

@@ -216,6 +216,9 @@ std::string Node::state() const {
   switch (phase_) {
     case Phase::kRecovering: return "recovering";
     case Phase::kForming:
+      if (raft_opened_ && !raft().raft().membership().contains(raft().raft().self())) {
+        return "waiting to be added to the cluster";
+      }
       return group_ == nullptr || config_.peers.empty()
                  ? "recovering"
                  : fmt::format("waiting for quorum ({} of {})", group_->nodes_heard(), config_.peers.size() + 1);

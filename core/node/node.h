@@ -56,7 +56,8 @@ class Node final : private cluster::MetadataListener {
   const log::StoredLogs& logs() const { return *logs_; }
   const MetricsRegistry& metrics() const { return metrics_; }
   bool serving() const { return serving_; }
-  // What it does, for people: "recovering", "waiting for quorum (1 of 3)", "registering", "serving".
+  // What it does, for people: "recovering", "waiting for quorum (1 of 3)", "waiting to be added to the
+  // cluster", "registering", "serving".
   std::string state() const;
   // At any time after the construction. Looks at every partition of the cluster.
   NodeStatus status() const;

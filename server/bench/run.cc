@@ -111,13 +111,14 @@ BenchExit Bench::run() {
 
 Status Bench::start_http() {
   const auto metrics = [this] {
-    const std::optional<server::ShardSnapshot> snapshot = server::ask_shard(mailboxes_, kShard, kAskTimeout);
+    const std::optional<server::ShardSnapshot> snapshot =
+        server::ask_shard(mailboxes_, kShard, server::Wanted::kMetrics, kAskTimeout);
     return snapshot.has_value() ? server::HttpPage{.content_type = "text/plain; version=0.0.4; charset=utf-8",
                                                    .body = server::prometheus_text(snapshot->metrics)}
                                 : server::HttpPage{.status = 503, .body = "busy\n"};
   };
-  ASSIGN_OR_RETURN(http_, server::HttpServer::start({.host = "127.0.0.1", .port = options_.prometheus_port},
-                                                    {{"/metrics", metrics}}));
+  const server::HttpServer::Pages pages{.get = {{"/metrics", metrics}}};
+  ASSIGN_OR_RETURN(http_, server::HttpServer::start({.host = "127.0.0.1", .port = options_.prometheus_port}, pages));
   return ok();
 }
 
@@ -138,7 +139,7 @@ server::ShardSnapshot Bench::take_snapshot() const {
 // ---- the main fiber ----
 
 BenchExit Bench::be_main(Ports& ports, runtime::StopFlag& stop) {
-  const server::SnapshotService snapshots(ports.mailbox, [this] { return take_snapshot(); });
+  const server::SnapshotService snapshots(ports.mailbox, [this](server::Wanted) { return take_snapshot(); });
   seed_ = ports.random.next();
   Cluster cluster(ports.network, options_);
   const Status prepared = cluster.prepare();

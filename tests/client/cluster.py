@@ -1,4 +1,4 @@
-"""A real cluster for a test: nodes on free ports, each with a TOML file of its own, started, killed, stopped, resumed."""
+"""A real cluster for a test: nodes on free ports, each with a TOML file, started, killed, stopped, resumed."""
 
 import http.client
 import json

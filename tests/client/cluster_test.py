@@ -21,7 +21,8 @@ from cluster import Cluster
 SECONDS = float(os.environ.get("CHRONIK_CHAOS_SECS", "30"))
 PARTITIONS = 6
 
-# Sends numbered records until the file `stop` appears; writes number, partition, offset and time of each acknowledged one.
+# Sends numbered records until the file `stop` appears; writes number, partition, offset and time of each that was
+# acknowledged.
 # Idempotent: what is sent again is stored once.
 PRODUCER = textwrap.dedent("""
     import os, sys, time
@@ -30,7 +31,8 @@ PRODUCER = textwrap.dedent("""
     acknowledged = open(os.path.join(directory, topic + ".acknowledged"), "w")
     def told(error, message):
         if error is None:
-            acknowledged.write(f"{int(message.value()[:12])} {message.partition()} {message.offset()} {time.time():.4f}\\n")
+            place = f"{message.partition()} {message.offset()}"
+            acknowledged.write(f"{int(message.value()[:12])} {place} {time.time():.4f}\\n")
     producer = confluent_kafka.Producer({
         "bootstrap.servers": addresses, "acks": "all", "enable.idempotence": True, "linger.ms": 1,
         "message.timeout.ms": 60000, "retry.backoff.ms": 50, "reconnect.backoff.max.ms": 200, "log_level": 0,
@@ -138,7 +140,8 @@ class ClusterOfThree(unittest.TestCase):
             node.start()
         cluster.wait_until(lambda: node.state() == "serving", f"node {node.number} serves after {how}")
         cluster.wait_until(lambda: set(self.in_sync(cluster)) == {3}, f"every replica is in sync after {how}")
-        return {"how": how, "node": node.number, "for": round(pause, 2), "whole_after": round(time.monotonic() - began, 2)}
+        whole_after = round(time.monotonic() - began, 2)
+        return {"how": how, "node": node.number, "for": round(pause, 2), "whole_after": whole_after}
 
     def test_everything_acknowledged_survives(self):
         draws = random.Random(int(os.environ.get("CHRONIK_CHAOS_SEED", "1")))
@@ -171,7 +174,8 @@ class ClusterOfThree(unittest.TestCase):
             for topic in scripts:
                 for node in cluster.nodes:
                     count, longest = self.check(node.address, topic, directory / (topic + ".acknowledged"))
-                print(json.dumps({"topic": topic, "acknowledged": count, "longest_pause": round(longest, 2)}), flush=True)
+                told = {"topic": topic, "acknowledged": count, "longest_pause": round(longest, 2)}
+                print(json.dumps(told), flush=True)
                 self.assertGreater(count, 100 * len(strikes), f"{topic}: too little for a test")
 
     def test_nodes_wait_for_each_other(self):
