@@ -1,4 +1,5 @@
 """chronik-server from outside: its command line, exit statuses, pages over HTTP, and the end of its life."""
+import json
 import os
 import pathlib
 import re
@@ -98,6 +99,15 @@ class Life(unittest.TestCase):
                          "chronik_bytes_fetched_total", "chronik_wal_commit_duration_seconds_sum",
                          'chronik_produce_requests_total{result="error"}'):
                 self.assertIn(name, after)
+
+    def test_a_node_by_itself_has_admin_pages_where_it_is_asked_to(self):
+        with program.Server("--admin-bind", "127.0.0.1:0") as server:
+            server.http = re.search(r"admin +http://([^/]+)/admin/status", server.banner).group(1)
+            status = json.loads(server.get("/admin/status")[1])
+            self.assertEqual((status["node"], status["state"]), (1, "serving"))
+            self.assertEqual((status["raft"]["role"], status["raft"]["voters"]), ("leader", [1]))
+            self.assertEqual([broker["state"] for broker in status["brokers"]], ["live"])
+            self.assertEqual(server.get("/metrics")[0], 404, "each port has its own pages")
 
     def test_an_idle_shard_is_not_woken(self):
         with program.Server() as server:
