@@ -81,7 +81,7 @@ Parser::Parser() {
   app_.add_option("-b,--bind-addr", old_.host, "Host of --bind")->group(old);
   app_.add_option("--advertised-addr", old_.advertised_host, "Host of --advertise")->group(old);
   app_.add_option("--advertised-port", old_.advertised_port, "Port of --advertise")->group(old);
-  cluster_->require_subcommand(1);
+  cluster_->allow_extras();  // what is no command of its own is named by parse()
   for (const char* const name : {"add-node", "remove-node", "rebalance"}) {
     later_.push_back(cluster_->add_subcommand(name, "Not in this version"));
     later_.back()->group("");  // not shown
@@ -159,6 +159,11 @@ Command Parser::parse(int argc, const char* const* argv) {
                  command->get_name());
       return NoCommand{kUsage};
     }
+  }
+  if (cluster_->parsed() && !cluster_status_->parsed()) {
+    const std::vector<std::string> typed = cluster_->remaining();
+    fmt::print(stderr, "chronik-server: cluster: '{}': must be status\n", typed.empty() ? "" : typed.front());
+    return NoCommand{kUsage};
   }
   if (cluster_status_->parsed()) {
     return ClusterStatusCommand{std::move(flags_)};

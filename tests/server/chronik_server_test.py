@@ -45,7 +45,10 @@ class CommandLine(unittest.TestCase):
         self.assertIn("--nonsense", self.refused("start", "--nonsense"))
         self.assertIn("subcommand is required", self.refused())
         self.assertIn("belong to standalone", self.refused("-p", "1", "start"))
-        self.assertIn("subcommand is required", self.refused("cluster"))
+        self.assertEqual("chronik-server: cluster: '': must be status\n", self.refused("cluster"))
+        self.assertEqual("chronik-server: cluster: 'statsu': must be status\n", self.refused("cluster", "statsu"))
+        self.assertIn("--bogus", self.refused("cluster", "status", "--bogus"))
+        self.assertIn("more", self.refused("cluster", "status", "more"))
         self.assertIn("--config: 'x': must be a file", self.refused("cluster", "status", "-c", "x"))
         self.assertIn("the nodes of the cluster are not known", self.refused("cluster", "status"))
         for later in (["add-node", "4", "--kafka", "h:1"], ["remove-node", "1", "--force"], ["rebalance"]):
