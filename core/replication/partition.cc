@@ -199,11 +199,10 @@ void Partition::tell_watches() {
 // ---- the leader and its followers ----
 
 bool Partition::agrees(LeaderEpoch last, Offset offset) const {
-  if (last == LeaderEpoch::none()) {
-    return offset <= std::max(log_->log_start(), high_watermark_);  // it has nothing at all
-  }
   const log::EpochEnd end = log_->end_of_epoch(last);
-  return end.epoch == LeaderEpoch::none() ? offset <= log_->log_end() : end.epoch == last && offset <= end.end;
+  // A replica that has nothing has begun where some leader's log did: what was before is deleted.
+  return last == LeaderEpoch::none() || end.epoch == LeaderEpoch::none() ? offset <= log_->log_end()
+                                                                         : end.epoch == last && offset <= end.end;
 }
 
 // R7: it has, in this epoch, been durable with all that was ever committed; and begins where this log does (R16).

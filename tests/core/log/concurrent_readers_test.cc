@@ -149,7 +149,10 @@ TEST(ConcurrentReaders, ATruncationUnderAReadIsNoDamage) {
     n.disk.after = hold_first("truncate logs/", kHold + kHold);
     read_beside(n, to + 10, &ended);
     fiber::yield_to_ready();
-    ASSERT_TRUE(n.log(0).truncate(to, n.soon()).ok());
+    ASSERT_TRUE(n.log(0)
+                    .truncate(
+                        to, [] { return true; }, n.soon())
+                    .ok());
     wait_for(ended);
     n.epoch = 2;
     for (int i = 0; i < 60; ++i) {

@@ -259,7 +259,10 @@ TEST(DamagedSegments, ATruncationTakesTheDamageBehindItAlong) {
     ASSERT_TRUE(n.open().ok());
     ASSERT_GT(ask_each(n).damaged, 0);
     const Offset to = n.log(0).damaged().front().from;
-    ASSERT_TRUE(n.log(0).truncate(to, n.soon()).ok());
+    ASSERT_TRUE(n.log(0)
+                    .truncate(
+                        to, [] { return true; }, n.soon())
+                    .ok());
     n.epoch = 2;
     append_padded(n, kPaddedBatches);
     ASSERT_TRUE(fiber::sleep(Duration::seconds(1)).ok());
