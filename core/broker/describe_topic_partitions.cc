@@ -31,8 +31,8 @@ DescribeTopicPartitionsPartition describe_partition(const cluster::Image& image,
   described.leader_epoch = partition.leader_epoch;
   described.replica_nodes = nodes_of(partition.replicas);
   described.isr_nodes = nodes_of(partition.isr);
-  described.eligible_leader_replicas.emplace();  // none but the in-sync ones are ever eligible
-  described.last_known_elr.emplace();
+  described.eligible_leader_replicas = nodes_of(partition.elr);
+  described.last_known_elr.emplace();  // not kept: the last that was in sync stays eligible, unless its disk is lost
   for (const NodeId replica : partition.replicas) {
     if (!image.is_live(replica)) {
       described.offline_replicas.push_back(replica);

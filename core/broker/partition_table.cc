@@ -1,6 +1,5 @@
 #include "core/broker/partition_table.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "core/base/log_line.h"
@@ -22,10 +21,6 @@ log::LogConfig log_config(const cluster::TopicSettings& settings) {
           .segment_index_bytes = settings.segment_index_bytes};
 }
 
-bool hosted_on(const cluster::Partition& partition, NodeId node) {
-  return std::find(partition.replicas.begin(), partition.replicas.end(), node) != partition.replicas.end();
-}
-
 }  // namespace
 
 protocol::ErrorCode HostedTopic::find(PartitionId index, Ref<replication::Partition>& partition) const {
@@ -37,7 +32,7 @@ protocol::ErrorCode HostedTopic::find(PartitionId index, Ref<replication::Partit
   if (partition) {
     return protocol::ErrorCode::kNone;
   }
-  return lacks_logs ? protocol::ErrorCode::kKafkaStorageError : protocol::ErrorCode::kNotLeaderOrFollower;
+  return lacking.contains(index) ? protocol::ErrorCode::kKafkaStorageError : protocol::ErrorCode::kNotLeaderOrFollower;
 }
 
 HostedTopic* PartitionTable::find(std::string_view name) const {
@@ -51,9 +46,8 @@ HostedTopic* PartitionTable::find(const TopicId& id) const {
 }
 
 std::vector<log::LogKey> PartitionTable::apply(const cluster::Delta& delta) {
-  std::vector<log::LogKey> removed;
   for (const cluster::TopicRef& topic : delta.deleted) {
-    drop(*topic, removed);
+    drop(*topic);
   }
   for (const cluster::TopicRef& topic : delta.created) {
     host(*delta.after, *topic);
@@ -77,7 +71,7 @@ std::vector<log::LogKey> PartitionTable::apply(const cluster::Delta& delta) {
       }
     }
   }
-  return removed;
+  return std::exchange(dropped_, {});
 }
 
 cluster::TopicSettings PartitionTable::settings_of(const cluster::Image& image, const cluster::Topic& topic) const {
@@ -112,27 +106,23 @@ void PartitionTable::assume(HostedTopic& hosted, const cluster::Partition& parti
   if (hosted.partitions.size() <= index) {
     hosted.partitions.resize(index + 1);
   }
-  if (!hosted_on(partition, self_)) {
+  Ref<replication::Partition>& slot = hosted.partitions[index];
+  hosted.lacking.erase(partition.index);
+  if (!cluster::contains(partition.replicas, self_)) {
+    if (slot) {
+      log_info("replica removed: others hold the partition from now on", field("topic", hosted.name),
+               field("partition", partition.index));
+      drop(slot);
+    }
     return;
   }
-  Ref<replication::Partition>& slot = hosted.partitions[index];
   if (!slot) {
-    const log::LogKey key{hosted.id, partition.index};
-    Ref<log::PartitionLog> log = logs_.find(key);
+    Ref<log::PartitionLog> log = log_for(hosted, partition.index);
     if (!log) {
-      StatusOr<Ref<log::PartitionLog>> created = logs_.create(key, hosted.name, log_config(hosted.settings));
-      if (!created.ok()) {
-        if (lacking_.empty() || lacking_.back().get() != &hosted) {
-          log_warn("log cannot be created yet", field("topic", hosted.name), field("partition", partition.index),
-                   field("why", created.status().ToString()));
-          lacking_.push_back(by_id_[std::string(id_bytes(hosted.id))]);
-          hosted.lacks_logs = true;
-        }
-        return;
+      if (partition.leader == self_) {
+        hosted.lacking.insert(partition.index);
       }
-      log = *std::move(created);
-    } else {
-      logs_.configure(key, log_config(hosted.settings));
+      return;
     }
     slot = Ref<replication::Partition>::make(std::move(log), self_, &replication_.host());
     ++partition_count_;
@@ -142,6 +132,7 @@ void PartitionTable::assume(HostedTopic& hosted, const cluster::Partition& parti
                 .partition_epoch = partition.epoch,
                 .replicas = std::vector<NodeId>(partition.replicas.begin(), partition.replicas.end()),
                 .in_sync = std::vector<NodeId>(partition.isr.begin(), partition.isr.end()),
+                .unclean_epoch = partition.unclean_epoch,
                 .others_eligible = !partition.elr.empty(),
                 // Kafka's effective minimum: more than there are replicas cannot be in sync.
                 .min_in_sync = std::min(hosted.settings.min_insync_replicas,
@@ -149,17 +140,48 @@ void PartitionTable::assume(HostedTopic& hosted, const cluster::Partition& parti
   replication_.follow(slot);
 }
 
+Ref<log::PartitionLog> PartitionTable::log_for(HostedTopic& hosted, PartitionId index) {
+  const log::LogKey key{hosted.id, index};
+  Status status = absl::UnavailableError("its former log has yet to go");
+  if (!removals_.contains(key)) {
+    if (Ref<log::PartitionLog> known = logs_.find(key); known) {
+      logs_.configure(key, log_config(hosted.settings));
+      return known;
+    }
+    StatusOr<Ref<log::PartitionLog>> created = logs_.create(key, hosted.name, log_config(hosted.settings));
+    if (created.ok()) {
+      return *std::move(created);
+    }
+    status = created.status();
+  }
+  if (lacking_.empty() || lacking_.back().get() != &hosted) {
+    log_warn("log cannot be created yet", field("topic", hosted.name), field("partition", index),
+             field("why", status.ToString()));
+    lacking_.push_back(by_id_[std::string(id_bytes(hosted.id))]);
+  }
+  return {};
+}
+
 void PartitionTable::make_missing_logs(const cluster::Image& image) {
   for (const Ref<HostedTopic>& hosted : std::exchange(lacking_, {})) {
     const cluster::Topic* topic = image.find_topic(hosted->id);
-    hosted->lacks_logs = false;
     if (topic != nullptr && find(hosted->id) == hosted.get()) {
       topic->partitions.for_each([&](const cluster::Partition& partition) { assume(*hosted, partition); });
     }
   }
 }
 
-void PartitionTable::drop(const cluster::Topic& topic, std::vector<log::LogKey>& removed) {
+void PartitionTable::drop(Ref<replication::Partition>& slot) {
+  const log::LogKey key = slot->log().key();
+  slot->close();
+  replication_.forget(key);
+  expect_removal(key);
+  dropped_.push_back(key);
+  --partition_count_;
+  slot = {};
+}
+
+void PartitionTable::drop(const cluster::Topic& topic) {
   const auto found = by_id_.find(id_bytes(topic.id));
   if (found == by_id_.end()) {
     return;
@@ -173,10 +195,7 @@ void PartitionTable::drop(const cluster::Topic& topic, std::vector<log::LogKey>&
   std::erase_if(all_, [&](const Ref<HostedTopic>& other) { return other == hosted; });
   for (Ref<replication::Partition>& partition : hosted->partitions) {
     if (partition) {
-      partition->close();
-      replication_.forget(partition->log().key());
-      removed.push_back(partition->log().key());
-      --partition_count_;
+      drop(partition);
     }
   }
   hosted->partitions.clear();

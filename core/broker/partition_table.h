@@ -4,6 +4,7 @@
 // reference count, so a topic that is deleted under them is closed, not dangling.
 #pragma once
 
+#include <absl/container/btree_set.h>
 #include <absl/container/flat_hash_map.h>
 
 #include <string>
@@ -24,8 +25,8 @@ struct HostedTopic : Counted {
   std::string name;
   TopicId id;
   cluster::TopicSettings settings;
-  std::vector<Ref<replication::Partition>> partitions;  // by index; null: not hosted here, or its log could not be made
-  bool lacks_logs = false;
+  std::vector<Ref<replication::Partition>> partitions;  // by index; null: not hosted here, or without a log yet
+  absl::btree_set<PartitionId> lacking;                 // of those that are led here, whose log could not be made yet
 
   // kNotLeaderOrFollower: hosted elsewhere; kKafkaStorageError: its log could not be made yet.
   protocol::ErrorCode find(PartitionId index, Ref<replication::Partition>& partition) const;
@@ -42,10 +43,14 @@ class PartitionTable {
   HostedTopic* find(std::string_view name) const;
   HostedTopic* find(const TopicId& id) const;
 
-  // Follows the image. Does not suspend. Returns the logs to be removed: those of deleted topics.
+  // Follows the image. Does not suspend. Returns the logs to be removed: those of deleted topics, and of replicas that
+  // are none any more. Each removal is expected until its end is told.
   std::vector<log::LogKey> apply(const cluster::Delta& delta);
-  // Whether a partition has no log because the write-ahead log had no room for its creation; make_missing_logs() tries
-  // again.
+  // A log that is about to be removed is not used again: should its partition come back, it gets another one, later.
+  void expect_removal(const log::LogKey& key) { removals_.insert(key); }
+  void end_removal(const log::LogKey& key) { removals_.erase(key); }
+  // Whether a partition has no log because the write-ahead log had no room for its creation, or because its former log
+  // has yet to go; make_missing_logs() tries again.
   bool lacks_logs() const { return !lacking_.empty(); }
   void make_missing_logs(const cluster::Image& image);
   // Everybody who waits is told that this node serves no more.
@@ -57,7 +62,10 @@ class PartitionTable {
   void host(const cluster::Image& image, const cluster::Topic& topic);
   void configure(const cluster::Image& image, const cluster::Topic& topic);
   void assume(HostedTopic& hosted, const cluster::Partition& partition);
-  void drop(const cluster::Topic& topic, std::vector<log::LogKey>& removed);
+  // Null: it cannot be had yet.
+  Ref<log::PartitionLog> log_for(HostedTopic& hosted, PartitionId index);
+  void drop(Ref<replication::Partition>& slot);
+  void drop(const cluster::Topic& topic);
 
   log::LogManager& logs_;
   replication::Replication& replication_;
@@ -67,6 +75,8 @@ class PartitionTable {
   absl::flat_hash_map<std::string, Ref<HostedTopic>> by_id_;    // by the id's bytes
   std::vector<Ref<HostedTopic>> all_;                           // in the order of their hosting
   std::vector<Ref<HostedTopic>> lacking_;                       // logs
+  absl::btree_set<log::LogKey> removals_;                       // expected
+  std::vector<log::LogKey> dropped_;                            // by the image that is being applied
   std::size_t partition_count_ = 0;
 };
 

@@ -1,11 +1,15 @@
-// What the leader of the metadata's log does by itself: it fences brokers that are not heard of, and takes them back.
+// What the leader of the metadata's log does by itself: it fences brokers that are not heard of, and takes them back;
+// and it gives partitions back to their preferred leaders.
 //
 // One fiber on every node; it has something to do only while the node leads. Usage: attach it to the Metadata before
 // the consensus starts, then run() in a fiber of its own, which ends with its scope.
 #pragma once
 
+#include <optional>
+
 #include "core/cluster/broker_sessions.h"
 #include "core/cluster/metadata.h"
+#include "core/cluster/settings.h"
 #include "core/fiber/wait.h"
 
 namespace chronik::cluster {
@@ -13,7 +17,7 @@ namespace chronik::cluster {
 class ActiveController final : private ControllerDuties, private MetadataListener {
  public:
   // session: of a broker, without a sign of life.
-  ActiveController(Metadata& metadata, NodeId self, Duration session);
+  ActiveController(Metadata& metadata, NodeId self, Duration session, const RebalanceSettings& rebalance);
   ~ActiveController() override;
 
   void run();
@@ -23,11 +27,16 @@ class ActiveController final : private ControllerDuties, private MetadataListene
   void on_leadership(const raft::Leadership& leadership, NodeId former, MonotonicTime former_heard) override;
   void on_node_gone(NodeId node) override;
   void on_metadata(const Delta& delta) override;
+  void plan_to_balance();
+  std::optional<CommandBody> due_command();
+  std::optional<CommandBody> due_elections(MonotonicTime now);
   Status wait_for_work();
 
   Metadata& metadata_;
   NodeId self_;
   BrokerSessions sessions_;
+  RebalanceSettings rebalance_;
+  MonotonicTime balance_at_ = MonotonicTime::never();  // never: nothing has changed since all was in balance
   bool leading_ = false;
   fiber::Event changed_;
 };

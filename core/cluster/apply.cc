@@ -6,7 +6,9 @@
 #include <limits>
 #include <optional>
 
+#include "core/cluster/partition_changes.h"
 #include "core/cluster/partition_state.h"
+#include "core/cluster/reassignment.h"
 
 namespace chronik::cluster {
 
@@ -110,38 +112,11 @@ ItemResult grow_topic(Image& image, const CreatePartitions::Topic& wanted) {
   return {};
 }
 
-// Calls change(partition, min.insync.replicas) on a copy of each partition; where that says true, the copy takes its
-// place, with the next partition epoch.
-template <typename Change>
-void change_partitions(Image& image, Change change) {
-  // Both orders in one pass each: this may touch every topic there is.
-  image.topics = image.topics.with_each([&](const TopicRef& topic) -> std::optional<TopicRef> {
-    const std::size_t min = image.min_insync_replicas_of(*topic);
-    bool touched = false;
-    PartitionSet partitions = topic->partitions.with_each([&](const Partition& before) -> std::optional<Partition> {
-      Partition after = before;
-      if (!change(after, min)) {
-        return std::nullopt;
-      }
-      touched = true;
-      after.epoch = before.epoch.next();
-      return after;
-    });
-    if (!touched) {
-      return std::nullopt;
-    }
-    Topic next = *topic;
-    next.partitions = std::move(partitions);
-    return TopicRef::make(next);
-  });
-  image.topics_by_id = image.topics_by_id.with_each([&](const TopicRef& topic) -> std::optional<TopicRef> {
-    const TopicRef& now = *image.topics.find(TopicNameKey{topic->name});
-    return now == topic ? std::nullopt : std::optional<TopicRef>(now);
-  });
+// A setting may have changed by which more may be committed, or a partition without a leader can have one.
+bool settle_by_settings(const Image& image, Partition& partition, const ElectionRules& rules) {
+  const bool settled = settle_elr(partition, rules.min_insync_replicas);
+  return (partition.leader == NodeId::none() && elect(image, partition, false, rules)) || settled;
 }
-
-// min.insync.replicas may be another now.
-void settle_eligible(Image& image) { change_partitions(image, settle_elr); }
 
 void change_configs(ConfigMap& configs, const std::vector<AlterConfigs::Change>& changes) {
   for (const AlterConfigs::Change& change : changes) {
@@ -161,7 +136,12 @@ ItemResult alter_configs_of(Image& image, const TopicId& id, const std::vector<A
   Topic changed = *topic;
   change_configs(changed.configs, changes);
   image.put_topic(TopicRef::make(changed));
-  settle_eligible(image);
+  const auto elected = with_changed_partitions(image, changed, [&](Partition& partition, const ElectionRules& rules) {
+    return settle_by_settings(image, partition, rules);
+  });
+  if (elected.has_value()) {
+    image.put_topic(*elected);
+  }
   return {};
 }
 
@@ -180,13 +160,17 @@ ItemResult alter_configs_of(Image& image, NodeId node, const std::vector<AlterCo
   } else if (before != nullptr) {
     image.broker_configs = image.broker_configs.without(node);
   }
-  settle_eligible(image);
+  if (node == NodeId::none()) {
+    change_partitions(image, [&](Partition& partition, const ElectionRules& rules) {
+      return settle_by_settings(image, partition, rules);
+    });
+  }
   return {};
 }
 
 // `node` has come back as a new incarnation, which is live in `image` already; lost: with another disk.
 void end_epochs_of(Image& image, NodeId node, bool lost) {
-  change_partitions(image, [&](Partition& partition, std::size_t min) {
+  change_partitions(image, [&](Partition& partition, const ElectionRules& rules) {
     const bool kept = contains(partition.isr, node) || contains(partition.elr, node);
     const bool led = partition.leader == node;
     if (lost) {
@@ -194,7 +178,8 @@ void end_epochs_of(Image& image, NodeId node, bool lost) {
     }
     // Rule R1: the epoch ends with the incarnation. Another live in-sync replica, if there is one, need not recover
     // first.
-    const bool elected = kept && elect(image, partition, led, min);
+    const bool asked = kept || partition.leader == NodeId::none();
+    const bool elected = asked && elect(image, partition, led, rules);
     return elected || (lost && kept);
   });
 }
@@ -204,12 +189,12 @@ void change_live(Image& image, const Broker& known, bool live) {
   broker.fenced = !live;
   const NodeId node = broker.node;
   image.brokers = image.brokers.with(std::move(broker));
-  change_partitions(image, [&](Partition& partition, std::size_t min) {
+  change_partitions(image, [&](Partition& partition, const ElectionRules& rules) {
     const bool was_in_sync = contains(partition.isr, node);
     if (!live) {
-      fence_replica(partition, node, min);
+      fence_replica(partition, node, rules.min_insync_replicas);
     }
-    return elect(image, partition, false, min) || (!live && was_in_sync);
+    return elect(image, partition, false, rules) || (!live && was_in_sync);
   });
 }
 
@@ -240,8 +225,14 @@ CommandResult run(Image& image, LogIndex index, const ProposalId& proposal, cons
                 .fenced = false};
   const BrokerEpoch epoch = broker.epoch;
   image.brokers = image.brokers.with(std::move(broker));
-  if (std::exchange(image.min_insync_replicas, command.min_insync_replicas) != command.min_insync_replicas) {
-    settle_eligible(image);
+  const bool another_min =
+      std::exchange(image.min_insync_replicas, command.min_insync_replicas) != command.min_insync_replicas;
+  const bool another_unclean =
+      std::exchange(image.unclean_leader_election, command.unclean_leader_election) != command.unclean_leader_election;
+  if (another_min || another_unclean) {
+    change_partitions(image, [&](Partition& partition, const ElectionRules& rules) {
+      return settle_by_settings(image, partition, rules);
+    });
   }
   if (!same_incarnation) {
     end_epochs_of(image, proposal.node, lost);
@@ -341,12 +332,11 @@ ItemResult alter_partition(Image& image, NodeId proposer, const AlterPartitions:
   if (!contains(isr, proposer)) {
     return refused(ErrorCode::kInvalidRequest, "a leader is in sync with itself");
   }
+  const ElectionRules rules = image.election_rules_of(*topic);
   Partition altered = *known;
-  set_isr(altered, isr, image.min_insync_replicas_of(*topic));
-  altered.epoch = known->epoch.next();
-  Topic next = *topic;
-  next.partitions = next.partitions.with(std::move(altered));
-  image.put_topic(TopicRef::make(next));
+  set_isr(altered, isr, rules.min_insync_replicas);
+  complete_reassignment(image, altered, rules);
+  put_partition(image, *topic, *known, std::move(altered));
   return {};
 }
 
@@ -354,6 +344,31 @@ CommandResult run(Image& image, LogIndex, const ProposalId& proposal, const Alte
   CommandResult result;
   for (const AlterPartitions::Partition& partition : command.partitions) {
     result.items.push_back(alter_partition(image, proposal.node, partition));
+  }
+  return result;
+}
+
+CommandResult run(Image& image, LogIndex, const ProposalId&, const ElectLeaders& command) {
+  CommandResult result;
+  for (const ElectLeaders::Partition& wanted : command.partitions) {
+    result.items.push_back(
+        change_partition(image, wanted.topic, wanted.partition, [&](Partition& partition, const ElectionRules& rules) {
+          ItemResult elected =
+              command.unclean ? elect_unclean(image, partition, rules) : elect_preferred(image, partition);
+          complete_reassignment(image, partition, rules);
+          return elected;
+        }));
+  }
+  return result;
+}
+
+CommandResult run(Image& image, LogIndex, const ProposalId&, const AlterReassignments& command) {
+  CommandResult result;
+  for (const AlterReassignments::Partition& wanted : command.partitions) {
+    result.items.push_back(
+        change_partition(image, wanted.topic, wanted.partition, [&](Partition& partition, const ElectionRules& rules) {
+          return reassign(image, partition, wanted.target, command.may_change_factor, rules);
+        }));
   }
   return result;
 }

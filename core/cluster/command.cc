@@ -5,7 +5,7 @@
 namespace chronik::cluster {
 
 namespace {
-constexpr std::uint8_t kCommandVersion = 2;  // 2: registrations say the default of min.insync.replicas
+constexpr std::uint8_t kCommandVersion = 2;  // 2: registrations say more of what their file sets
 }  // namespace
 
 const char* command_name(const CommandBody& body) {
@@ -18,6 +18,8 @@ const char* command_name(const CommandBody& body) {
     const char* operator()(const AllocateProducerIds&) { return "allocate-producer-ids"; }
     const char* operator()(const ChangeBrokers&) { return "change-brokers"; }
     const char* operator()(const AlterPartitions&) { return "alter-partitions"; }
+    const char* operator()(const ElectLeaders&) { return "elect-leaders"; }
+    const char* operator()(const AlterReassignments&) { return "alter-reassignments"; }
   };
   return std::visit(Name{}, body);
 }

@@ -66,8 +66,10 @@ struct RegisterBroker {
   DirectoryId directory;
   std::int64_t start_counter = 0;  // rises durably with each start of the directory; going back means a restored backup
   std::vector<Endpoint> endpoints;
-  std::string rack;                      // empty: none
-  std::int32_t min_insync_replicas = 1;  // in its configuration file: of topics for which nothing else is set
+  std::string rack;  // empty: none
+  // In its configuration file: of topics for which nothing else is set.
+  std::int32_t min_insync_replicas = 1;
+  bool unclean_leader_election = false;
 
   friend bool operator==(const RegisterBroker&, const RegisterBroker&) = default;
   static void fields(auto& op, auto& m) {
@@ -76,6 +78,7 @@ struct RegisterBroker {
     op(m.endpoints);
     op(m.rack);
     op.since(2, m.min_insync_replicas);
+    op.since(2, m.unclean_leader_election);
   }
 };
 
@@ -219,8 +222,56 @@ struct AlterPartitions {
   static void fields(auto& op, auto& m) { op(m.partitions); }
 };
 
+// Other leaders, by an administrator or by the controller itself (KIP-460): the preferred ones, or, unclean, any live
+// replica where nobody is left that has everything, if the topic's unclean.leader.election.enable allows it.
+struct ElectLeaders {
+  struct Partition {
+    TopicId topic;
+    PartitionId partition;
+
+    friend bool operator==(const Partition&, const Partition&) = default;
+    static void fields(auto& op, auto& m) {
+      op(m.topic);
+      op(m.partition);
+    }
+  };
+  bool unclean = false;
+  std::vector<Partition> partitions;
+
+  friend bool operator==(const ElectLeaders&, const ElectLeaders&) = default;
+  static void fields(auto& op, auto& m) {
+    op(m.unclean);
+    op(m.partitions);
+  }
+};
+
+// Partitions are to have other replicas (KIP-455). Those that are new to a partition catch up first; once all that are
+// wanted are in sync, the others go.
+struct AlterReassignments {
+  struct Partition {
+    TopicId topic;
+    PartitionId partition;
+    std::optional<ReplicaList> target;  // the preferred leader first; none: what is under way is called off
+
+    friend bool operator==(const Partition&, const Partition&) = default;
+    static void fields(auto& op, auto& m) {
+      op(m.topic);
+      op(m.partition);
+      op(m.target);
+    }
+  };
+  bool may_change_factor = true;  // else a partition keeps as many replicas as it has
+  std::vector<Partition> partitions;
+
+  friend bool operator==(const AlterReassignments&, const AlterReassignments&) = default;
+  static void fields(auto& op, auto& m) {
+    op(m.may_change_factor);
+    op(m.partitions);
+  }
+};
+
 using CommandBody = std::variant<RegisterBroker, CreateTopics, DeleteTopics, CreatePartitions, AlterConfigs,
-                                 AllocateProducerIds, ChangeBrokers, AlterPartitions>;
+                                 AllocateProducerIds, ChangeBrokers, AlterPartitions, ElectLeaders, AlterReassignments>;
 
 struct Command {
   ProposalId proposal;

@@ -19,11 +19,9 @@ constexpr std::int64_t kHourMs = 60 * kMinuteMs;
 
 constexpr std::array<std::string_view, 1> kDelete{"delete"};
 constexpr std::array<std::string_view, 1> kProducer{"producer"};
-constexpr std::array<std::string_view, 1> kFalse{"false"};
 constexpr std::array<std::string_view, 2> kTimestampTypes{"CreateTime", "LogAppendTime"};
 constexpr std::string_view kNoCompaction = "log compaction is not available yet";
 constexpr std::string_view kNoRecompression = "records are stored as the producer compressed them";
-constexpr std::string_view kNoUnclean = "electing a leader that may lack acknowledged records is not available";
 constexpr std::string_view kAlwaysSynced =
     "every record is on stable storage before it is acknowledged, so this would have no effect";
 
@@ -150,9 +148,7 @@ constexpr std::array kTopicConfigs = std::to_array<ConfigDef>({
     {.name = "unclean.leader.election.enable",
      .type = kBoolean,
      .default_value = "false",
-     .documentation = "Whether a replica that is not in sync may lead where no other is left.",
-     .choices = kFalse,
-     .why_not = kNoUnclean,
+     .documentation = "Whether a replica that may lack acknowledged records leads where no other is left.",
      .broker_names = kUnclean},
 });
 
@@ -161,6 +157,10 @@ constexpr std::array kBrokerConfigs = std::to_array<ConfigDef>({
      .type = kBoolean,
      .default_value = "true",
      .documentation = "Whether a topic is created when a client first asks for it."},
+    {.name = "auto.leader.rebalance.enable",
+     .type = kBoolean,
+     .default_value = "true",
+     .documentation = "Whether this node, as the controller, gives partitions back to their preferred leaders."},
     {.name = "broker.rack",
      .type = kString,
      .default_value = std::nullopt,
@@ -193,6 +193,19 @@ constexpr std::array kBrokerConfigs = std::to_array<ConfigDef>({
      .documentation = "The most that a fetch returns, whatever it asks for.",
      .min = 1024,
      .max = kIntMax},
+    {.name = "leader.imbalance.check.interval.seconds",
+     .type = kLong,
+     .default_value = "300",
+     .documentation = "How often the controller looks for partitions that are not led by their preferred leaders.",
+     .min = 1,
+     .max = kIntMax},
+    {.name = "leader.imbalance.per.broker.percentage",
+     .type = kInt,
+     .default_value = "10",
+     .documentation = "Of how many partitions in a hundred a broker may lack the leadership that it is preferred for "
+                      "before they are given back to it.",
+     .min = 0,
+     .max = 100},
     {.name = "log.cleanup.policy",
      .type = kList,
      .default_value = "delete",
@@ -324,8 +337,6 @@ constexpr std::array kBrokerConfigs = std::to_array<ConfigDef>({
      .type = kBoolean,
      .default_value = "false",
      .documentation = "Default of the topic setting unclean.leader.election.enable.",
-     .choices = kFalse,
-     .why_not = kNoUnclean,
      .dynamic = true},
 });
 

@@ -176,7 +176,8 @@ ItemResult plan_growth(const Image& image, const PartitionsRequest& request, std
                                                               request.name, grown.existing, request.count));
   }
   const auto added = static_cast<std::size_t>(request.count - grown.existing);
-  const std::size_t factor = topic->partitions.first()->replicas.size();
+  const Partition& model = *topic->partitions.first();
+  const std::size_t factor = model.replicas.size() - model.adding.size();  // its own, if it is reassigned just now
   if (added > budget) {
     return too_many_partitions();
   }

@@ -82,6 +82,20 @@ struct PartitionsRequest {
 Plan<CreatePartitions> plan_create_partitions(const Image& image, const std::vector<PartitionsRequest>& topics,
                                               Random& random);
 
+struct NamedPartition {
+  std::string topic;
+  PartitionId index;
+};
+// A partition that has the leader it is to have is refused with kElectionNotNeeded.
+Plan<ElectLeaders> plan_elect_leaders(const Image& image, bool unclean, const std::vector<NamedPartition>& partitions);
+
+struct ReassignmentRequest {
+  NamedPartition partition;
+  std::optional<std::vector<NodeId>> replicas;  // none: the reassignment that is under way is called off
+};
+Plan<AlterReassignments> plan_alter_reassignments(const Image& image, bool may_change_factor,
+                                                  const std::vector<ReassignmentRequest>& partitions);
+
 // Numbers as in Kafka's requests.
 enum class ResourceType : std::int8_t { kTopic = 2, kBroker = 4 };
 enum class ConfigOperation : std::int8_t { kSet = 0, kDelete = 1, kAppend = 2, kSubtract = 3 };

@@ -37,13 +37,26 @@ const ConfigMap* Image::configs_of_broker(NodeId node) const {
 }
 
 std::size_t Image::min_insync_replicas_of(const Topic& topic) const {
-  const auto number_in = [](const ConfigMap* configs) {
-    const auto found = configs == nullptr ? ConfigMap::const_iterator{} : configs->find("min.insync.replicas");
-    return configs == nullptr || found == configs->end() ? std::nullopt : parse_number(found->second);
-  };
-  const std::optional<std::int64_t> own = number_in(&topic.configs);
-  const std::optional<std::int64_t> of_all = number_in(configs_of_all_brokers());
-  return static_cast<std::size_t>(std::max<std::int64_t>(own.value_or(of_all.value_or(min_insync_replicas)), 1));
+  const std::string* set = value_for(topic, "min.insync.replicas");
+  const std::optional<std::int64_t> number = set == nullptr ? std::nullopt : parse_number(*set);
+  return static_cast<std::size_t>(std::max<std::int64_t>(number.value_or(min_insync_replicas), 1));
+}
+
+bool Image::unclean_leader_election_of(const Topic& topic) const {
+  const std::string* set = value_for(topic, "unclean.leader.election.enable");
+  return set == nullptr ? unclean_leader_election : *set == "true";
+}
+
+const std::string* Image::value_for(const Topic& topic, std::string_view name) const {
+  for (const ConfigMap* configs : {&topic.configs, configs_of_all_brokers()}) {
+    if (configs == nullptr) {
+      continue;
+    }
+    if (const auto found = configs->find(name); found != configs->end()) {
+      return &found->second;
+    }
+  }
+  return nullptr;
 }
 
 void Image::put_topic(const TopicRef& topic) {
@@ -60,7 +73,8 @@ void Image::remove_topic(const Topic& topic) {
 
 bool operator==(const Image& a, const Image& b) {
   bool equal = a.cluster == b.cluster && a.applied == b.applied && a.next_producer_id == b.next_producer_id &&
-               a.min_insync_replicas == b.min_insync_replicas && a.brokers == b.brokers &&
+               a.min_insync_replicas == b.min_insync_replicas &&
+               a.unclean_leader_election == b.unclean_leader_election && a.brokers == b.brokers &&
                a.broker_configs == b.broker_configs && a.proposers == b.proposers &&
                a.topics.size() == b.topics.size() && a.topics_by_id.size() == b.topics_by_id.size();
   // Elements are references, equal when they are the same object: here their contents count.

@@ -49,11 +49,17 @@ struct Partition {
   NodeId leader = NodeId::none();
   LeaderEpoch leader_epoch;
   PartitionEpoch epoch;  // rises with every change; what a change of the ISR is compared against
-  ReplicaList replicas;  // the preferred leader first
+  ReplicaList replicas;  // the preferred leader first; while it is reassigned, those that shall go are the last
   ReplicaList isr;       // in the order of `replicas`
   // Eligible leader replicas (KIP-966, rule R8): no longer in sync, but nothing was committed since. Nothing is
   // committed while there are any.
   ReplicaList elr;
+  // Both empty where no reassignment is under way (KIP-455). In the order of `replicas`.
+  ReplicaList adding;    // of `replicas`, those that were none when it began
+  ReplicaList removing;  // of `replicas`, those that go when all others are in sync
+  // The latest leader epoch that began with a replica that may have lacked committed records; none: there was none. Who
+  // has nothing of it or of a later one may have to cut what was committed before (rule R8).
+  LeaderEpoch unclean_epoch = LeaderEpoch::none();
 
   friend bool operator==(const Partition&, const Partition&) = default;
   static void fields(auto& op, auto& m) {
@@ -64,8 +70,17 @@ struct Partition {
     op(m.replicas);
     op(m.isr);
     op.since(2, m.elr);
+    op.since(2, m.adding);
+    op.since(2, m.removing);
+    op.since(2, m.unclean_epoch);
   }
 };
+// What the settings of a topic say of the elections of its partitions.
+struct ElectionRules {
+  std::size_t min_insync_replicas = 1;
+  bool unclean = false;  // whether a replica that may lack committed records leads where no other is left
+};
+
 struct PartitionKey {
   PartitionId operator()(const Partition& partition) const { return partition.index; }
 };
@@ -155,7 +170,8 @@ struct Image : Counted {
   ClusterId cluster;
   LogIndex applied = LogIndex(0);  // the index of the last command applied
   std::int64_t next_producer_id = 0;
-  std::int32_t min_insync_replicas = 1;  // as the latest registration had it in its file
+  std::int32_t min_insync_replicas = 1;  // as the latest registration had it in its file; so is the next
+  bool unclean_leader_election = false;
   PersistentSet<Broker, NodeKey> brokers;
   PersistentSet<TopicRef, ByTopicName> topics;  // in an order in which colliding names are equal
   PersistentSet<TopicRef, ByTopicId> topics_by_id;
@@ -175,12 +191,20 @@ struct Image : Counted {
   const ConfigMap* configs_of_all_brokers() const { return configs_of_broker(NodeId::none()); }
   // In force for the topic, as far as the image says; at least 1.
   std::size_t min_insync_replicas_of(const Topic& topic) const;
+  bool unclean_leader_election_of(const Topic& topic) const;
+  ElectionRules election_rules_of(const Topic& topic) const {
+    return {.min_insync_replicas = min_insync_replicas_of(topic), .unclean = unclean_leader_election_of(topic)};
+  }
 
   friend bool operator==(const Image& a, const Image& b);
 
   // For apply(): the same topic in both orders.
   void put_topic(const TopicRef& topic);
   void remove_topic(const Topic& topic);
+
+ private:
+  // Of a setting that topics and brokers call by one name: the topic's own value, or that of all brokers; null: none.
+  const std::string* value_for(const Topic& topic, std::string_view name) const;
 };
 using ImageRef = Ref<const Image>;
 

@@ -47,6 +47,29 @@ void check_partition(const Image& image, const Topic& topic, const Partition& pa
   for (const NodeId node : partition.isr) {
     expect(image.is_live(node), "who is in sync is live");
   }
+  for (const ReplicaList* some : {&partition.adding, &partition.removing}) {
+    place = partition.replicas.begin();
+    for (const NodeId node : *some) {
+      place = std::find(place, partition.replicas.end(), node);
+      expect(place != partition.replicas.end(), "who is added or removed is a replica, in their order");
+      if (place == partition.replicas.end()) {
+        return;
+      }
+      ++place;
+    }
+  }
+  bool complete = true;
+  bool all_go = true;
+  for (const NodeId node : partition.replicas) {
+    const bool goes = contains(partition.removing, node);
+    expect(!goes || !contains(partition.adding, node), "nobody is added and removed");
+    complete = complete && (goes || contains(partition.isr, node));
+    all_go = all_go && goes;
+  }
+  expect(!all_go, "a replica stays");
+  expect(!complete || (partition.adding.empty() && partition.removing.empty()),
+         "a reassignment ends when all that stay are in sync");
+  expect(partition.unclean_epoch <= partition.leader_epoch, "an unclean epoch has begun");
   const bool led = partition.leader != NodeId::none();
   expect(!led || contains(partition.isr, partition.leader), "the leader is in sync");
   expect(!led || image.is_live(partition.leader), "the leader is live");
@@ -114,6 +137,8 @@ void check_step(const Topic& before, const Topic& after, Broken& broken) {
     }
     expect(was->epoch < is->epoch, "every change has a new partition epoch");
     expect(was->leader_epoch <= is->leader_epoch, "the leader epoch never falls");
+    expect(was->unclean_epoch == is->unclean_epoch || was->leader_epoch < is->unclean_epoch,
+           "an unclean epoch is a new one");
     expect(was->leader == is->leader || was->leader_epoch < is->leader_epoch, "another leader has another epoch");
   });
 }

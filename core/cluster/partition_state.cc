@@ -1,5 +1,7 @@
 #include "core/cluster/partition_state.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 
 namespace chronik::cluster {
@@ -27,6 +29,18 @@ ReplicaList ordered(const Partition& partition, const ReplicaList& nodes) {
 }
 
 std::size_t enough(const Partition& partition, std::size_t min) { return std::min(min, partition.replicas.size()); }
+
+// Who leads where nobody is left that has everything: a live replica, one that is only just being added as the last.
+NodeId unclean_choice(const Image& image, const Partition& partition) {
+  for (const bool added : {false, true}) {
+    for (const NodeId node : partition.replicas) {
+      if (image.is_live(node) && contains(partition.adding, node) == added) {
+        return node;
+      }
+    }
+  }
+  return NodeId::none();
+}
 
 }  // namespace
 
@@ -69,7 +83,7 @@ void set_isr(Partition& partition, const ReplicaList& isr, std::size_t min) {
   settle_elr(partition, min);
 }
 
-bool elect(const Image& image, Partition& partition, bool ends, std::size_t min) {
+bool elect(const Image& image, Partition& partition, bool ends, const ElectionRules& rules) {
   const NodeId former = partition.leader;
   const auto can_lead = [&](NodeId node) { return contains(partition.isr, node) && image.is_live(node); };
   if (former != NodeId::none() && !ends && can_lead(former)) {
@@ -91,16 +105,57 @@ bool elect(const Image& image, Partition& partition, bool ends, std::size_t min)
       next = partition.elr[i];
       partition.isr.push_back(next);
       drop(partition.elr, next);
-      settle_elr(partition, min);
+      settle_elr(partition, rules.min_insync_replicas);
       break;
     }
+  }
+  bool unclean = false;
+  if (next == NodeId::none() && partition.isr.empty() && rules.unclean) {
+    next = unclean_choice(image, partition);
+    unclean = next != NodeId::none();
   }
   if (next == NodeId::none() && former == NodeId::none()) {
     return false;
   }
   partition.leader = next;
   partition.leader_epoch = partition.leader_epoch.next();
+  if (unclean) {
+    // What others had beyond it is lost, and nobody may bring that back by being elected later.
+    partition.isr = {next};
+    partition.elr.clear();
+    partition.unclean_epoch = partition.leader_epoch;
+  }
   return true;
+}
+
+ItemResult elect_preferred(const Image& image, Partition& partition) {
+  const NodeId preferred = partition.replicas.front();
+  if (partition.leader == preferred) {
+    return refused(ErrorCode::kElectionNotNeeded, fmt::format("the preferred leader, broker {}, leads", preferred));
+  }
+  if (!image.is_live(preferred) || !contains(partition.isr, preferred)) {
+    return refused(ErrorCode::kPreferredLeaderNotAvailable,
+                   fmt::format("the preferred leader, broker {}, is not {}", preferred,
+                               image.is_live(preferred) ? "in sync" : "live"));
+  }
+  partition.leader = preferred;
+  partition.leader_epoch = partition.leader_epoch.next();
+  return {};
+}
+
+ItemResult elect_unclean(const Image& image, Partition& partition, const ElectionRules& rules) {
+  if (partition.leader != NodeId::none()) {
+    return refused(ErrorCode::kElectionNotNeeded, fmt::format("broker {} leads", partition.leader));
+  }
+  if (!rules.unclean) {
+    return refused(ErrorCode::kEligibleLeadersNotAvailable,
+                   "unclean.leader.election.enable is false for this topic: it must be true for a replica to be "
+                   "elected that may lack acknowledged records");
+  }
+  if (!elect(image, partition, false, rules)) {
+    return refused(ErrorCode::kEligibleLeadersNotAvailable, "no replica is live");
+  }
+  return {};
 }
 
 }  // namespace chronik::cluster

@@ -8,6 +8,7 @@
 #include <cstddef>
 
 #include "core/cluster/image.h"
+#include "core/cluster/result.h"
 
 namespace chronik::cluster {
 
@@ -23,7 +24,17 @@ void set_isr(Partition& partition, const ReplicaList& isr, std::size_t min);
 bool settle_elr(Partition& partition, std::size_t min);
 
 // Gives the partition a leader where the one it has cannot lead, or `ends` its epoch: another live replica in sync if
-// there is one, then the former leader itself, then an eligible one. Says whether that changed anything.
-bool elect(const Image& image, Partition& partition, bool ends, std::size_t min);
+// there is one, then the former leader itself, then an eligible one, then, where the rules allow it, any live one, by
+// which committed records may be lost. Says whether that changed anything.
+bool elect(const Image& image, Partition& partition, bool ends, const ElectionRules& rules);
+
+// ---- what an administrator asks for; done, or refused with Kafka's error and nothing is changed ----
+
+// The first of the replicas leads from now on. kElectionNotNeeded: it does already; kPreferredLeaderNotAvailable: it is
+// not live, or not in sync.
+ItemResult elect_preferred(const Image& image, Partition& partition);
+// Any live replica leads from now on. kElectionNotNeeded: it has a leader; kEligibleLeadersNotAvailable: there is none,
+// or the topic does not allow it.
+ItemResult elect_unclean(const Image& image, Partition& partition, const ElectionRules& rules);
 
 }  // namespace chronik::cluster

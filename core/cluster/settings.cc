@@ -59,7 +59,8 @@ TopicSettings topic_settings(const ConfigLayers& layers) {
           .log_append_time = text_of(find_topic_config("message.timestamp.type"), layers) == "LogAppendTime",
           .timestamp_before_ms_max = topic_number<std::int64_t>("message.timestamp.before.max.ms", layers),
           .timestamp_after_ms_max = topic_number<std::int64_t>("message.timestamp.after.max.ms", layers),
-          .min_insync_replicas = topic_number<std::int32_t>("min.insync.replicas", layers)};
+          .min_insync_replicas = topic_number<std::int32_t>("min.insync.replicas", layers),
+          .unclean_leader_election = text_of(find_topic_config("unclean.leader.election.enable"), layers) == "true"};
 }
 
 BrokerSettings broker_settings(const ConfigLayers& layers) {
@@ -72,7 +73,12 @@ BrokerSettings broker_settings(const ConfigLayers& layers) {
           .connection_idle_max = Duration::milliseconds(broker_number<std::int64_t>("connections.max.idle.ms", layers)),
           .retention_check_interval =
               Duration::milliseconds(broker_number<std::int64_t>("log.retention.check.interval.ms", layers)),
-          .rack = text_of(find_broker_config("broker.rack"), layers)};
+          .rack = text_of(find_broker_config("broker.rack"), layers),
+          .rebalance = {.enabled = broker_flag("auto.leader.rebalance.enable", layers),
+                        .check_interval = Duration::seconds(
+                            broker_number<std::int64_t>("leader.imbalance.check.interval.seconds", layers)),
+                        .imbalance_percentage_max =
+                            broker_number<std::int32_t>("leader.imbalance.per.broker.percentage", layers)}};
 }
 
 }  // namespace chronik::cluster

@@ -22,8 +22,18 @@ struct TopicSettings {
   std::int64_t timestamp_before_ms_max = 0;
   std::int64_t timestamp_after_ms_max = 0;
   std::int32_t min_insync_replicas = 0;
+  bool unclean_leader_election = false;
 
   friend bool operator==(const TopicSettings&, const TopicSettings&) = default;
+};
+
+// How the controller gives partitions back to their preferred leaders.
+struct RebalanceSettings {
+  bool enabled = false;
+  Duration check_interval;
+  std::int32_t imbalance_percentage_max = 0;  // 0 to 100, of the partitions that prefer a broker
+
+  friend bool operator==(const RebalanceSettings&, const RebalanceSettings&) = default;
 };
 
 struct BrokerSettings {
@@ -36,6 +46,7 @@ struct BrokerSettings {
   Duration connection_idle_max;
   Duration retention_check_interval;
   std::string rack;  // empty: none
+  RebalanceSettings rebalance;
 
   friend bool operator==(const BrokerSettings&, const BrokerSettings&) = default;
 };

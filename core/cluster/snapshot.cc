@@ -10,7 +10,7 @@ namespace chronik::cluster {
 namespace {
 
 constexpr std::uint32_t kMagic = 0x494d4843;   // "CHMI"
-constexpr std::uint16_t kSnapshotVersion = 2;  // 2: eligible leader replicas
+constexpr std::uint16_t kSnapshotVersion = 2;  // 2: eligible leaders, reassignments, unclean elections
 constexpr std::size_t kCrcBytes = 4;
 
 // topics_by_id holds the same topics and is not written.
@@ -23,6 +23,7 @@ void fields(auto& op, auto& image) {
   op(image.broker_configs);
   op(image.proposers);
   op.since(2, image.min_insync_replicas);
+  op.since(2, image.unclean_leader_election);
 }
 
 }  // namespace

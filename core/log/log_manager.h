@@ -53,7 +53,8 @@ class LogManager {
   // KAFKA_STORAGE_ERROR); kDeadlineExceeded, kCancelled, kAborted.
   virtual Status make_room(std::uint64_t batch_bytes, const Deadline& deadline) = 0;
 
-  // Creates the log; kAlreadyExists, kResourceExhausted. Does not suspend: what is appended to it stands behind its
+  // Creates the log; kAlreadyExists; kResourceExhausted: no room, or the files of one of that name that was removed
+  // have yet to go. Does not suspend: what is appended to it stands behind its
   // creation in the WAL. Whoever wants the creation itself durable calls wait_durable(), once for many.
   virtual StatusOr<Ref<PartitionLog>> create(const LogKey& key, std::string_view topic_name,
                                              const LogConfig& config) = 0;

@@ -146,6 +146,11 @@ StatusOr<Ref<PartitionLog>> StoredLogs::create(const LogKey& key, std::string_vi
   if (find_log(key) != nullptr) {
     return absl::AlreadyExistsError("the log exists");
   }
+  for (const Removed& removed : removed_) {
+    if (removed.log->key() == key) {
+      return absl::ResourceExhaustedError("the files of the log that was removed have yet to go");
+    }
+  }
   if (wal_->try_reserve(topic_name.size(), wal::Urgency::kControl) != wal::Room::kGranted) {
     return absl::ResourceExhaustedError("no room in the write-ahead log");
   }
@@ -178,7 +183,7 @@ Status StoredLogs::remove(const LogKey& key, const Deadline& deadline) {
     return ok();  // removed by somebody else while this waited
   }
   const Lsn lsn = wal_->append(wal::RecordType::kDeleteLog, wal_key(key), Slice(), Offset::none());
-  removed_.push_back(logs_[key]);
+  removed_.push_back({.log = logs_[key], .deletion = lsn});
   forget(key);
   if (Observer* o = observer()) {
     o->on_partition_deleted({key.topic, key.partition});

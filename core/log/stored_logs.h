@@ -109,6 +109,10 @@ class StoredLogs final : public LogManager, private LogHost, private wal::WalCli
     Ref<StoredLog> log;  // null: truncated or removed meanwhile
     Offset end;
   };
+  struct Removed {
+    Ref<StoredLog> log;
+    Lsn deletion;  // durable before any file goes (R12)
+  };
 
   const Ports& ports_;
   StoredLogsOptions options_;
@@ -121,7 +125,7 @@ class StoredLogs final : public LogManager, private LogHost, private wal::WalCli
   std::vector<Ref<StoredLog>> touched_;   // by the flush that is being told
   std::deque<Ref<StoredLog>> undrained_;  // in the order of their first undrained record
   std::deque<Ref<StoredLog>> ripe_;       // whose tails have reached drain_bytes
-  std::vector<Ref<StoredLog>> removed_;   // whose files are to go
+  std::vector<Removed> removed_;          // whose files are to go, or are going
   std::uint64_t tail_bytes_ = 0;
   std::uint64_t unsynced_bytes_ = 0;  // drained since the last sync_round()
   std::uint64_t log_numbers_ = 0;

@@ -202,9 +202,11 @@ void StoredLogs::keep_for_ever() {
 
 Status StoredLogs::delete_removed() {
   while (!removed_.empty()) {
-    const Ref<StoredLog> log = removed_.back();
-    removed_.pop_back();
-    RETURN_IF_ERROR(log->delete_files(file_deadline()));
+    // It stays in the list until its files are gone: nobody makes a log of that name before.
+    const Removed next = removed_.back();
+    RETURN_IF_ERROR(wal_->wait_durable(next.deletion, file_deadline()));
+    RETURN_IF_ERROR(next.log->delete_files(file_deadline()));
+    std::erase_if(removed_, [&next](const Removed& removed) { return removed.log == next.log; });
   }
   return ok();
 }

@@ -2,7 +2,6 @@
 
 #include <fmt/core.h>
 
-#include <algorithm>
 #include <utility>
 
 #include "core/base/log_line.h"
@@ -89,7 +88,8 @@ Status Node::open_metadata(const Deadline& deadline) {
   RETURN_IF_ERROR(group_->form(identity_, deadline));
   const cluster::IncarnationId incarnation = Uuid::from_random(ports_.random.next(), ports_.random.next());
   metadata_ = std::make_unique<cluster::Metadata>(identity_.cluster, config_.node, incarnation);
-  controller_ = std::make_unique<cluster::ActiveController>(*metadata_, config_.node, config_.broker_session);
+  controller_ = std::make_unique<cluster::ActiveController>(*metadata_, config_.node, config_.broker_session,
+                                                            settings_of(config_).rebalance);
   if (watch_ != nullptr) {
     metadata_->subscribe(*watch_);
   }
@@ -118,9 +118,7 @@ Status Node::check_directory() const {
   std::size_t replicas = 0;
   image.topics.for_each([&](const cluster::TopicRef& topic) {
     topic->partitions.for_each([&](const cluster::Partition& partition) {
-      const bool here =
-          std::find(partition.replicas.begin(), partition.replicas.end(), config_.node) != partition.replicas.end();
-      replicas += here ? 1 : 0;
+      replicas += cluster::contains(partition.replicas, config_.node) ? 1U : 0U;
     });
   });
   if (replicas == 0) {
@@ -134,13 +132,14 @@ Status Node::check_directory() const {
 
 Status Node::register_broker(const Deadline& deadline) {
   const std::uint16_t port = config_.advertised_port != 0 ? config_.advertised_port : server_->address().port;
+  const cluster::TopicSettings of_topics = cluster::topic_settings({.file = &config_.broker});
   const StatusOr<cluster::CommandResult> registered = metadata_->propose(
-      cluster::RegisterBroker{
-          .directory = identity_.directory,
-          .start_counter = identity_.start_counter,
-          .endpoints = {{.listener = kListenerName, .host = config_.advertised_host, .port = port}},
-          .rack = settings_of(config_).rack,
-          .min_insync_replicas = cluster::topic_settings({.file = &config_.broker}).min_insync_replicas},
+      cluster::RegisterBroker{.directory = identity_.directory,
+                              .start_counter = identity_.start_counter,
+                              .endpoints = {{.listener = kListenerName, .host = config_.advertised_host, .port = port}},
+                              .rack = settings_of(config_).rack,
+                              .min_insync_replicas = of_topics.min_insync_replicas,
+                              .unclean_leader_election = of_topics.unclean_leader_election},
       deadline);
   RETURN_IF_ERROR(registered.status());
   return registered->whole.ok() ? ok() : absl::FailedPreconditionError(registered->whole.message);
@@ -152,21 +151,26 @@ Status Node::reconcile() {
   const cluster::ImageRef image = metadata_->image();
   on_metadata(cluster::difference(cluster::empty_image(image->cluster), image));
   for (const log::LogKey& key : logs_->keys()) {
-    if (image->find_partition(key.topic, key.partition) == nullptr) {
-      doomed_.push_back(key);  // deleted while this node was away, or just before it ended
+    const cluster::Partition* partition = image->find_partition(key.topic, key.partition);
+    if (partition == nullptr || !cluster::contains(partition->replicas, config_.node)) {
+      table_->expect_removal(key);  // deleted, or moved away, while this node was away or just before it ended
+      doom(key);
     }
   }
   return ok();
+}
+
+void Node::doom(const log::LogKey& key) {
+  doomed_.push_back(key);
+  doomed_event_.notify_all();
 }
 
 void Node::on_metadata(const cluster::Delta& delta) {
   if (!reconciled_) {
     return;
   }
-  const std::vector<log::LogKey> removed = table_->apply(delta);
-  if (!removed.empty()) {
-    doomed_.insert(doomed_.end(), removed.begin(), removed.end());
-    doomed_event_.notify_all();
+  for (const log::LogKey& key : table_->apply(delta)) {
+    doom(key);
   }
   if (table_->lacks_logs()) {
     logs_lack_.notify_all();
@@ -203,6 +207,7 @@ void Node::remove_logs() {
     }
     if (removed.ok() || absl::IsNotFound(removed)) {
       std::erase(doomed_, key);
+      table_->end_removal(key);
     } else {
       log_warn("log cannot be removed yet", field("log", key.to_string()), field("why", removed.ToString()));
     }

@@ -70,6 +70,7 @@ class Node final : private cluster::MetadataListener {
   Status check_directory() const;
   Status register_broker(const Deadline& deadline);
   Status reconcile();
+  void doom(const log::LogKey& key);
   void leave();
   RaftStatus raft_status() const;
   void remove_logs();
@@ -89,7 +90,7 @@ class Node final : private cluster::MetadataListener {
   std::unique_ptr<broker::PartitionTable> table_;
   std::unique_ptr<broker::Broker> broker_;
   std::unique_ptr<broker::Server> server_;
-  std::vector<log::LogKey> doomed_;  // logs of deleted topics, to be removed
+  std::vector<log::LogKey> doomed_;  // logs of what is hosted here no more, to be removed
   fiber::Event doomed_event_;
   fiber::Event logs_lack_;
   cluster::MetadataListener* watch_ = nullptr;

@@ -431,13 +431,19 @@ Status Fetcher::cut(Following& following, const protocol::FetchEpochEndOffset& l
   const LeaderEpoch epoch = following.epoch;
   const log::EpochEnd own = log.end_of_epoch(leaders.epoch);
   const Offset to = std::min({leaders.end_offset, own.end == Offset::none() ? Offset(0) : own.end, log.log_end()});
-  if (to < partition->high_watermark()) {
+  if (!partition->may_cut(to)) {
     // Rule R8: what was committed is never taken back by itself.
     following.halted = true;
     log_error("replica stopped: its leader's log lacks what was committed", field("log", log.key().to_string()),
               field("leader", leader_), field("epoch", following.epoch), field("would_cut_to", to),
               field("high_watermark", partition->high_watermark()));
     return ok();
+  }
+  if (to < partition->high_watermark()) {
+    log_warn("log cut below what was committed: its leader was elected uncleanly", field("log", log.key().to_string()),
+             field("leader", leader_), field("unclean_epoch", partition->leadership().unclean_epoch),
+             field("high_watermark", partition->high_watermark()), field("to", to));
+    partition->lower_high_watermark(to);
   }
   log_info("log cut to its leader's", field("log", log.key().to_string()), field("leader", leader_),
            field("epoch", following.epoch), field("from", log.log_end()), field("to", to));

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/base/log_line.h"
+
 namespace chronik::replication {
 
 using protocol::ErrorCode;
@@ -55,6 +57,11 @@ void Partition::assume(const Leadership& leadership) {
     followers_.begin(leading() ? others : std::vector<NodeId>{}, now());
     epoch_start_ = log_->log_end();
     leaders_watermark_ = Offset(0);
+    if (leading() && leadership.unclean_epoch == leadership.epoch) {
+      log_warn("leader elected uncleanly: acknowledged records may be lost", field("log", log_->key().to_string()),
+               field("epoch", leadership.epoch), field("log_end", log_->log_end()),
+               field("high_watermark", high_watermark_));
+    }
     progress_.notify_all();
   }
   advance_high_watermark();

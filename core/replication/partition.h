@@ -6,8 +6,8 @@
 // changes of its ISR to its host, which brings them to the controller.
 //
 // Life: counted; close() ends its service, the last request that holds it ends it.
-// Invariants: high_watermark() never goes back within an epoch and never exceeds the log's durable end; a wait that
-// began in one epoch is failed when it ends (R11).
+// Invariants: high_watermark() goes back only where an unclean election lets the log be cut (R8), and never exceeds the
+// log's durable end; a wait that began in one epoch is failed when it ends (R11).
 #pragma once
 
 #include <optional>
@@ -31,7 +31,8 @@ struct Leadership {
   PartitionEpoch partition_epoch;
   std::vector<NodeId> replicas;
   std::vector<NodeId> in_sync;
-  bool others_eligible = false;  // an eligible replica is not in sync (rule R8)
+  LeaderEpoch unclean_epoch = LeaderEpoch::none();  // the latest that may have taken back what was committed
+  bool others_eligible = false;                     // an eligible replica is not in sync (rule R8)
   std::int32_t min_in_sync = 1;
 };
 
@@ -141,6 +142,11 @@ class Partition final : public Counted, private log::PartitionLog::Listener {
   bool append_replicated(LeaderEpoch epoch, Slice batch, const log::BatchSummary& summary);
   // The leader's high watermark, as of its answer.
   void learn_high_watermark(LeaderEpoch epoch, Offset high_watermark);
+  // Whether its log may be cut at `to`: below the high watermark only where an unclean election came after all that it
+  // has (rule R8).
+  bool may_cut(Offset to) const { return to >= high_watermark_ || log_->last_epoch() < leadership_.unclean_epoch; }
+  // It is about to be cut there.
+  void lower_high_watermark(Offset to) { high_watermark_ = std::min(high_watermark_, to); }
 
  private:
   void on_durable(Offset durable_end) override;

@@ -39,9 +39,9 @@ void ReplicaSession::Entry::count_position() {
       !partition_->agrees(position_.last_fetched_epoch, position_.fetch_offset)) {
     return;
   }
-  counted_ = true;
-  partition_->hear_follower(session_.node_, session_.broker_epoch_,
-                            std::min(position_.durable_end, position_.fetch_offset), position_.log_start);
+  // Of a replica that the image here does not know yet, it is counted when the image does.
+  counted_ = partition_->hear_follower(session_.node_, session_.broker_epoch_,
+                                       std::min(position_.durable_end, position_.fetch_offset), position_.log_start);
 }
 
 bool ReplicaSession::Entry::has_something() const {

@@ -203,7 +203,11 @@ Status Replication::change_isrs() {
   while (!isr_news_.empty() && proposed.size() < kChangesMax) {
     const log::LogKey key = *isr_news_.begin();
     isr_news_.erase(isr_news_.begin());
-    const Ref<Partition>& partition = known_.at(key).partition;
+    const auto known = known_.find(key);
+    if (known == known_.end()) {
+      continue;  // not hosted here any more
+    }
+    const Ref<Partition> partition = known->second.partition;
     const std::optional<std::vector<Partition::IsrMember>> wanted = partition->wanted_isr(options_.lag_max);
     if (!wanted.has_value()) {
       continue;

@@ -26,6 +26,13 @@ std::vector<Command> one_of_each() {
                                           .leader_epoch = LeaderEpoch(2),
                                           .epoch = PartitionEpoch(3),
                                           .isr = {{NodeId(1), BrokerEpoch(4)}, {NodeId(2), BrokerEpoch(5)}}}}}},
+      {some_proposal(),
+       ElectLeaders{.unclean = true, .partitions = {{.topic = uuid_of(9), .partition = PartitionId(1)}}}},
+      {some_proposal(),
+       AlterReassignments{
+           .may_change_factor = false,
+           .partitions = {{.topic = uuid_of(10), .partition = PartitionId(2), .target = {{NodeId(1), NodeId(3)}}},
+                          {.topic = uuid_of(10), .partition = PartitionId(3), .target = std::nullopt}}}},
   };
 }
 
@@ -74,12 +81,12 @@ TEST(Command, OneOfANewerVersionIsToldFromADamagedOne) {
   EXPECT_EQ(decode_command(as_bytes(bytes)).status().code(), absl::StatusCode::kFailedPrecondition);
 }
 
-// A registration of the first version lacks the last field.
+// A registration of the first version lacks the last two fields.
 TEST(Command, OneOfAnOlderVersionIsRead) {
   const Command command{{NodeId(1), uuid_of(2), 0},
                         RegisterBroker{.directory = uuid_of(3), .start_counter = 4, .endpoints = {}, .rack = "r"}};
   std::string bytes = encode_command(command);
-  bytes.resize(bytes.size() - sizeof(std::int32_t));
+  bytes.resize(bytes.size() - sizeof(std::int32_t) - sizeof(bool));
   bytes[0] = 1;
   const auto back = decode_command(as_bytes(bytes));
   ASSERT_TRUE(back.ok()) << back.status();

@@ -53,7 +53,6 @@ TEST(ConfigDefs, WhatCannotBeHonouredIsRefusedWithAReason) {
                                                         {"compression.type", "zstd"},
                                                         {"flush.messages", "1"},
                                                         {"flush.ms", "1000"},
-                                                        {"unclean.leader.election.enable", "true"},
                                                         {"unclean.leader.election.enable", "maybe"},
                                                         {"min.insync.replicas", "0"},
                                                         {"segment.bytes", "2147483648"},
@@ -68,6 +67,7 @@ TEST(ConfigDefs, WhatCannotBeHonouredIsRefusedWithAReason) {
   EXPECT_TRUE(check_topic_config("cleanup.policy", "delete").ok());
   EXPECT_TRUE(check_topic_config("flush.ms", "9223372036854775807").ok());
   EXPECT_TRUE(check_topic_config("retention.ms", "-1").ok());
+  EXPECT_TRUE(check_topic_config("unclean.leader.election.enable", "true").ok());
 }
 
 TEST(ConfigDefs, OnlySomeBrokerSettingsMayBeAlteredWhileRunning) {
@@ -122,6 +122,9 @@ TEST(Settings, DefaultsAreKafkasAndThreePartitions) {
   EXPECT_EQ(broker.request_bytes_max, 104'857'600u);
   EXPECT_EQ(broker.connection_idle_max, Duration::seconds(600));
   EXPECT_EQ(broker.rack, "");
+  EXPECT_TRUE(broker.rebalance.enabled);
+  EXPECT_EQ(broker.rebalance.check_interval, Duration::seconds(300));
+  EXPECT_EQ(broker.rebalance.imbalance_percentage_max, 10);
   const TopicSettings topic = topic_settings({});
   EXPECT_EQ(topic.segment_bytes, 1u << 30);
   EXPECT_EQ(topic.retention_age, Duration::seconds(7 * 24 * 3600));
@@ -129,6 +132,7 @@ TEST(Settings, DefaultsAreKafkasAndThreePartitions) {
   EXPECT_EQ(topic.max_message_bytes, 1'048'588u);
   EXPECT_FALSE(topic.log_append_time);
   EXPECT_EQ(topic.min_insync_replicas, 1);
+  EXPECT_FALSE(topic.unclean_leader_election);
 }
 
 TEST(Settings, FollowTheImage) {

@@ -3,57 +3,10 @@
 
 #include "core/cluster/broker_sessions.h"
 #include "core/cluster/snapshot.h"
-#include "tests/core/cluster/image_world.h"
+#include "tests/core/cluster/three_brokers.h"
 
 namespace chronik::cluster {
 namespace {
-
-ReplicaList nodes(const std::vector<std::int32_t>& ids) {
-  ReplicaList list;
-  for (const std::int32_t id : ids) {
-    list.push_back(NodeId(id));
-  }
-  return list;
-}
-
-// Three brokers, and a topic of one partition on all of them of which two must be in sync.
-class Three {
- public:
-  Three() {
-    for (const std::int32_t node : {1, 2, 3}) {
-      world.start(node);
-    }
-    CreateTopics::Topic topic = ImageWorld::topic("t", {{1, 2, 3}});
-    topic.configs["min.insync.replicas"] = "2";
-    world.propose(1, CreateTopics{.topics = {topic}});
-  }
-
-  BrokerEpoch epoch_of(std::int32_t node) const { return world.image()->find_broker(NodeId(node))->epoch; }
-  ErrorCode change(std::int32_t node, bool live, std::int32_t proposer) {
-    const CommandResult result =
-        world.propose(proposer, ChangeBrokers{{{.node = NodeId(node), .epoch = epoch_of(node), .live = live}}});
-    return result.items.at(0).error;
-  }
-  void fence(std::int32_t node, std::int32_t proposer) { EXPECT_EQ(change(node, false, proposer), ErrorCode::kNone); }
-  void revive(std::int32_t node) { EXPECT_EQ(change(node, true, node), ErrorCode::kNone); }
-  const Partition& partition() const { return world.partition("t", 0); }
-  AlterPartitions::Partition wish(const std::vector<std::int32_t>& isr) const {
-    AlterPartitions::Partition wish{.topic = uuid_of(mix_text("t")),
-                                    .partition = PartitionId(0),
-                                    .leader_epoch = partition().leader_epoch,
-                                    .epoch = partition().epoch,
-                                    .isr = {}};
-    for (const std::int32_t node : isr) {
-      wish.isr.push_back({.node = NodeId(node), .epoch = epoch_of(node)});
-    }
-    return wish;
-  }
-  ErrorCode alter(const AlterPartitions::Partition& wish, std::int32_t proposer) {
-    return world.propose(proposer, AlterPartitions{{wish}}).items.at(0).error;
-  }
-
-  ImageWorld world;
-};
 
 TEST(Fencing, AFencedBrokerLeadsNothingAndIsInSyncWithNothing) {
   Three three;

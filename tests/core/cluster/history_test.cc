@@ -20,14 +20,22 @@ class History {
 
   Command next(const Image& image) {
     const std::int32_t node = pick(4);
-    const std::uint64_t kind = below(random_.next(), 12);
+    const std::uint64_t kind = below(random_.next(), 24);
     if (kind == 0 || image.find_broker(NodeId(node)) == nullptr) {
       return start(image, node);
     }
     if (!issued_.empty() && kind == 1) {
       return issued_[below(random_.next(), issued_.size())];  // a retry, perhaps a very late one
     }
-    Command command{{NodeId(node), image.find_broker(NodeId(node))->incarnation, ++sequence_}, body(image, kind)};
+    CommandBody next = body(image, kind);
+    NodeId proposer(node);
+    if (const auto* alter = std::get_if<AlterPartitions>(&next); alter != nullptr) {
+      const Partition* partition = image.find_partition(alter->partitions[0].topic, alter->partitions[0].partition);
+      if (partition != nullptr && partition->leader != NodeId::none()) {
+        proposer = partition->leader;
+      }
+    }
+    Command command{{proposer, image.find_broker(proposer)->incarnation, ++sequence_}, std::move(next)};
     issued_.push_back(command);
     return command;
   }
@@ -82,7 +90,50 @@ class History {
       return AlterConfigs{{{.of = some_topic(image), .changes = {{name(), value}}},
                            {.of = NodeId(pick(4) - 1), .changes = {{name(), value}}}}};
     }
-    return AllocateProducerIds{pick(3) * 1000};
+    if (kind < 12) {
+      return AllocateProducerIds{pick(3) * 1000};
+    }
+    return body_of_replicas(image, kind);
+  }
+  // Brokers that come and go, ISRs, elections, reassignments.
+  CommandBody body_of_replicas(const Image& image, std::uint64_t kind) {
+    const TopicId topic = some_topic(image);
+    const PartitionId partition(pick(2));
+    if (kind < 16) {
+      const NodeId node(pick(4));
+      const Broker* broker = image.find_broker(node);
+      return ChangeBrokers{
+          {{.node = node, .epoch = broker == nullptr ? BrokerEpoch(0) : broker->epoch, .live = kind % 2 == 0}}};
+    }
+    if (kind < 19) {
+      return AlterPartitions{{wish(image, topic, partition)}};
+    }
+    if (kind < 22) {
+      const std::optional<ReplicaList> target = pick(4) == 0 ? std::nullopt : std::optional(replicas());
+      return AlterReassignments{.may_change_factor = pick(4) != 0,
+                                .partitions = {{.topic = topic, .partition = partition, .target = target}}};
+    }
+    if (kind < 23) {
+      return ElectLeaders{.unclean = pick(2) == 0, .partitions = {{.topic = topic, .partition = partition}}};
+    }
+    return AlterConfigs{
+        {{.of = topic, .changes = {{"unclean.leader.election.enable", pick(2) == 0 ? "true" : "false"}}}}};
+  }
+  // Of the partition's leader: itself and some others.
+  AlterPartitions::Partition wish(const Image& image, const TopicId& topic, PartitionId index) {
+    AlterPartitions::Partition wish{.topic = topic, .partition = index, .leader_epoch = {}, .epoch = {}, .isr = {}};
+    const Partition* partition = image.find_partition(topic, index);
+    if (partition == nullptr) {
+      return wish;
+    }
+    wish.leader_epoch = partition->leader_epoch;
+    wish.epoch = partition->epoch;
+    for (const NodeId node : partition->replicas) {
+      if (node == partition->leader || pick(3) != 0) {
+        wish.isr.push_back({.node = node, .epoch = image.find_broker(node)->epoch});
+      }
+    }
+    return wish;
   }
 
   CountingRandom random_;
