@@ -28,7 +28,10 @@ Handler handler_of(ApiKey key) {
     case ApiKey::kAlterConfigs: return &handle_alter_configs;
     case ApiKey::kDescribeLogDirs: return &handle_describe_log_dirs;
     case ApiKey::kCreatePartitions: return &handle_create_partitions;
+    case ApiKey::kElectLeaders: return &handle_elect_leaders;
     case ApiKey::kIncrementalAlterConfigs: return &handle_incremental_alter_configs;
+    case ApiKey::kAlterPartitionReassignments: return &handle_alter_partition_reassignments;
+    case ApiKey::kListPartitionReassignments: return &handle_list_partition_reassignments;
     case ApiKey::kDescribeCluster: return &handle_describe_cluster;
     case ApiKey::kDescribeTopicPartitions: return &handle_describe_topic_partitions;
     default: return nullptr;

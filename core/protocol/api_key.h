@@ -20,7 +20,10 @@ enum class ApiKey : std::int16_t {
   kAlterConfigs = 33,
   kDescribeLogDirs = 35,
   kCreatePartitions = 37,
+  kElectLeaders = 43,
   kIncrementalAlterConfigs = 44,
+  kAlterPartitionReassignments = 45,
+  kListPartitionReassignments = 46,
   kDescribeCluster = 60,
   kDescribeTopicPartitions = 75,
 };

@@ -5,6 +5,7 @@
 #include <iterator>
 
 #include "core/protocol/messages/alter_configs.h"
+#include "core/protocol/messages/alter_partition_reassignments.h"
 #include "core/protocol/messages/api_versions.h"
 #include "core/protocol/messages/create_partitions.h"
 #include "core/protocol/messages/create_topics.h"
@@ -14,10 +15,12 @@
 #include "core/protocol/messages/describe_configs.h"
 #include "core/protocol/messages/describe_log_dirs.h"
 #include "core/protocol/messages/describe_topic_partitions.h"
+#include "core/protocol/messages/elect_leaders.h"
 #include "core/protocol/messages/fetch.h"
 #include "core/protocol/messages/incremental_alter_configs.h"
 #include "core/protocol/messages/init_producer_id.h"
 #include "core/protocol/messages/list_offsets.h"
+#include "core/protocol/messages/list_partition_reassignments.h"
 #include "core/protocol/messages/metadata.h"
 #include "core/protocol/messages/offset_for_leader_epoch.h"
 #include "core/protocol/messages/produce.h"
@@ -35,23 +38,26 @@ namespace {
 // By ascending key: name, advertised versions, implemented versions, first flexible version.
 // clang-format off
 constexpr Api kApis[] = {
-    CHRONIK_API(Produce,                 versions(0, 12), versions(3, 12), 9),
-    CHRONIK_API(Fetch,                   versions(4, 17), versions(4, 17), 12),
-    CHRONIK_API(ListOffsets,             versions(1, 10), versions(1, 10), 6),
-    CHRONIK_API(Metadata,                versions(0, 13), versions(0, 13), 9),
-    CHRONIK_API(ApiVersions,             versions(0, 4),  versions(0, 4),  3),
-    CHRONIK_API(CreateTopics,            versions(2, 7),  versions(2, 7),  5),
-    CHRONIK_API(DeleteTopics,            versions(1, 6),  versions(1, 6),  4),
-    CHRONIK_API(DeleteRecords,           versions(0, 2),  versions(0, 2),  2),
-    CHRONIK_API(InitProducerId,          versions(0, 5),  versions(0, 5),  2),
-    CHRONIK_API(OffsetForLeaderEpoch,    versions(2, 4),  versions(2, 4),  4),
-    CHRONIK_API(DescribeConfigs,         versions(1, 4),  versions(1, 4),  4),
-    CHRONIK_API(AlterConfigs,            versions(0, 2),  versions(0, 2),  2),
-    CHRONIK_API(DescribeLogDirs,         versions(1, 4),  versions(1, 4),  2),
-    CHRONIK_API(CreatePartitions,        versions(0, 3),  versions(0, 3),  2),
-    CHRONIK_API(IncrementalAlterConfigs, versions(0, 1),  versions(0, 1),  1),
-    CHRONIK_API(DescribeCluster,         versions(0, 2),  versions(0, 2),  0),
-    CHRONIK_API(DescribeTopicPartitions, versions(0, 0),  versions(0, 0),  0),
+    CHRONIK_API(Produce,                     versions(0, 12), versions(3, 12), 9),
+    CHRONIK_API(Fetch,                       versions(4, 17), versions(4, 17), 12),
+    CHRONIK_API(ListOffsets,                 versions(1, 10), versions(1, 10), 6),
+    CHRONIK_API(Metadata,                    versions(0, 13), versions(0, 13), 9),
+    CHRONIK_API(ApiVersions,                 versions(0, 4),  versions(0, 4),  3),
+    CHRONIK_API(CreateTopics,                versions(2, 7),  versions(2, 7),  5),
+    CHRONIK_API(DeleteTopics,                versions(1, 6),  versions(1, 6),  4),
+    CHRONIK_API(DeleteRecords,               versions(0, 2),  versions(0, 2),  2),
+    CHRONIK_API(InitProducerId,              versions(0, 5),  versions(0, 5),  2),
+    CHRONIK_API(OffsetForLeaderEpoch,        versions(2, 4),  versions(2, 4),  4),
+    CHRONIK_API(DescribeConfigs,             versions(1, 4),  versions(1, 4),  4),
+    CHRONIK_API(AlterConfigs,                versions(0, 2),  versions(0, 2),  2),
+    CHRONIK_API(DescribeLogDirs,             versions(1, 4),  versions(1, 4),  2),
+    CHRONIK_API(CreatePartitions,            versions(0, 3),  versions(0, 3),  2),
+    CHRONIK_API(ElectLeaders,                versions(0, 2),  versions(0, 2),  2),
+    CHRONIK_API(IncrementalAlterConfigs,     versions(0, 1),  versions(0, 1),  1),
+    CHRONIK_API(AlterPartitionReassignments, versions(0, 1),  versions(0, 1),  0),
+    CHRONIK_API(ListPartitionReassignments,  versions(0, 0),  versions(0, 0),  0),
+    CHRONIK_API(DescribeCluster,             versions(0, 2),  versions(0, 2),  0),
+    CHRONIK_API(DescribeTopicPartitions,     versions(0, 0),  versions(0, 0),  0),
 };
 // clang-format on
 
