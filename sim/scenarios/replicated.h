@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/client/client.h"
+#include "sim/scenarios/administrator.h"
 #include "sim/scenarios/group.h"
 #include "sim/scenarios/ledger.h"
 
@@ -23,7 +24,7 @@ struct ReplicatedState final : GroupState {
   };
   Ledger ledger;
   bool undisturbed = false;  // nothing goes wrong: who has begun is answered within kAnswerWithin
-  bool trims = false;        // records are deleted
+  AdministratorState administrator;
   std::map<std::string, Producer> producers;
   bool all_read = false;
   Status last_read;

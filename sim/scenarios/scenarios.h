@@ -23,5 +23,7 @@ const Scenario* retention_scenario();
 const Scenario* three_nodes_scenario();
 const Scenario* replicated_scenario();
 const Scenario* replicated_steady_scenario();
+const Scenario* reassigned_scenario();
+const Scenario* unclean_scenario();
 
 }  // namespace chronik::sim
