@@ -138,6 +138,10 @@ class LogNode {
     Ref<PartitionLog> found = logs->find(key_of(partition));
     if (!found) {
       StatusOr<Ref<PartitionLog>> made = logs->create(key_of(partition), "topic", config);
+      while (absl::IsResourceExhausted(made.status())) {
+        CHECK_OK(fiber::sleep(Duration::milliseconds(1)));  // until the files of one that was removed are gone
+        made = logs->create(key_of(partition), "topic", config);
+      }
       CHECK_OK(made.status());
       found = *made;
     }

@@ -299,7 +299,7 @@ TEST(StoredLogs, AnAnswerEndsBeforeADamagedRangeAndWhoAsksForThatLearnsOfIt) {
   });
 }
 
-// A key is used again by nobody today. Should it be, its new log has nothing of the old one.
+// As a replica's is that is moved away and back again.
 TEST(StoredLogs, ALogMadeAnewUnderItsOldKeyHasNothingOfTheOldOne) {
   sim::DiskModel model(kDiskBytes);
   for (const std::uint64_t life : {1u, 2u, 3u}) {
@@ -311,6 +311,9 @@ TEST(StoredLogs, ALogMadeAnewUnderItsOldKeyHasNothingOfTheOldOne) {
           n.append(1, "other", 3);  // undrained, so that every replay begins here
           n.append(0, "old", 3);
           ASSERT_TRUE(n.logs->remove(testing::key_of(0), n.soon()).ok());
+          EXPECT_EQ(n.logs->create(testing::key_of(0), "topic", n.config).status().code(),
+                    absl::StatusCode::kResourceExhausted)
+              << "its files have yet to go";
         }
         EXPECT_EQ(n.log(0).log_end(), Offset(0));
         ASSERT_TRUE(n.logs->wait_durable(n.soon()).ok());
