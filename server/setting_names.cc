@@ -11,7 +11,7 @@ namespace chronik::server {
 
 namespace {
 
-constexpr std::array<Setting, 26> kSettings{{
+constexpr std::array<Setting, 27> kSettings{{
     {"-d,--data-dir", "CHRONIK_DATA_DIR", "data_dir", "./data", "Directory that holds everything", true},
     {"-l,--log-level", "CHRONIK_LOG_LEVEL", "log_level", "info", "trace, debug, info, warn or error", true},
     {"-c,--config", "CHRONIK_CONFIG", "", "", "Configuration file (TOML)"},
@@ -44,6 +44,8 @@ constexpr std::array<Setting, 26> kSettings{{
     {"", "CHRONIK_REPLICATION_FACTOR", "replication_factor", "3", "Replicas of a topic for which nothing else is said"},
     {"", "CHRONIK_MIN_INSYNC_REPLICAS", "min_insync_replicas", "2",
      "Of which so many must hold a record that is acknowledged with acks=all"},
+    {"", "CHRONIK_FORWARD", "forward", "off",
+     "on or off: this node takes to their leaders what clients ask of other nodes' partitions"},
     {"", "", "auto_recover", "true", "A node recovers by itself from whatever a death left"},
     {"", "", "bind.raft", "", "HOST:PORT to listen on for the other nodes; without it, the own peer's"},
     {"", "", "bind.wal", "", "Of the predecessor; not used"},
@@ -58,8 +60,7 @@ struct RefusedName {
 };
 
 constexpr std::string_view kNotYet = "it comes with a later version. Remove it";
-constexpr std::array<RefusedName, 5> kRefused{{
-    {"CHRONIK_FORWARD", "forward", kNotYet},
+constexpr std::array<RefusedName, 4> kRefused{{
     {"CHRONIK_NETWORK_CONNECT_TIMEOUT_SECS", "timeouts.network_connect_secs", kNotYet},
     {"CHRONIK_NETWORK_READ_TIMEOUT_SECS", "timeouts.network_read_secs", kNotYet},
     {"CHRONIK_RAFT_PROPOSAL_TIMEOUT_SECS", "timeouts.raft_proposal_secs", kNotYet},

@@ -157,6 +157,7 @@ Status Resolver::read_general() {
     settings.log_level = *level;
   }
   RETURN_IF_ERROR(read("--log-level", parse_log_level, settings.log_level));
+  RETURN_IF_ERROR(read("forward", parse_switch, settings.node.forward));
   return read(
       "--node-id",
       [](const std::string& text) -> StatusOr<NodeId> {

@@ -153,6 +153,14 @@ StatusOr<LogLevel> parse_log_level(std::string_view text) {
   return *level;
 }
 
+StatusOr<bool> parse_switch(std::string_view text) {
+  const std::string word = lower(text);
+  if (word == "on" || word == "true") {
+    return true;
+  }
+  return word == "off" || word == "false" ? StatusOr<bool>(false) : must_be("on or off, true or false");
+}
+
 bool looks_like(std::string_view a, std::string_view b) {
   // Levenshtein's distance, one row at a time.
   std::vector<std::size_t> row(b.size() + 1);

@@ -30,6 +30,8 @@ StatusOr<std::uint64_t> parse_size(std::string_view text);
 // "500ms", "30s", "5m", "2h", "0".
 StatusOr<Duration> parse_duration(std::string_view text);
 StatusOr<LogLevel> parse_log_level(std::string_view text);
+// "on" or "true", "off" or "false".
+StatusOr<bool> parse_switch(std::string_view text);
 
 // What an error says; Abseil's own string view is not the standard's.
 inline std::string message_of(const Status& status) { return std::string(status.message()); }

@@ -42,7 +42,7 @@ Handler handler_of(ApiKey key) {
 
 Broker::Broker(const Ports& ports, const BrokerIdentity& identity, const Limits& limits, const cluster::ConfigMap& file,
                cluster::Metadata& metadata, log::LogManager& logs, replication::Replication& replication,
-               PartitionTable& table)
+               PartitionTable& table, Forwarding* forwarding)
     : ports_(ports),
       identity_(identity),
       limits_(limits),
@@ -51,6 +51,7 @@ Broker::Broker(const Ports& ports, const BrokerIdentity& identity, const Limits&
       logs_(logs),
       replication_(replication),
       table_(table),
+      forwarding_(forwarding),
       producer_ids_(metadata) {}
 
 cluster::BrokerSettings Broker::settings() const {
@@ -80,6 +81,15 @@ void Broker::refuse_malformed(Request& request, const Status& why) {
 ErrorCode Broker::find_partition(std::string_view topic, PartitionId index, Ref<replication::Partition>& partition) {
   const HostedTopic* hosted = table_.find(topic);
   return hosted == nullptr ? ErrorCode::kUnknownTopicOrPartition : hosted->find(index, partition);
+}
+
+NodeId Broker::leader_elsewhere(const cluster::Topic* topic, PartitionId index) const {
+  const cluster::Partition* partition = topic == nullptr ? nullptr : topic->partitions.find(index);
+  return partition == nullptr || partition->leader == self() ? NodeId::none() : partition->leader;
+}
+
+NodeId Broker::leader_elsewhere(std::string_view topic, PartitionId index) const {
+  return leader_elsewhere(metadata_.image()->find_topic(topic), index);
 }
 
 }  // namespace chronik::broker

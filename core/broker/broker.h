@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/broker/forwarding.h"
 #include "core/broker/limits.h"
 #include "core/broker/metrics.h"
 #include "core/broker/partition_table.h"
@@ -27,10 +28,10 @@ struct BrokerIdentity {
 
 class Broker final : public RequestHandler {
  public:
-  // All references outlive the broker.
+  // All references outlive the broker. forwarding: null where requests for other leaders' partitions are refused.
   Broker(const Ports& ports, const BrokerIdentity& identity, const Limits& limits, const cluster::ConfigMap& file,
          cluster::Metadata& metadata, log::LogManager& logs, replication::Replication& replication,
-         PartitionTable& table);
+         PartitionTable& table, Forwarding* forwarding);
 
   // Dispatches by API and version. What this broker does not speak closes the connection, as Kafka does.
   void handle(Request&& request) override;
@@ -39,6 +40,15 @@ class Broker final : public RequestHandler {
   void refuse_malformed(Request& request, const Status& why);
 
   protocol::ErrorCode find_partition(std::string_view topic, PartitionId index, Ref<replication::Partition>& partition);
+
+  // Whether what the request wants of other nodes is taken to them.
+  bool forwards(const Request& request) const {
+    return forwarding_ != nullptr && !Forwarding::is_forwarded(request.header.client_id);
+  }
+  Forwarding* forwarding() { return forwarding_; }
+  // The other node that leads the partition; none: this one, or nobody, or there is no such partition.
+  NodeId leader_elsewhere(const cluster::Topic* topic, PartitionId index) const;
+  NodeId leader_elsewhere(std::string_view topic, PartitionId index) const;
 
   // What is in force now, of the settings of this broker.
   cluster::BrokerSettings settings() const;
@@ -65,6 +75,7 @@ class Broker final : public RequestHandler {
   log::LogManager& logs_;
   replication::Replication& replication_;
   PartitionTable& table_;
+  Forwarding* forwarding_;
   ProducerIds producer_ids_;
   BrokerMetrics metrics_;
   protocol::Codecs codecs_;

@@ -5,6 +5,7 @@
 
 #include "core/base/log_line.h"
 #include "core/base/slices.h"
+#include "core/broker/forwarding.h"
 
 namespace chronik::broker {
 
@@ -78,6 +79,15 @@ ClientConnection::ClientConnection(const ConnectionContext& context, std::unique
       number_(number),
       key_{WaitKind::kNetworkRead, stream_->local().key(), stream_->peer().key(), 0},
       frames_(*stream_) {}
+
+ClientConnection::~ClientConnection() = default;
+
+ClientForwards& ClientConnection::forwards() {
+  if (forwards_ == nullptr) {
+    forwards_ = std::make_unique<ClientForwards>();
+  }
+  return *forwards_;
+}
 
 void ClientConnection::run() {
   Status served = ok();

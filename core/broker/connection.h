@@ -38,12 +38,15 @@ struct ConnectionContext {
   AnswerSender& sender;
 };
 
+struct ClientForwards;
+
 class ClientConnection : public Unsent {
  public:
   // number: which connection of its listener, for names. Made and run() in one fiber.
   ClientConnection(const ConnectionContext& context, std::unique_ptr<Connection> stream, std::uint64_t number);
   ClientConnection(const ClientConnection&) = delete;
   ClientConnection& operator=(const ClientConnection&) = delete;
+  ~ClientConnection();
 
   // Serves until either side closes, a deadline passes or the scope is cancelled.
   void run();
@@ -56,6 +59,10 @@ class ClientConnection : public Unsent {
   // Hands over the answers that are ready, so far as the client takes them without waiting. `parts` is scratch memory.
   // Does not suspend.
   void send_ready(std::vector<Slice>& parts);
+  // Ends it, with whatever is under way. Does not suspend.
+  void close(const char* reason);
+  // Kept for it from the first request on that is forwarded.
+  ClientForwards& forwards();
   Address peer() const { return stream_->peer(); }
   Address local() const { return stream_->local(); }
   std::uint64_t number() const { return number_; }
@@ -76,7 +83,6 @@ class ClientConnection : public Unsent {
   void write_rest(std::span<const Slice> parts, std::size_t slots);
   void drop(std::size_t slots);
   void settle();
-  void close(const char* reason);
 
   const ConnectionContext& context_;
   std::unique_ptr<Connection> stream_;
@@ -87,6 +93,7 @@ class ClientConnection : public Unsent {
   bool sending_ = false;  // answers are being gathered, or a fiber writes what the client did not take at once
   fiber::Event room_;     // a slot has become free
   protocol::FrameReader frames_;
+  std::unique_ptr<ClientForwards> forwards_;
   fiber::FiberScope scope_;
   Ring<ResponseSlot> slots_;
   std::uint64_t first_slot_ = 0;  // the number of the first of them

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "core/broker/answering.h"
+#include "core/broker/forward_parts.h"
 #include "core/fiber/scope.h"
 #include "core/protocol/messages/delete_records.h"
 
@@ -74,6 +75,7 @@ void delete_records(Broker& broker, Request& request, const DeleteRecordsRequest
     }
   }
   const Deadline deadline = deadline_of(broker, asked.timeout_ms);
+  auto elsewhere = forward_by_name<DeleteRecordsResponse>(broker, request, asked);
   std::size_t next = 0;
   fiber::FiberScope deleters;
   for (std::size_t i = 0; i < std::min(deletions.size(), kDeletersMax); ++i) {
@@ -88,6 +90,7 @@ void delete_records(Broker& broker, Request& request, const DeleteRecordsRequest
     deleters.cancel_and_join();
     return request.answer.close("the connection ends");
   }
+  elsewhere.gather_all(broker, response, deadline);
   request.reply(response);
 }
 

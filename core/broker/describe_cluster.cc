@@ -14,9 +14,11 @@ namespace {
 constexpr std::int8_t kBrokerEndpoints = 1;
 constexpr std::int8_t kControllerEndpoints = 2;
 
-void list_brokers(const cluster::Image& image, bool fenced_too, DescribeClusterResponse& response) {
+// only: lists no other; none: lists all.
+void list_brokers(const cluster::Image& image, bool fenced_too, NodeId only, DescribeClusterResponse& response) {
   image.brokers.for_each([&](const cluster::Broker& broker) {
-    if ((broker.fenced && !fenced_too) || broker.endpoints.empty()) {
+    const bool wanted = only == NodeId::none() ? fenced_too || !broker.fenced : broker.node == only;
+    if (!wanted || broker.endpoints.empty()) {
       return;
     }
     auto& described = response.brokers.emplace_back();
@@ -35,7 +37,9 @@ void describe_cluster(Broker& broker, Request& request, const DescribeClusterReq
     const cluster::ImageRef image = broker.metadata().image();
     response.cluster_id = image->cluster.to_string();
     response.controller_id = broker.self();
-    list_brokers(*image, asked.include_fenced_brokers, response);
+    // Where this node forwards, clients have to reach no other.
+    list_brokers(*image, asked.include_fenced_brokers, broker.forwarding() == nullptr ? NodeId::none() : broker.self(),
+                 response);
     if (asked.include_cluster_authorized_operations) {
       response.cluster_authorized_operations = kClusterOperations;
     }

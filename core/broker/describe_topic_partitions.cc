@@ -122,7 +122,16 @@ void describe_topic_partitions(Broker& broker, Request& request, const DescribeT
     }
     return request.reply(response);
   }
-  request.reply(describe_page(*broker.metadata().image(), asked));
+  DescribeTopicPartitionsResponse response = describe_page(*broker.metadata().image(), asked);
+  if (broker.forwarding() != nullptr) {
+    for (DescribeTopicPartitionsTopic& topic : response.topics) {
+      for (DescribeTopicPartitionsPartition& partition : topic.partitions) {
+        // Clients come here with everything.
+        partition.leader_id = partition.leader_id == NodeId::none() ? NodeId::none() : broker.self();
+      }
+    }
+  }
+  request.reply(response);
 }
 
 }  // namespace

@@ -5,7 +5,9 @@
 
 #include "core/broker/broker.h"
 #include "core/broker/connection.h"
+#include "core/broker/forward_fetch.h"
 #include "core/broker/handlers.h"
+#include "core/broker/leader_hints.h"
 #include "core/broker/replica_fetch.h"
 #include "core/protocol/messages/fetch.h"
 
@@ -23,7 +25,8 @@ namespace {
 struct Asked {
   const FetchPartition* wanted = nullptr;
   FetchPartitionResponse* answer = nullptr;
-  Ref<replication::Partition> partition;  // null: the answer has its error already
+  Ref<replication::Partition> partition;  // null: the answer has its error already, or another leader gives it
+  bool elsewhere = false;                 // another leader gives its answer
 };
 
 struct FetchWork {
@@ -31,6 +34,7 @@ struct FetchWork {
   FetchRequest asked;
   FetchResponse response;
   std::vector<Asked> partitions;
+  std::unique_ptr<ForwardedFetch> forwarded = {};  // null: nothing concerns other leaders
 };
 
 ErrorCode find_partition(Broker& broker, const FetchWork& work, const protocol::FetchTopic& topic, PartitionId index,
@@ -43,7 +47,25 @@ ErrorCode find_partition(Broker& broker, const FetchWork& work, const protocol::
   return hosted->find(index, partition);
 }
 
+// Where another node leads the partition, its answer comes from there.
+bool forward(Broker& broker, FetchWork& work, const PartitionPlace& place, const Asked& asked) {
+  const protocol::FetchTopic& topic = work.asked.topics[place.topic];
+  const cluster::Image& image = *broker.metadata().image();
+  const cluster::Topic* known =
+      work.request.header.version >= 13 ? image.find_topic(topic.topic_id) : image.find_topic(topic.topic);
+  const NodeId leader = broker.leader_elsewhere(known, asked.wanted->partition);
+  if (leader == NodeId::none()) {
+    return false;
+  }
+  if (work.forwarded == nullptr) {
+    work.forwarded = std::make_unique<ForwardedFetch>(broker, work.request, work.asked);
+  }
+  work.forwarded->add(place, leader);
+  return true;
+}
+
 void prepare(Broker& broker, FetchWork& work) {
+  const bool forwards = broker.forwards(work.request);
   std::size_t count = 0;
   for (const protocol::FetchTopic& topic : work.asked.topics) {
     auto& answers = work.response.responses.emplace_back();
@@ -62,6 +84,12 @@ void prepare(Broker& broker, FetchWork& work) {
       asked.wanted = &topic.partitions[p];
       asked.answer = &answer;
       answer.error_code = find_partition(broker, work, topic, asked.wanted->partition, asked.partition);
+      const bool led_here = asked.partition && asked.partition->leading();
+      if (forwards && !led_here && forward(broker, work, {t, p}, asked)) {
+        asked.elsewhere = true;
+        asked.partition = nullptr;
+        answer.error_code = ErrorCode::kNone;
+      }
     }
   }
 }
@@ -69,6 +97,9 @@ void prepare(Broker& broker, FetchWork& work) {
 // Positions and errors that need no reading. False where there is nothing to be read for this partition.
 bool describe(const FetchWork& work, const Asked& asked) {
   FetchPartitionResponse& answer = *asked.answer;
+  if (asked.elsewhere) {
+    return false;
+  }
   answer.records = Slice();
   if (!asked.partition) {
     return false;
@@ -114,7 +145,7 @@ Collected collect(FetchWork& work, std::size_t max_bytes, const Deadline& deadli
   Collected collected;
   for (Asked& asked : work.partitions) {
     const bool readable = describe(work, asked);
-    collected.at_once |= answered_at_once(*asked.answer);
+    collected.at_once |= !asked.elsewhere && answered_at_once(*asked.answer);
     if (!readable || (collected.bytes >= max_bytes && collected.bytes > 0)) {
       continue;
     }
@@ -166,6 +197,15 @@ std::size_t bytes_allowed(Broker& broker, const FetchWork& work) {
   return static_cast<std::size_t>(std::min(allowed, possible));
 }
 
+void finish(Broker& broker, FetchWork& work, const Collected& collected, fiber::Budget::Hold hold) {
+  broker.metrics().fetch_ok.add();
+  broker.metrics().bytes_fetched.add(collected.bytes);
+  if (collected.at_once) {
+    name_leaders(broker, work.response, work.request.header.version);
+  }
+  work.request.reply(work.response, std::move(hold));
+}
+
 void serve(Broker& broker, FetchWork& work) {
   const Duration wait = std::min(Duration::milliseconds(std::max(work.asked.max_wait_ms, 0)), broker.limits().request);
   const Deadline parked = fiber::within(wait, Expiry::kNormal);
@@ -201,9 +241,78 @@ void serve(Broker& broker, FetchWork& work) {
     }
     waiting = moved.ok();
   }
-  broker.metrics().fetch_ok.add();
-  broker.metrics().bytes_fetched.add(collected.bytes);
-  work.request.reply(work.response, std::move(hold));
+  finish(broker, work, collected, std::move(hold));
+}
+
+// ---- partitions that others lead ----
+
+// All of them led by one other node: it waits as this one would.
+void serve_elsewhere(Broker& broker, FetchWork& work) {
+  const Duration wait = std::min(Duration::milliseconds(std::max(work.asked.max_wait_ms, 0)), broker.limits().request);
+  const ForwardedFetch::Gathered got =
+      work.forwarded->ask(wait, work.asked.min_bytes, bytes_allowed(broker, work), work.response);
+  // Not before: while it waits it has nothing, and would keep others from what they have.
+  StatusOr<fiber::Budget::Hold> room =
+      work.request.connection.response_bytes().take(got.bytes, fiber::within(broker.limits().request, Expiry::kPeer));
+  if (!room.ok()) {
+    return work.request.answer.close("no room for the answer");
+  }
+  finish(broker, work, {.bytes = got.bytes, .at_once = got.at_once}, *std::move(room));
+}
+
+// Whether a partition that is led here has moved since collect() looked at it.
+bool moved_since(const FetchWork& work) {
+  return std::any_of(work.partitions.begin(), work.partitions.end(), [](const Asked& asked) {
+    return asked.partition &&
+           (asked.partition->check_leadership(asked.wanted->current_leader_epoch) != asked.answer->error_code ||
+            asked.partition->high_watermark() != asked.answer->high_watermark);
+  });
+}
+
+// Led by several nodes.
+void serve_split(Broker& broker, FetchWork& work) {
+  const MonotonicTime began = fiber::Scheduler::current().now();
+  const Duration wait = std::min(Duration::milliseconds(std::max(work.asked.max_wait_ms, 0)), broker.limits().request);
+  const Deadline parked = fiber::within(wait, Expiry::kNormal);
+  const Deadline reading = fiber::within(wait + broker.limits().request, Expiry::kPeer);
+  const std::size_t max_bytes = bytes_allowed(broker, work);
+  const std::size_t share = std::max<std::size_t>(max_bytes / (work.forwarded->leaders() + 1), 1);
+  const auto min_bytes = static_cast<std::size_t>(std::max(work.asked.min_bytes, 0));
+  Collected collected;
+  fiber::Budget::Hold hold;
+  for (bool waiting = min_bytes > 0 && wait > Duration::zero();;) {
+    const ForwardedFetch::Gathered got = work.forwarded->ask(Duration::zero(), 0, share, work.response);
+    StatusOr<fiber::Budget::Hold> room = work.request.connection.response_bytes().take(max_bytes, reading);
+    if (!room.ok()) {
+      return work.request.answer.close("no room for the answer");
+    }
+    hold = *std::move(room);
+    collected = collect(work, share, reading);
+    collected.at_once |= got.at_once || collected.bytes >= share;
+    collected.bytes += got.bytes;
+    hold.shrink_to(collected.bytes);
+    if (!waiting || collected.at_once || collected.bytes >= std::min(min_bytes, max_bytes)) {
+      break;
+    }
+    hold = {};
+    fiber::WaitSet moves;
+    const Duration left = wait - (fiber::Scheduler::current().now() - began);
+    if (left > Duration::zero() && !work.forwarded->park(left, moves) && !moved_since(work)) {
+      for (const Asked& asked : work.partitions) {
+        if (asked.partition) {
+          moves.add(asked.partition->progress(), asked.partition->progress_key());
+        }
+      }
+      const Status moved = moves.wait_any(parked);
+      if (!moved.ok() && !absl::IsDeadlineExceeded(moved)) {
+        return work.request.answer.close("the connection ends");
+      }
+      waiting = moved.ok();
+    } else {
+      waiting = left > Duration::zero();
+    }
+  }
+  finish(broker, work, collected, std::move(hold));
 }
 
 }  // namespace
@@ -227,7 +336,15 @@ void handle_fetch(Broker& broker, Request&& request) {
       FetchWork{.request = std::move(request), .asked = *std::move(asked), .response = {}, .partitions = {}});
   prepare(broker, *work);
   ClientConnection& connection = work->request.connection;
-  connection.spawn("fetch", [&broker, work = std::move(work)] { serve(broker, *work); });
+  connection.spawn("fetch", [&broker, work = std::move(work)] {
+    if (work->forwarded == nullptr) {
+      serve(broker, *work);
+    } else if (work->forwarded->leaders() == 1 && work->forwarded->partitions() == work->partitions.size()) {
+      serve_elsewhere(broker, *work);
+    } else {
+      serve_split(broker, *work);
+    }
+  });
 }
 
 }  // namespace chronik::broker

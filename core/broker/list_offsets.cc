@@ -4,6 +4,7 @@
 
 #include "core/broker/broker.h"
 #include "core/broker/connection.h"
+#include "core/broker/forward_parts.h"
 #include "core/broker/handlers.h"
 #include "core/protocol/messages/list_offsets.h"
 #include "core/protocol/messages/offset_for_leader_epoch.h"
@@ -88,6 +89,7 @@ void handle_list_offsets(Broker& broker, Request&& request) {
   connection.spawn("list-offsets", [&broker, request = std::move(request), asked = *std::move(asked)]() mutable {
     const Deadline deadline = fiber::within(broker.limits().request, Expiry::kPeer);
     protocol::ListOffsetsResponse response;
+    auto elsewhere = forward_by_name<protocol::ListOffsetsResponse>(broker, request, asked);
     for (const protocol::ListOffsetsTopic& topic : asked.topics) {
       auto& answers = response.topics.emplace_back();
       answers.name = topic.name;
@@ -95,6 +97,7 @@ void handle_list_offsets(Broker& broker, Request&& request) {
         look_up(broker, topic.name, partition, request.header.version, answers.partitions.emplace_back(), deadline);
       }
     }
+    elsewhere.gather_all(broker, response, deadline);
     request.reply(response);
   });
 }

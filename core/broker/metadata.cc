@@ -40,9 +40,11 @@ void describe_topic(const cluster::Image& image, const cluster::Topic& topic, Me
   });
 }
 
-void describe_brokers(const cluster::Image& image, NodeId self, MetadataResponse& response) {
+// All that live; where this node forwards, only itself.
+void describe_brokers(const cluster::Image& image, NodeId self, bool forwards, MetadataResponse& response) {
   image.brokers.for_each([&](const cluster::Broker& broker) {
-    if (broker.fenced || broker.endpoints.empty()) {
+    const bool itself = broker.node == self;
+    if (broker.endpoints.empty() || (forwards ? !itself : broker.fenced)) {
       return;
     }
     auto& described = response.brokers.emplace_back();
@@ -53,6 +55,17 @@ void describe_brokers(const cluster::Image& image, NodeId self, MetadataResponse
   });
   response.cluster_id = image.cluster.to_string();
   response.controller_id = self;
+}
+
+// For a client that is to come here with everything, this node leads whatever is led.
+void lead_everything(NodeId self, MetadataResponse& response) {
+  for (MetadataTopic& topic : response.topics) {
+    for (auto& partition : topic.partitions) {
+      if (partition.leader_id != NodeId::none()) {
+        partition.leader_id = self;
+      }
+    }
+  }
 }
 
 // Whether the request asks by id; from version 12 on a topic without a name does.
@@ -103,7 +116,8 @@ void answer_metadata(Broker& broker, Request& request, const MetadataRequest& as
   create_missing(broker, asked, version, fiber::within(broker.limits().request, Expiry::kPeer));
   const cluster::ImageRef image = broker.metadata().image();
   MetadataResponse response;
-  describe_brokers(*image, broker.self(), response);
+  const bool forwards = broker.forwarding() != nullptr;
+  describe_brokers(*image, broker.self(), forwards, response);
   const bool all = !asked.topics.has_value() || (version == 0 && asked.topics->empty());
   if (all) {
     image->topics.for_each(
@@ -112,6 +126,9 @@ void answer_metadata(Broker& broker, Request& request, const MetadataRequest& as
     for (const MetadataRequestTopic& topic : *asked.topics) {
       response.topics.push_back(describe_asked(*image, topic, version));
     }
+  }
+  if (forwards) {
+    lead_everything(broker.self(), response);
   }
   if (asked.include_cluster_authorized_operations) {
     response.cluster_authorized_operations = kClusterOperations;

@@ -15,7 +15,12 @@ struct BrokerMetrics {
   Counter messages_received;
   Counter requests;
   Counter malformed_requests;
-  Histogram produce_latency;  // from the request's last byte to its answer
+  Counter produce_forwards;
+  Counter fetch_forwards;
+  Counter other_forwards;
+  Counter forward_errors;
+  Histogram produce_forward_duration;  // from a forwarded produce to its leader's answer
+  Histogram produce_latency;           // from the request's last byte to its answer
 
   void finish_produce(bool success, Duration took) {
     (success ? produce_ok : produce_failed).add();
@@ -31,6 +36,12 @@ struct BrokerMetrics {
     registry.add("messages_received_total", "Records appended", messages_received);
     registry.add("requests_total", "Requests of any kind", requests);
     registry.add("malformed_requests_total", "Requests that could not be decoded", malformed_requests);
+    registry.add("produce_forward_count", "Produce requests sent to another leader", produce_forwards);
+    registry.add("fetch_forward_count", "Fetch requests sent to another leader", fetch_forwards);
+    registry.add("other_forward_count", "Requests of other kinds sent to another leader", other_forwards);
+    registry.add("forward_errors_total", "Forwarded requests that no leader has answered", forward_errors);
+    registry.add("produce_forward_duration", "From a forwarded produce to its leader's answer",
+                 produce_forward_duration, MetricsRegistry::Unit::kSeconds);
     registry.add("produce_end_to_end_latency", "From the end of a produce request to its answer", produce_latency,
                  MetricsRegistry::Unit::kSeconds);
   }

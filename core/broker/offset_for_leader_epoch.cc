@@ -1,6 +1,7 @@
 // OffsetForLeaderEpoch: where an epoch of a partition ended (KIP-101, KIP-320).
 #include "core/protocol/messages/offset_for_leader_epoch.h"
 #include "core/broker/answering.h"
+#include "core/broker/forward_parts.h"
 
 namespace chronik::broker {
 
@@ -36,6 +37,7 @@ void find_end_of_epoch(Broker& broker, const std::string& topic, const protocol:
 
 void offset_for_leader_epoch(Broker& broker, Request& request, const OffsetForLeaderEpochRequest& asked) {
   OffsetForLeaderEpochResponse response;
+  auto elsewhere = forward_by_name<OffsetForLeaderEpochResponse>(broker, request, asked);
   for (const protocol::OffsetForLeaderTopic& topic : asked.topics) {
     auto& answers = response.topics.emplace_back();
     answers.topic = topic.topic;
@@ -43,6 +45,7 @@ void offset_for_leader_epoch(Broker& broker, Request& request, const OffsetForLe
       find_end_of_epoch(broker, topic.topic, partition, answers.partitions.emplace_back());
     }
   }
+  elsewhere.gather_all(broker, response, deadline_of(broker));
   request.reply(response);
 }
 

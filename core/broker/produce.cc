@@ -7,7 +7,9 @@
 
 #include "core/broker/broker.h"
 #include "core/broker/connection.h"
+#include "core/broker/forward_parts.h"
 #include "core/broker/handlers.h"
+#include "core/broker/leader_hints.h"
 #include "core/protocol/messages/produce.h"
 #include "core/protocol/record_batch_validate.h"
 
@@ -34,6 +36,23 @@ struct PendingAppend final : replication::OffsetWaiter {
   ErrorCode error = ErrorCode::kRequestTimedOut;  // until it has passed
 };
 
+// What another leader is asked to append, and its answer.
+class ForwardedProduce final : public ForwardCall {
+ public:
+  ForwardedProduce(LateProduce& work, std::vector<PartitionPlace> places) : work_(work), places_(std::move(places)) {}
+
+  void fail(const Status& why) { answer_ = why; }
+  // What has become of it, into the response. False: not all of it was acknowledged.
+  bool tell(ProduceResponse& response, std::int16_t version) const;
+
+ private:
+  void on_forwarded(StatusOr<Slice> body) override;
+
+  LateProduce& work_;
+  std::vector<PartitionPlace> places_;
+  StatusOr<Slice> answer_ = absl::DeadlineExceededError("no answer yet");
+};
+
 // An answer that waits for its appends to be acknowledged, or for the end of its time. It is encoded when they are
 // made, while all that it tells is at hand; what fails afterwards changes it.
 class LateProduce final : public LateAnswer, private fiber::Timer {
@@ -52,10 +71,13 @@ class LateProduce final : public LateAnswer, private fiber::Timer {
   void add(Ref<replication::Partition> partition, const replication::Partition::AppendOutcome& outcome,
            std::size_t topic, std::size_t index);
   std::size_t appended() const { return appended_; }
+  // What goes to other leaders; sends it. Does not suspend but where a broken link is put away.
+  void forward(ForwardParts<ProduceRequest>& parts, ClientConnection& client, Duration timeout);
   // All are made.
   void answer(const ProduceResponse& response, bool all_appended);
   void wait(Duration timeout);
   void settle_one();
+  void note_forwarded(bool answered);
   replication::Acks acks() const { return acks_; }
   Answer& obligation() { return answer_; }
 
@@ -64,7 +86,7 @@ class LateProduce final : public LateAnswer, private fiber::Timer {
 
  private:
   void on_timer() override;
-  void correct();
+  bool correct();
 
   Broker& broker_;
   Answer answer_;
@@ -75,7 +97,8 @@ class LateProduce final : public LateAnswer, private fiber::Timer {
   replication::Acks acks_;
   bool all_appended_ = true;
   std::size_t appended_ = 0;
-  std::size_t waiting_ = 1;                     // appends that have not passed, and one for wait()
+  std::size_t waiting_ = 1;  // appends that have not passed, and one for wait()
+  std::vector<std::unique_ptr<ForwardedProduce>> forwarded_;
   absl::FixedArray<PendingAppend, 1> appends_;  // one for each partition asked for; appended_ of them are used
 };
 
@@ -85,7 +108,9 @@ struct Appending {
   std::int16_t version;
   replication::Acks acks;
   Duration timeout;
+  bool forwards = false;                   // what others lead goes to them
   std::unique_ptr<LateProduce> late = {};  // null: acks=0
+  ForwardParts<ProduceRequest> elsewhere = {};
   ProduceResponse response = {};
   bool all_appended = true;
 };
@@ -126,14 +151,34 @@ bool refuse(ProducePartitionResponse& answer, ErrorCode error, std::string_view 
   return false;
 }
 
+// Whether the partition's batch goes to another leader.
+bool forward(Appending& work, const ProduceRequest& whole, HostedTopic* topic, ProducePartition& asked,
+             const PartitionPlace& place) {
+  if (!work.forwards || topic == nullptr) {
+    return false;
+  }
+  const NodeId leader =
+      work.broker.leader_elsewhere(work.broker.metadata().image()->find_topic(topic->id), asked.index);
+  if (leader == NodeId::none()) {
+    return false;
+  }
+  work.elsewhere.add(whole, place, std::move(asked), leader,
+                     [topic] { return protocol::ProduceTopic{.name = topic->name, .partition_data = {}}; });
+  return true;
+}
+
 // Validates and appends one partition's batch. Suspends only where the disk is behind. Fills `answer`; false: it tells
 // why not.
-bool append(Appending& work, HostedTopic* topic, ProducePartition& asked, ProducePartitionResponse& answer,
-            std::size_t topic_place, std::size_t place) {
+bool append(Appending& work, const ProduceRequest& whole, HostedTopic* topic, ProducePartition& asked,
+            ProducePartitionResponse& answer, const PartitionPlace& place) {
   Broker& broker = work.broker;
   answer.index = asked.index;
   Ref<replication::Partition> partition;
   const ErrorCode found = topic == nullptr ? ErrorCode::kUnknownTopicOrPartition : topic->find(asked.index, partition);
+  const bool led_here = found == ErrorCode::kNone && partition->leading();
+  if (!led_here && forward(work, whole, topic, asked, place)) {
+    return true;
+  }
   if (found != ErrorCode::kNone) {
     return refuse(answer, found);
   }
@@ -182,7 +227,7 @@ bool append(Appending& work, HostedTopic* topic, ProducePartition& asked, Produc
   metrics.messages_received.add(static_cast<std::uint64_t>(summary.record_count));
   metrics.bytes_produced.add(bytes);
   if (work.late != nullptr) {
-    work.late->add(std::move(partition), outcome, topic_place, place);
+    work.late->add(std::move(partition), outcome, place.topic, place.partition);
   }
   return true;
 }
@@ -197,7 +242,7 @@ void append_all(ProduceRequest& asked, Appending& work) {
     for (std::size_t p = 0; p < topic.partition_data.size(); ++p) {
       // Looked up for each: the topic may have been deleted while the partition before it waited for room.
       HostedTopic* hosted = work.broker.table().find(answers.name);
-      work.all_appended &= append(work, hosted, topic.partition_data[p], answers.partition_responses[p], t, p);
+      work.all_appended &= append(work, asked, hosted, topic.partition_data[p], answers.partition_responses[p], {t, p});
     }
   }
 }
@@ -243,6 +288,51 @@ void LateProduce::answer(const ProduceResponse& response, bool all_appended) {
   answer_.prepare(protocol::encode_response(correlation_id_, response, version_));
 }
 
+void LateProduce::forward(ForwardParts<ProduceRequest>& parts, ClientConnection& client, Duration timeout) {
+  const Duration left = timeout - (fiber::Scheduler::current().now() - received_);
+  for (ForwardPart<ProduceRequest>& part : parts.all()) {
+    ForwardedProduce& call =
+        *forwarded_.emplace_back(std::make_unique<ForwardedProduce>(*this, std::move(part.places)));
+    part.request.timeout_ms = static_cast<std::int32_t>(std::max<std::int64_t>(left.milliseconds(), 1));
+    ForwardPin* pin = broker_.forwarding()->pinned(client, part.leader);
+    const Status sent = pin == nullptr ? absl::FailedPreconditionError("the leader cannot be reached")
+                                       : call.start(pin->link(), part.request, version_);
+    broker_.metrics().produce_forwards.add();
+    if (sent.ok()) {
+      ++waiting_;
+    } else {
+      broker_.metrics().forward_errors.add();
+      call.fail(sent);
+    }
+  }
+}
+
+void LateProduce::note_forwarded(bool answered) {
+  if (answered) {
+    broker_.metrics().produce_forward_duration.record(fiber::Scheduler::current().now() - received_);
+  } else {
+    broker_.metrics().forward_errors.add();
+  }
+  settle_one();
+}
+
+void ForwardedProduce::on_forwarded(StatusOr<Slice> body) {
+  answer_ = std::move(body);
+  work_.note_forwarded(answer_.ok());
+}
+
+bool ForwardedProduce::tell(ProduceResponse& response, std::int16_t version) const {
+  StatusOr<ProduceResponse> answer =
+      answer_.ok() ? protocol::decode<ProduceResponse>(*answer_, version) : StatusOr<ProduceResponse>(answer_.status());
+  if (!answer.ok() || !merge_part(*std::move(answer), places_, response)) {
+    // What may have been appended is not called refused.
+    fail_part(answer.ok() ? ErrorCode::kRequestTimedOut : error_of_forward(answer.status()), places_, response);
+  }
+  return std::all_of(places_.begin(), places_.end(), [&response](const PartitionPlace& place) {
+    return response.responses[place.topic].partition_responses[place.partition].error_code == ErrorCode::kNone;
+  });
+}
+
 void LateProduce::wait(Duration timeout) {
   fiber::Scheduler& scheduler = fiber::Scheduler::current();
   scheduler.arm(*this, scheduler.now() + timeout);
@@ -261,31 +351,56 @@ void LateProduce::on_timer() {
 }
 
 void LateProduce::give() {
-  const bool acknowledged = std::all_of(appends_.begin(), appends_.begin() + static_cast<std::ptrdiff_t>(appended_),
+  // What other leaders say is not in the prepared answer.
+  bool acknowledged =
+      forwarded_.empty() && std::all_of(appends_.begin(), appends_.begin() + static_cast<std::ptrdiff_t>(appended_),
                                         [](const PendingAppend& append) { return append.error == ErrorCode::kNone; });
   if (!acknowledged) {
-    correct();
+    acknowledged = correct();
   }
   broker_.metrics().finish_produce(all_appended_ && acknowledged, fiber::Scheduler::current().now() - received_);
   answer_.send_prepared();
 }
 
-// Reads the answer that was meant for success, and writes what has become of it.
-void LateProduce::correct() {
+// Reads the answer that was meant for success, and writes what has become of it. False: not all was acknowledged.
+bool LateProduce::correct() {
   const StatusOr<protocol::ReceivedResponse> meant = protocol::decode_response_header(
       answer_.prepared().flat().from(protocol::kFrameLengthBytes), protocol::ApiKey::kProduce, version_);
   CHECK_OK(meant.status());
   StatusOr<ProduceResponse> response = protocol::decode<ProduceResponse>(meant->body, version_);
   CHECK_OK(response.status());
+  bool acknowledged = true;
   for (std::size_t i = 0; i < appended_; ++i) {
     const PendingAppend& append = appends_[i];
     if (append.error != ErrorCode::kNone) {
       auto& answer = response->responses[append.topic].partition_responses[append.index];
       answer.error_code = append.error;
       answer.base_offset = Offset::none();
+      acknowledged = false;
     }
   }
+  for (const std::unique_ptr<ForwardedProduce>& forwarded : forwarded_) {
+    acknowledged &= forwarded->tell(*response, version_);
+  }
+  name_leaders(broker_, *response);
   answer_.prepare(protocol::encode_response(correlation_id_, *response, version_));
+  return acknowledged;
+}
+
+// With acks=0. Not ok: what has become of it is not known.
+Status send_unanswered(Appending& work, ClientConnection& client) {
+  // Nobody waits for an answer, and so the request's own time, which may be none, is of no matter.
+  const Deadline deadline = fiber::within(work.broker.limits().write, Expiry::kPeer);
+  for (ForwardPart<ProduceRequest>& part : work.elsewhere.all()) {
+    work.broker.metrics().produce_forwards.add();
+    ForwardPin* pin = work.broker.forwarding()->pinned(client, part.leader);
+    if (pin == nullptr) {
+      return absl::UnavailableError("the leader cannot be reached");
+    }
+    pin->note_unanswered();
+    RETURN_IF_ERROR(pin->link().client().send(part.request, work.version, deadline));
+  }
+  return ok();
 }
 
 }  // namespace
@@ -303,9 +418,14 @@ void handle_produce(Broker& broker, Request&& request) {
   Appending work{.broker = broker,
                  .version = request.header.version,
                  .acks = static_cast<replication::Acks>(asked->acks),
-                 .timeout = std::min(Duration::milliseconds(std::max(asked->timeout_ms, 0)), broker.limits().request)};
+                 .timeout = std::min(Duration::milliseconds(std::max(asked->timeout_ms, 0)), broker.limits().request),
+                 .forwards = broker.forwards(request)};
   if (work.acks == replication::Acks::kNone) {
     append_all(*asked, work);
+    if (const Status sent = send_unanswered(work, request.connection); !sent.ok()) {
+      broker.metrics().forward_errors.add();
+      work.all_appended = false;
+    }
     broker.metrics().finish_produce(work.all_appended, Duration::zero());
     // Nobody hears of an error but by the connection's end, as with Kafka.
     return work.all_appended ? request.answer.nothing() : request.answer.close("a produce with acks=0 failed");
@@ -313,6 +433,10 @@ void handle_produce(Broker& broker, Request&& request) {
   work.late = std::make_unique<LateProduce>(broker, request, work.acks, partitions_of(*asked));
   append_all(*asked, work);
   LateProduce& late = *work.late;
+  late.forward(work.elsewhere, request.connection, work.timeout);
+  if (!work.all_appended) {
+    name_leaders(broker, work.response);
+  }
   late.answer(work.response, work.all_appended);
   late.wait(work.timeout);
   late.obligation().comes(std::move(work.late));

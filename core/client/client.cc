@@ -36,8 +36,32 @@ StatusOr<std::unique_ptr<Client>> Client::connect(Network& network, const Addres
   return std::make_unique<Client>(std::move(connection), options);
 }
 
+// A call whose fiber waits.
+class Client::WaitingCall final : public Call {
+ public:
+  void on_answer(StatusOr<Slice> body) override {
+    answer = std::move(body);
+    settled.set();
+  }
+  StatusOr<Slice> answer = Slice();
+  fiber::Latch settled;
+};
+
+void Client::Call::forget() {
+  if (client_ != nullptr) {
+    std::exchange(client_, nullptr)->pending_.erase(id_);
+  }
+}
+
 Client::Client(std::unique_ptr<Connection> connection, const ClientOptions& options)
-    : options_(options), connection_(std::move(connection)), frames_(*connection_) {
+    : Client(std::move(connection), options, fiber::Fiber::current().scope().source()) {}
+
+Client::Client(std::unique_ptr<Connection> connection, const ClientOptions& options, CancelSource& parent)
+    : options_(options),
+      connection_(std::move(connection)),
+      frames_(*connection_),
+      last_written_(fiber::Scheduler::current().now()),
+      scope_(fiber::Scheduler::current(), parent) {
   scope_.spawn({"client-writer", 0}, [this] { write_requests(); });
   scope_.spawn({"client-reader", 0}, [this] { read_answers(); });
 }
@@ -60,29 +84,31 @@ WaitKey Client::key_of(CorrelationId id) const {
           static_cast<std::uint64_t>(id.value())};
 }
 
-StatusOr<Slice> Client::exchange(const protocol::RequestHeader& header, protocol::Frame frame,
-                                 const Deadline& deadline) {
+Status Client::begin(const protocol::RequestHeader& header, protocol::Frame frame, Call& call) {
   if (broken_) {
     return absl::FailedPreconditionError("the connection is broken");
   }
   if (pending_.size() >= options_.in_flight_max) {
     return absl::ResourceExhaustedError("too many requests without an answer");
   }
-  Pending pending;
-  pending.api = header.api;
-  pending.version = header.version;
-  // Also where the fiber is unwound: nobody may settle what is no longer there.
-  struct Registration {
-    absl::btree_map<CorrelationId, Pending*>& all;
-    CorrelationId id;
-    ~Registration() { all.erase(id); }
-  };
-  CHECK(pending_.emplace(header.correlation_id, &pending).second);
-  const Registration registration{pending_, header.correlation_id};
+  CHECK(call.client_ == nullptr);
+  CHECK(pending_.emplace(header.correlation_id, &call).second);
+  call.client_ = this;
+  call.id_ = header.correlation_id;
+  call.api_ = header.api;
+  call.version_ = header.version;
+  call.key_ = key_of(header.correlation_id);
   enqueue(std::move(frame));
-  const Status waited = pending.settled.wait(key_of(header.correlation_id), deadline);
-  if (pending.settled.is_set()) {
-    return std::move(pending.answer);
+  return ok();
+}
+
+StatusOr<Slice> Client::exchange(const protocol::RequestHeader& header, protocol::Frame frame,
+                                 const Deadline& deadline) {
+  WaitingCall call;
+  RETURN_IF_ERROR(begin(header, std::move(frame), call));
+  const Status waited = call.settled.wait(call.key(), deadline);
+  if (call.settled.is_set()) {
+    return std::move(call.answer);
   }
   return absl::IsDeadlineExceeded(waited) ? absl::UnknownError("no answer by the deadline") : waited;
 }
@@ -126,6 +152,7 @@ void Client::write_requests() {
       return fail_all(written);
     }
     ++written_;
+    last_written_ = scope_.scheduler().now();
     taken_.notify_all();
   }
 }
@@ -140,8 +167,20 @@ void Client::read_answers() {
   }
 }
 
+// Requests that are never answered keep the connection alive, too.
+StatusOr<std::int32_t> Client::next_length() {
+  Deadline idle = fiber::within(options_.idle, Expiry::kNormal);
+  for (;;) {
+    StatusOr<std::int32_t> length = frames_.length(idle);
+    if (!absl::IsDeadlineExceeded(length.status()) || last_written_ + options_.idle <= idle.at()) {
+      return length;
+    }
+    idle = Deadline(last_written_ + options_.idle, Expiry::kNormal, scope_.source());
+  }
+}
+
 Status Client::read_answer() {
-  ASSIGN_OR_RETURN(const std::int32_t size, frames_.length(fiber::within(options_.idle, Expiry::kNormal)));
+  ASSIGN_OR_RETURN(const std::int32_t size, next_length());
   if (size < 0 || size > options_.frame_bytes_max) {
     return absl::InvalidArgumentError("an answer of a length that cannot be");
   }
@@ -157,11 +196,11 @@ Status Client::read_answer() {
   if (found == pending_.end()) {
     return ok();  // whoever asked has given up
   }
-  Pending& pending = *found->second;
-  StatusOr<protocol::ReceivedResponse> response = protocol::decode_response_header(frame, pending.api, pending.version);
+  Call& call = *found->second;
+  StatusOr<protocol::ReceivedResponse> response = protocol::decode_response_header(frame, call.api_, call.version_);
   RETURN_IF_ERROR(response.status());
-  pending.answer = std::move(response->body);
-  pending.settled.set();
+  call.forget();
+  call.on_answer(std::move(response->body));
   return ok();
 }
 
@@ -174,11 +213,10 @@ void Client::fail_all(const Status& why) {
   outbox_.clear();
   outgoing_.notify_all();
   taken_.notify_all();
-  for (const auto& [id, pending] : pending_) {
-    if (!pending->settled.is_set()) {
-      pending->answer = absl::UnavailableError(why.message());
-      pending->settled.set();
-    }
+  while (!pending_.empty()) {
+    Call& call = *pending_.begin()->second;
+    call.forget();
+    call.on_answer(absl::UnavailableError(why.message()));
   }
 }
 

@@ -1,9 +1,9 @@
 // One connection of a Kafka client: requests go out in the order in which they were made, as many as allowed at a time,
 // and each answer finds its request by its correlation id.
 //
-// For workloads, checkers' readers and tools. It neither connects again nor tries again: that is the caller's, who
-// alone knows what a lost answer means. Lifetime: made within a fiber, whose scope its two fibers live under; calls
-// end before it does. Invariant: once broken() it stays so, and every call fails.
+// For replication, forwarding, workloads, checkers' readers and tools. It neither connects again nor tries again: that
+// is the caller's, who alone knows what a lost answer means. Lifetime: made within a fiber, whose scope its two fibers
+// live under; calls end before it does. Invariant: once broken() it stays so, and every call fails.
 #pragma once
 
 #include <absl/container/btree_map.h>
@@ -28,7 +28,7 @@ struct ClientOptions {
   std::string client_id = "chronik";
   std::size_t in_flight_max = 64;                    // requests without an answer yet
   std::int32_t frame_bytes_max = 100 * 1024 * 1024;  // of an answer; a longer one breaks the connection
-  Duration idle = Duration::seconds(600);            // without any answer; then the connection breaks
+  Duration idle = Duration::seconds(600);            // without a request or an answer; then the connection breaks
   Duration frame = Duration::seconds(30);            // from an answer's length to its end
   Duration write = Duration::seconds(30);            // for the broker to take one request
 };
@@ -38,6 +38,8 @@ class Client {
   static StatusOr<std::unique_ptr<Client>> connect(Network& network, const Address& to, const ClientOptions& options,
                                                    const Deadline& deadline);
   Client(std::unique_ptr<Connection> connection, const ClientOptions& options);
+  // Called off with `parent`, not with the scope of the fiber that makes it.
+  Client(std::unique_ptr<Connection> connection, const ClientOptions& options, CancelSource& parent);
   ~Client();
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
@@ -49,6 +51,39 @@ class Client {
     const protocol::RequestHeader header = next_header(Request::kTraits.api, version);
     ASSIGN_OR_RETURN(const Slice body, exchange(header, protocol::encode_request(header, request), deadline));
     return protocol::decode<Response>(body, version);
+  }
+
+  // A request on its way, for whoever waits for its answer without a fiber. Destroyed before, it is not told.
+  class Call {
+   public:
+    Call() = default;
+    virtual ~Call() { forget(); }
+    Call(const Call&) = delete;
+    Call& operator=(const Call&) = delete;
+    // Once: the answer's body; kUnavailable: none will come, and the broker may have carried it out. Must not suspend,
+    // and may destroy this.
+    virtual void on_answer(StatusOr<Slice> body) = 0;
+    bool under_way() const { return client_ != nullptr; }
+    // What the connection will provide.
+    const WaitKey& key() const { return key_; }
+
+   private:
+    friend class Client;
+    void forget();
+
+    Client* client_ = nullptr;  // null: not under way
+    CorrelationId id_;
+    protocol::ApiKey api_{};
+    std::int16_t version_ = 0;
+    WaitKey key_;
+  };
+
+  // Sends behind all that was handed over before, and tells `call` of the answer. Does not suspend. Not ok
+  // (kResourceExhausted, kFailedPrecondition): nothing was sent, and `call` is told nothing.
+  template <typename Request>
+  Status start(const Request& request, std::int16_t version, Call& call) {
+    const protocol::RequestHeader header = next_header(Request::kTraits.api, version);
+    return begin(header, protocol::encode_request(header, request), call);
   }
 
   // The same for a request that is never answered: waits until the connection has taken it.
@@ -82,14 +117,9 @@ class Client {
   std::size_t in_flight() const { return pending_.size(); }
 
  private:
-  // A call that waits; lives on its fiber's stack.
-  struct Pending {
-    protocol::ApiKey api{};
-    std::int16_t version = 0;
-    StatusOr<Slice> answer = Slice();
-    fiber::Latch settled;
-  };
+  class WaitingCall;
   protocol::RequestHeader next_header(protocol::ApiKey api, std::int16_t version);
+  Status begin(const protocol::RequestHeader& header, protocol::Frame frame, Call& call);
   StatusOr<Slice> exchange(const protocol::RequestHeader& header, protocol::Frame frame, const Deadline& deadline);
   // Its number in the order of writing, from 1.
   std::uint64_t enqueue(protocol::Frame frame);
@@ -97,17 +127,19 @@ class Client {
   WaitKey key_of(CorrelationId id) const;
   void write_requests();
   void read_answers();
+  StatusOr<std::int32_t> next_length();
   Status read_answer();
   void fail_all(const Status& why);
 
   ClientOptions options_;
   std::unique_ptr<Connection> connection_;
   protocol::FrameReader frames_;
-  absl::btree_map<CorrelationId, Pending*> pending_;
+  absl::btree_map<CorrelationId, Call*> pending_;
   std::deque<protocol::Frame> outbox_;
   fiber::Event outgoing_;
   std::uint64_t queued_ = 0;  // frames ever put into the outbox
   std::uint64_t written_ = 0;
+  MonotonicTime last_written_;
   fiber::Event taken_;  // written_ has grown, or the connection is broken
   std::int32_t next_id_ = 0;
   std::uint64_t answers_ = 0;

@@ -386,7 +386,10 @@ void StoredLog::replay_truncate(Lsn lsn, Offset to, bool checkpointed) {
   }
 }
 
-void StoredLog::replay_log_start(Lsn lsn, Offset to) {
+void StoredLog::replay_log_start(Lsn lsn, Offset to, bool checkpointed) {
+  if (checkpointed) {
+    return;  // the checkpoint has it, or it was of a former log under this key
+  }
   if (to > log_end_) {
     jump(lsn, to);
   } else if (to > log_start_) {

@@ -139,7 +139,9 @@ class StoredLog final : public PartitionLog {
   void replay_truncate(Lsn lsn, Offset to, bool checkpointed);
   // Cuts the segments that were opened amid the replay, where a truncation that came later is certain by now.
   Status settle(const Deadline& deadline);
-  void replay_log_start(Lsn lsn, Offset to);
+  void replay_log_start(Lsn lsn, Offset to, bool checkpointed);
+  // Made by this record: what stands before it in the write-ahead log is of a former log under the same key.
+  void made_by(Lsn lsn) { synced_lsn_ = lsn; }
   // Behind the record before `lsn` the log ended at `end`: where it does not, the record that says so is damaged (R3).
   void replay_log_end(Lsn lsn, Offset end);
   // Compares what was replayed with what checkpoint and summaries promised; what is missing is damage (R3).

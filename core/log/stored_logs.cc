@@ -158,7 +158,7 @@ StatusOr<Ref<PartitionLog>> StoredLogs::create(const LogKey& key, std::string_vi
   state.key = key;
   state.topic_name = std::string(topic_name);
   StoredLog& log = adopt(state, config);
-  wal_->append(wal::RecordType::kCreateLog, wal_key(key), Slice::copy_of(topic_name), log.log_end());
+  log.made_by(wal_->append(wal::RecordType::kCreateLog, wal_key(key), Slice::copy_of(topic_name), log.log_end()));
   if (Observer* o = observer()) {
     o->on_partition_opened({key.topic, key.partition}, log.log_start(), log.log_end(), log.durable_end());
   }
@@ -378,7 +378,7 @@ Status StoredLogs::replay_change(const wal::ReplayedRecord& record, bool checkpo
         LogState state;
         state.key = key;
         state.topic_name = std::string(record.payload.text());
-        adopt(state, LogConfig{});
+        adopt(state, LogConfig{}).made_by(record.lsn);
       }
       return ok();
     case wal::RecordType::kDeleteLog:
@@ -401,7 +401,7 @@ Status StoredLogs::replay_change(const wal::ReplayedRecord& record, bool checkpo
       count_tail(*log);
       break;
     case wal::RecordType::kLogStart:
-      log->replay_log_start(record.lsn, decode_offset(record.payload));
+      log->replay_log_start(record.lsn, decode_offset(record.payload), checkpointed);
       count_tail(*log);
       break;
     default: return absl::DataLossError("a record of a type that is not known");

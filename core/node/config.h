@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/base/ids.h"
+#include "core/broker/forwarding.h"
 #include "core/broker/limits.h"
 #include "core/cluster/command.h"
 #include "core/log/stored_logs.h"
@@ -28,6 +29,8 @@ struct NodeConfig {
   std::vector<raft::PeerAddress> peers;  // the others, who are the cluster's first voters with this one
   raft::DriverOptions raft;              // but for the member
   replication::ReplicationOptions replication;
+  bool forward = false;  // clients see this node as the leader of everything; it takes to the others what they lead
+  broker::ForwardingOptions forwarding;
   Duration broker_session = Duration::seconds(1);   // without a sign of life; then the controller fences the broker
   cluster::ConfigMap broker;                        // Kafka's broker settings, checked
   Duration start_timeout = Duration::seconds(600);  // recovery included

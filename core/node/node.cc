@@ -58,9 +58,13 @@ Status Node::start() {
       std::make_unique<replication::Replication>(ports_.network, *metadata_, *logs_, config_.node, config_.replication);
   replication_->metrics().register_in(metrics_);
   table_ = std::make_unique<broker::PartitionTable>(*logs_, *replication_, config_.node, config_.broker);
+  if (config_.forward) {
+    forwarding_ =
+        std::make_unique<broker::Forwarding>(ports_.network, *metadata_, config_.node, limits_, config_.forwarding);
+  }
   broker_ = std::make_unique<broker::Broker>(
       ports_, broker::BrokerIdentity{.node = config_.node, .log_directory = config_.log_directory}, limits_,
-      config_.broker, *metadata_, *logs_, *replication_, *table_);
+      config_.broker, *metadata_, *logs_, *replication_, *table_, forwarding_.get());
   server_ = std::make_unique<broker::Server>(ports_.network, limits_, *broker_);
   RETURN_IF_ERROR(server_->listen(config_.bind));
   metadata_->subscribe(*this);
@@ -257,6 +261,9 @@ Status Node::stop() {
                           scope_.scheduler().root_cancel());
   if (server_ != nullptr) {
     server_->stop();
+  }
+  if (forwarding_ != nullptr) {
+    forwarding_->stop();
   }
   if (replication_ != nullptr) {
     replication_->stop();

@@ -88,6 +88,7 @@ class Node final : private cluster::MetadataListener {
   std::unique_ptr<raft::GroupMember> group_;
   std::unique_ptr<replication::Replication> replication_;
   std::unique_ptr<broker::PartitionTable> table_;
+  std::unique_ptr<broker::Forwarding> forwarding_;  // null: it is off
   std::unique_ptr<broker::Broker> broker_;
   std::unique_ptr<broker::Server> server_;
   std::vector<log::LogKey> doomed_;  // logs of what is hosted here no more, to be removed

@@ -15,6 +15,9 @@
 // are on all nodes again. In `unclean` one replica in sync is enough, and whoever is left may lead: records get lost,
 // so nobody reads, and what is judged is that all replicas cut their logs to one and go on (REPLICA-LIVE,
 // REPLICA-MATCH).
+//
+// `forwarded` is the same with forwarding on: each client goes to one node with everything, also with what is not
+// answered (acks=0), and that node must not name another (CONFORM).
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -73,9 +76,9 @@ class Replicated : public Scenario {
     for (std::int64_t i = 1; i <= clients; ++i) {
       names.push_back(fmt::format("client-{}", i));
       plan.machines.push_back(draw_machine(names.back(), "producer", draws));
-      draw_operations(plan, names.back(), draws);
+      draw_operations(plan, names.back(), draws, forwards());
     }
-    if (!unclean() && draws.below(2) == 0) {
+    if (!unclean() && !forwards() && draws.below(2) == 0) {
       names.emplace_back("trimmer");
       plan.machines.push_back(draw_machine("trimmer", "trimmer", draws));
     }
@@ -91,6 +94,7 @@ class Replicated : public Scenario {
     ReplicatedState* state = owned.get();
     begin_group(world, plan, nemesis, *state);
     state->undisturbed = undisturbed();
+    state->forwarded = forwards();
     for (const PlanOperation& operation : plan.operations) {
       state->producers[operation.machine].operations.push_back(operation);
     }
@@ -98,6 +102,7 @@ class Replicated : public Scenario {
       if (planned.role == "node") {
         add_group_node(world, planned, plan, nemesis, *state);
         node::NodeConfig& config = state->configs.at(planned.name);
+        config.forward = forwards();
         configure(plan, config);
         config.broker["default.replication.factor"] = fmt::format("{}", replicas());
         config.broker["min.insync.replicas"] = unclean() ? "1" : "2";
@@ -158,6 +163,7 @@ class Replicated : public Scenario {
     draw_group_faults(plan, draws, names);
   }
   virtual bool undisturbed() const { return false; }
+  virtual bool forwards() const { return false; }
   virtual bool reassigned() const { return false; }
   virtual bool unclean() const { return false; }
   std::size_t replicas() const { return unclean() ? 2 : kGroupNodes; }  // of a partition
@@ -171,7 +177,7 @@ class Replicated : public Scenario {
     config.broker["leader.imbalance.check.interval.seconds"] = "5";
   }
 
-  static void draw_operations(Plan& plan, const std::string& machine, Draws& draws) {
+  static void draw_operations(Plan& plan, const std::string& machine, Draws& draws, bool unanswered_too) {
     const std::int64_t operations = draws.magnitude(5, kOperationsMost);
     const std::int64_t bytes_most = draws.magnitude(16, kBytesMost);
     const std::int64_t pause_most = 2 * plan.lasts.nanoseconds() / operations;
@@ -185,6 +191,9 @@ class Replicated : public Scenario {
       operation.numbers["records"] = draws.magnitude(1, 5);
       operation.numbers["acks"] = draws.below(4) == 0 ? 1 : -1;
       operation.numbers["pause_ns"] = draws.between(0, pause_most);
+      if (unanswered_too && draws.below(4) == 0) {
+        operation.numbers["acks"] = 0;
+      }
     }
   }
 
@@ -275,6 +284,18 @@ class Unclean final : public Replicated {
   bool unclean() const override { return true; }
 };
 
+class Forwarded final : public Replicated {
+ public:
+  const char* name() const override { return "forwarded"; }
+  const char* description() const override {
+    return "as replicated with forwarding on: each client goes to one node with everything";
+  }
+  std::vector<std::string> announced_faults() const override { return group_fault_names(); }
+
+ private:
+  bool forwards() const override { return true; }
+};
+
 // Nothing goes wrong: what is slow here is slow by itself.
 class ReplicatedSteady final : public Replicated {
  public:
@@ -294,6 +315,11 @@ class ReplicatedSteady final : public Replicated {
 
 const Scenario* replicated_steady_scenario() {
   static const ReplicatedSteady scenario;
+  return &scenario;
+}
+
+const Scenario* forwarded_scenario() {
+  static const Forwarded scenario;
   return &scenario;
 }
 

@@ -23,6 +23,7 @@ struct ReplicatedState final : GroupState {
     bool done = false;
   };
   Ledger ledger;
+  bool forwarded = false;    // nodes name themselves the leaders of everything
   bool undisturbed = false;  // nothing goes wrong: who has begun is answered within kAnswerWithin
   AdministratorState administrator;
   std::map<std::string, Producer> producers;
@@ -49,6 +50,8 @@ class LeaderClients {
   StatusOr<client::Client*> leader_of(std::size_t partition);
 
  private:
+  Status stay_with(std::unique_ptr<client::Client> node);
+
   ProcessContext& process_;
   ReplicatedState& state_;
   std::vector<NodeId> leaders_;

@@ -18,7 +18,7 @@ using protocol::ErrorCode;
 Status LeaderClients::refresh() {
   clients_.clear();
   leaders_.clear();
-  ASSIGN_OR_RETURN(const std::unique_ptr<client::Client> any, connect_to_any(process_, state_));
+  ASSIGN_OR_RETURN(std::unique_ptr<client::Client> any, connect_to_any(process_, state_));
   ASSIGN_OR_RETURN(const protocol::MetadataTopic topic, any->metadata(kLedgerTopic, node_patience()));
   if (topic.error_code != ErrorCode::kNone || topic.partitions.size() != state_.ledger.partitions()) {
     return absl::UnavailableError("the topic is not made yet");
@@ -27,6 +27,19 @@ Status LeaderClients::refresh() {
   for (const auto& partition : topic.partitions) {
     leaders_.at(static_cast<std::size_t>(partition.partition_index.value())) = partition.leader_id;
   }
+  return state_.forwarded ? stay_with(std::move(any)) : ok();
+}
+
+// With forwarding on, the node that was asked leads everything that anybody leads.
+Status LeaderClients::stay_with(std::unique_ptr<client::Client> node) {
+  NodeId named = NodeId::none();
+  for (const NodeId leader : leaders_) {
+    if (leader != NodeId::none() && named != NodeId::none() && leader != named) {
+      state_.world->fail("CONFORM", fmt::format("a node that forwards names nodes {} and {}", named, leader));
+    }
+    named = leader != NodeId::none() ? leader : named;
+  }
+  clients_[named] = std::move(node);
   return ok();
 }
 
@@ -109,6 +122,11 @@ class ReplicatedProducer {
       builder.append({.timestamp = process_.ports.clock.wall(), .key = {}, .value = as_bytes(value), .headers = {}});
       state_.ledger.send(value_of(operation, i), bytes, partition, session_);
     }
+    if (acks == 0) {
+      return (*leader)
+          ->produce_unanswered(kLedgerTopic, partition_id(partition), builder.build({}), node_patience())
+          .ok();
+    }
     const Awaited awaited(state_, fmt::format("{} is answered", process_.machine.name()));
     const StatusOr<protocol::ProducePartitionResponse> answer =
         (*leader)->produce(kLedgerTopic, partition_id(partition), builder.build({}), acks, node_patience());
@@ -165,10 +183,68 @@ class ReplicatedReader {
  private:
   Status read_all() {
     RETURN_IF_ERROR(leaders_.refresh());
+    if (state_.forwarded) {
+      return read_together();
+    }
     for (std::size_t partition = 0; partition < state_.ledger.partitions(); ++partition) {
       RETURN_IF_ERROR(read_partition(partition));
     }
     return ok();
+  }
+
+  // All partitions at once, of whichever leaders, from one node.
+  Status read_together() {
+    std::vector<std::int64_t> known;
+    for (std::size_t partition = 0; partition < state_.ledger.partitions(); ++partition) {
+      known.push_back(state_.ledger.known_end(partition));
+    }
+    std::vector<std::int64_t> positions(known.size());
+    for (;;) {
+      ASSIGN_OR_RETURN(client::Client * node, leaders_.leader_of(0));
+      protocol::FetchRequest request;
+      request.max_wait_ms = 500;
+      request.min_bytes = 1;
+      auto& asked = request.topics.emplace_back();
+      asked.topic = kLedgerTopic;
+      for (std::size_t partition = 0; partition < positions.size(); ++partition) {
+        auto& wanted = asked.partitions.emplace_back();
+        wanted.partition = partition_id(partition);
+        wanted.fetch_offset = Offset(positions[partition]);
+        wanted.current_leader_epoch = LeaderEpoch::none();
+        wanted.last_fetched_epoch = LeaderEpoch::none();
+        wanted.partition_max_bytes = 65'536;
+      }
+      ASSIGN_OR_RETURN(const protocol::FetchResponse got,
+                       node->call<protocol::FetchResponse>(request, 12, node_patience()));
+      if (got.responses.size() != 1 || got.responses[0].partitions.size() != positions.size()) {
+        state_.world->fail("CONFORM", "a fetch is answered for other partitions than were asked for");
+        return absl::DataLossError("partitions");
+      }
+      const std::vector<std::int64_t> before = positions;
+      for (std::size_t partition = 0; partition < positions.size(); ++partition) {
+        const protocol::FetchPartitionResponse& answer = got.responses[0].partitions[partition];
+        RETURN_IF_ERROR(judge_fetched(partition, positions[partition], answer.error_code));
+        RETURN_IF_ERROR(take(partition, answer.records.value_or(Slice()), positions[partition]));
+      }
+      if (positions != before) {
+        continue;
+      }
+      for (std::size_t partition = 0; partition < positions.size(); ++partition) {
+        if (positions[partition] < known[partition]) {
+          return absl::UnavailableError(
+              fmt::format("partition {} ends at {}; {} were known", partition, positions[partition], known[partition]));
+        }
+      }
+      return ok();
+    }
+  }
+
+  Status judge_fetched(std::size_t partition, std::int64_t position, ErrorCode error) {
+    if (error == ErrorCode::kOffsetOutOfRange || error == ErrorCode::kCorruptMessage) {
+      state_.world->fail("ACK-DURABLE",
+                         fmt::format("partition {} at {}: {}", partition, position, protocol::error_name(error)));
+    }
+    return error == ErrorCode::kNone ? ok() : absl::UnavailableError(std::string(protocol::error_name(error)));
   }
 
   // From its first offset up to all that was known when this began.

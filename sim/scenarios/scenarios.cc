@@ -11,7 +11,7 @@ const std::vector<const Scenario*>& scenarios() {
       clock_steps_scenario(), bad_clients_scenario(), malformed_scenario(),
       idle_scenario(),        topic_loop_scenario(),  retention_scenario(),
       three_nodes_scenario(), replicated_scenario(),  replicated_steady_scenario(),
-      reassigned_scenario(),  unclean_scenario(),
+      reassigned_scenario(),  unclean_scenario(),     forwarded_scenario(),
   };
   return kAll;
 }

@@ -25,5 +25,6 @@ const Scenario* replicated_scenario();
 const Scenario* replicated_steady_scenario();
 const Scenario* reassigned_scenario();
 const Scenario* unclean_scenario();
+const Scenario* forwarded_scenario();
 
 }  // namespace chronik::sim

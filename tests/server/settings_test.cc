@@ -107,11 +107,18 @@ TEST(Settings, WhatIsNotTomlIsRefusedWithItsLine) {
 }
 
 TEST(Settings, WhatComesLaterIsRefusedNotIgnored) {
-  for (const char* name :
-       {"CHRONIK_FORWARD", "CHRONIK_NETWORK_CONNECT_TIMEOUT_SECS", "CHRONIK_NETWORK_READ_TIMEOUT_SECS",
-        "CHRONIK_RAFT_PROPOSAL_TIMEOUT_SECS", "CHRONIK_RAFT_APPLY_TIMEOUT_SECS"}) {
+  for (const char* name : {"CHRONIK_NETWORK_CONNECT_TIMEOUT_SECS", "CHRONIK_NETWORK_READ_TIMEOUT_SECS",
+                           "CHRONIK_RAFT_PROPOSAL_TIMEOUT_SECS", "CHRONIK_RAFT_APPLY_TIMEOUT_SECS"}) {
     EXPECT_EQ(refused({}, {{name, "3"}}).find(std::string(name) + ": '3': "), 0u);
   }
+}
+
+TEST(Settings, ForwardingIsOffUntilItIsSwitchedOn) {
+  EXPECT_FALSE(good({}, {}, "").node.forward);
+  EXPECT_TRUE(good({}, {{"CHRONIK_FORWARD", "on"}}, "").node.forward);
+  EXPECT_TRUE(good({}, {}, "forward = true\n").node.forward);
+  EXPECT_FALSE(good({}, {{"CHRONIK_FORWARD", "off"}}, "forward = true\n").node.forward);
+  EXPECT_EQ(refused({}, {{"CHRONIK_FORWARD", "1"}}), "CHRONIK_FORWARD: '1': must be on or off, true or false");
 }
 
 // ---- clusters ----

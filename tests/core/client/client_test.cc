@@ -239,6 +239,60 @@ TEST_F(ClientTest, WithoutAcksAMessageThatIsNotTakenFails) {
   });
 }
 
+// Notes what it is told.
+class NotedCall final : public Client::Call {
+ public:
+  explicit NotedCall(std::vector<Status>& told) : told_(told) {}
+  void on_answer(StatusOr<Slice> body) override { told_.push_back(body.status()); }
+
+ private:
+  std::vector<Status>& told_;
+};
+
+TEST_F(ClientTest, ACallIsToldOnceOfItsAnswerOrOfTheEnd) {
+  run({.in_flight_max = 3}, [&](Client& client) {
+    std::vector<Status> told;
+    NotedCall first(told);
+    NotedCall second(told);
+    NotedCall refused(told);
+    const protocol::MetadataRequest request;
+    ASSERT_TRUE(client.start(request, 12, first).ok());
+    {
+      NotedCall forgotten(told);
+      ASSERT_TRUE(client.start(request, 12, forgotten).ok());
+    }
+    ASSERT_TRUE(client.start(request, 12, second).ok());
+    EXPECT_EQ(client.in_flight(), 2u);
+    ASSERT_TRUE(fiber::sleep(Duration::milliseconds(1)).ok());
+    EXPECT_EQ(peer_.from_client.size(), 3u);
+    peer_.give(answer_to(1, "a"));
+    peer_.give(answer_to(2, "b"));
+    ASSERT_TRUE(fiber::sleep(Duration::milliseconds(1)).ok());
+    ASSERT_EQ(told.size(), 1u);
+    EXPECT_TRUE(told[0].ok()) << told[0];
+    EXPECT_FALSE(first.under_way());
+    EXPECT_TRUE(second.under_way());
+    client.close();
+    ASSERT_EQ(told.size(), 2u);
+    EXPECT_TRUE(absl::IsUnavailable(told[1])) << told[1];
+    EXPECT_TRUE(absl::IsFailedPrecondition(client.start(request, 12, refused)));
+    EXPECT_EQ(told.size(), 2u);
+  });
+}
+
+TEST_F(ClientTest, RequestsWithoutAnswersKeepTheConnection) {
+  run({.idle = Duration::seconds(10)}, [&](Client& client) {
+    for (int i = 0; i < 5; ++i) {
+      ASSERT_TRUE(fiber::sleep(Duration::seconds(6)).ok());
+      EXPECT_TRUE(client.produce_unanswered("a", PartitionId(0), Slice::copy_of("batch"), soon()).ok());
+    }
+    ASSERT_TRUE(fiber::sleep(Duration::seconds(9)).ok());
+    EXPECT_FALSE(client.broken());
+    ASSERT_TRUE(fiber::sleep(Duration::seconds(2)).ok());
+    EXPECT_TRUE(client.broken());
+  });
+}
+
 TEST_F(ClientTest, ProducingWithAnAnswerNeedsAcks) {
   run({}, [&](Client& client) {
     EXPECT_TRUE(absl::IsInvalidArgument(client.produce("a", PartitionId(0), Slice(), 0, soon()).status()));

@@ -1,0 +1,136 @@
+"""Clients that know one node of three, which forwards: everything acknowledged is there, while the others are struck,
+and no client ever connects to another node."""
+
+import json
+import pathlib
+import re
+import subprocess
+import tempfile
+import textwrap
+import threading
+import time
+import unittest
+
+import cluster_test
+from broker import SYSTEM_PYTHON, has_module, run, run_system_python
+from cluster import Cluster
+
+
+def remote_ports(pid):
+    """The ports that a process is connected to, or about to be."""
+    sockets = set()
+    for file in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            sockets.update(re.findall(r"^socket:\[(\d+)\]$", str(file.readlink())))
+        except OSError:
+            pass  # closed meanwhile
+    lines = pathlib.Path(f"/proc/{pid}/net/tcp").read_text().split("\n")[1:-1]
+    return {int(line.split()[2].split(":")[1], 16) for line in lines if line.split()[9] in sockets}
+
+
+class Watched:
+    """A client's process, and whom it was seen to be connected to."""
+
+    def __init__(self, *command):
+        self.process = subprocess.Popen(command)
+        self.ports = set()
+        self._watch = threading.Thread(target=self._look)
+        self._watch.start()
+
+    def _look(self):
+        while self.process.poll() is None:
+            try:
+                self.ports |= remote_ports(self.process.pid)
+            except OSError:
+                pass  # it has just ended
+            time.sleep(0.02)
+
+    def wait(self, timeout):
+        status = self.process.wait(timeout=timeout)
+        self._watch.join()
+        return status
+
+    def kill(self):
+        self.process.kill()
+        self._watch.join()
+
+
+def metric(node, name):
+    return float(re.search(rf"^chronik_{name} (\S+)$", node.page("/metrics")[1], re.M).group(1))
+
+
+@unittest.skipUnless(has_module("confluent_kafka") and has_module("kafka"), "the Python clients are not installed")
+class OneNodeOfThree(unittest.TestCase):
+    check = cluster_test.ClusterOfThree.check
+    in_sync = cluster_test.ClusterOfThree.in_sync
+
+    def test_clients_that_know_one_node_lose_nothing(self):
+        scripts = {"librdkafka": cluster_test.PRODUCER, "kafka-python": cluster_test.KAFKA_PYTHON}
+        with Cluster(head="forward = true\n") as cluster, \
+                tempfile.TemporaryDirectory(prefix="chronik-test-") as name:
+            directory = pathlib.Path(name)
+            cluster.start()
+            first, known, third = cluster.nodes
+            run_system_python(textwrap.dedent("""
+                import sys, confluent_kafka.admin as admin
+                client = admin.AdminClient({"bootstrap.servers": sys.argv[1]})
+                topics = [admin.NewTopic(name, int(sys.argv[2]), 3) for name in sys.argv[3:]]
+                for future in client.create_topics(topics).values():
+                    future.result(20)
+            """), known.address, cluster_test.PARTITIONS, *scripts)
+            listing = json.loads(run("kcat", "-b", known.address, "-L", "-J"))
+            self.assertEqual([broker["id"] for broker in listing["brokers"]], [2])
+            self.assertEqual({partition["leader"] for topic in listing["topics"] for partition in topic["partitions"]},
+                             {2})
+            producers = [Watched(SYSTEM_PYTHON, "-c", script, known.address, topic, name)
+                         for topic, script in scripts.items()]
+            try:
+                time.sleep(2)
+                first.kill()
+                time.sleep(4)
+                first.start()
+                cluster.wait_until(lambda: first.state() == "serving", "the first serves again")
+                cluster.wait_until(lambda: set(self.in_sync(cluster)) == {3}, "every replica is in sync")
+                third.suspend()
+                time.sleep(4)
+                third.resume()
+                cluster.wait_until(lambda: set(self.in_sync(cluster)) == {3}, "every replica is in sync again")
+                time.sleep(1)
+                (directory / "stop").touch()
+                for producer in producers:
+                    self.assertEqual(producer.wait(timeout=120), 0)
+                    self.assertEqual(producer.ports, {known.kafka}, "whom the client was connected to")
+            finally:
+                for producer in producers:
+                    producer.kill()
+            self.assertGreater(metric(known, "produce_forward_count"), 100)
+            for topic in scripts:
+                count, longest = self.check(known.address, topic, directory / (topic + ".acknowledged"))
+                print(json.dumps({"topic": topic, "acknowledged": count, "longest_pause": round(longest, 2)}), flush=True)
+                self.assertGreater(count, 300, f"{topic}: too little for a test")
+                self.check(first.address, topic, directory / (topic + ".acknowledged"))
+            self.assertGreater(metric(known, "fetch_forward_count"), 0)
+
+    def test_links_are_kept(self):
+        with Cluster(head="forward = true\n") as cluster:
+            cluster.start()
+            first, known, third = cluster.nodes
+            run("kcat", "-P", "-b", known.address, "-t", "kept", "-X", "acks=all", stdin=b"warm\n")
+            script = textwrap.dedent("""
+                import sys, confluent_kafka
+                producer = confluent_kafka.Producer({"bootstrap.servers": sys.argv[1], "acks": "all", "linger.ms": 0})
+                for i in range(300):
+                    producer.produce("links", b"%d" % i)
+                    producer.flush(20)
+            """)
+            run_system_python(script, known.address)
+            before = [metric(node, "connections_accepted_total") for node in (first, third)]
+            run_system_python(script, known.address)
+            after = [metric(node, "connections_accepted_total") for node in (first, third)]
+            for earlier, later in zip(before, after):
+                self.assertLessEqual(later - earlier, 2, "connections are opened anew")
+            self.assertEqual(known.stop(), 0, "a node that forwards can be stopped")
+
+
+if __name__ == "__main__":
+    unittest.main()
