@@ -1,7 +1,7 @@
 # The verbs. Each is one line of something you could type; `make` alone lists them.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help deps build run cluster test proof sim fuzz bench mutants tidy format conformance java clean
+.PHONY: help deps build run cluster test proof sim fuzz bench chaos mutants tidy format conformance java clean
 
 DATA ?= ./data
 SCENARIO ?= all
@@ -55,6 +55,10 @@ fuzz: deps  ## Fuzz one target  (TARGET=record_batch|request|connection TIME=60 
 
 bench: build  ## Measure a running server  (ARGS="-c 128 -s 256 --acks 1 -d 30s")
 	@build/release/chronik-bench $(ARGS)
+
+chaos: build  ## Strike a cluster of three real nodes under producers  (TIME=30m)
+	@CHRONIK_BUILD=build/release CHRONIK_CHAOS_TIME=$(TIME) CHRONIK_CHAOS_SEED=$$(date +%s) \
+	  python3 -B tests/support/run_python.py tests/client/cluster_test.py
 
 mutants: deps  ## Plant every bug of tests/mutants/ in turn; each must be caught by its checker
 	@tests/mutants/run

@@ -1,6 +1,7 @@
 #include "core/cluster/broker_sessions.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace chronik::cluster {
 
@@ -17,7 +18,8 @@ void BrokerSessions::hear(NodeId node, const SignOfLife& sign, MonotonicTime now
   if (known != sessions_.end() && sign.epoch < known->second.epoch) {
     return;  // of an earlier life, or from before it has applied its registration
   }
-  sessions_[node] = {.epoch = sign.epoch, .heard = now, .spoke = true, .leaving = sign.leaving};
+  const bool fenced = known != sessions_.end() && known->second.fenced;
+  sessions_[node] = {.epoch = sign.epoch, .heard = now, .spoke = true, .fenced = fenced, .leaving = sign.leaving};
 }
 
 void BrokerSessions::end(NodeId node, MonotonicTime now) {
@@ -32,6 +34,10 @@ std::vector<ChangeBrokers::Change> BrokerSessions::due(const Image& image, Monot
     Session& session = sessions_[broker.node];
     if (session.epoch < broker.epoch) {
       session = {.epoch = broker.epoch, .heard = now};  // its registration was a sign of life
+    }
+    // What it said before it was fenced, perhaps at its own wish, does not say that it is back.
+    if (std::exchange(session.fenced, broker.fenced) != broker.fenced && broker.fenced) {
+      session.spoke = false;
     }
     const bool silent = broker.node != self_ && now - session.heard >= session_;
     if (silent && !broker.fenced) {

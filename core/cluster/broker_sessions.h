@@ -44,7 +44,8 @@ class BrokerSessions {
   struct Session {
     BrokerEpoch epoch;  // of the registration that it is about
     MonotonicTime heard;
-    bool spoke = false;  // since it registered
+    bool spoke = false;  // since it registered, and since it was fenced
+    bool fenced = false;
     bool leaving = false;
   };
   NodeId self_;

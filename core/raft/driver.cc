@@ -148,17 +148,16 @@ void Driver::on_message(NodeId from, const Message& message) {
     return;
   }
   raft_->step(message);
-  if (leadership().leader == from) {
-    give_sign_of_life();
-  }
+  sign_due_ = sign_due_ || leadership().leader == from;
 }
 
 // Once for a heartbeat, however many appends come in between.
 void Driver::give_sign_of_life() {
   const MonotonicTime now = fiber::Scheduler::current().now();
-  if (now - sign_given_ >= options_.raft.heartbeat / 2) {
+  const Leadership leadership = raft_->leadership();
+  if (!leadership.here && leadership.leader != NodeId::none() && now - sign_given_ >= options_.raft.heartbeat / 2) {
     sign_given_ = now;
-    peers_->send(leadership().leader, SignOfLife{Slice::copy_of(machine_.own_sign_of_life())});
+    peers_->send(leadership.leader, SignOfLife{Slice::copy_of(machine_.own_sign_of_life())});
   }
 }
 
@@ -230,6 +229,9 @@ void Driver::run() {
   for (;;) {
     tick();
     carry_out();
+    if (std::exchange(sign_due_, false)) {
+      give_sign_of_life();
+    }
     const MonotonicTime next = raft_->next_tick();
     while (!input_ && fiber::Scheduler::current().now() < next) {
       const Deadline deadline = fiber::for_ever().no_later_than(next, Expiry::kNormal);

@@ -121,6 +121,7 @@ class Driver final : public Consensus {
   std::uint64_t commits_ = 0;
   std::map<NodeId, MonotonicTime> heard_;
   MonotonicTime sign_given_;
+  bool sign_due_ = false;  // goes with the answer to the leader, in one write
   std::uint64_t next_read_;  // drawn: an answer to an earlier life must not be taken for one to this
   std::map<std::uint64_t, Read*> reads_;
   std::map<std::uint64_t, RemoteRead> remote_reads_;

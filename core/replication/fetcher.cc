@@ -187,7 +187,10 @@ Status Fetcher::serve(client::Client& client) {
   }
   struct Serving {
     Fetcher& fetcher;
-    ~Serving() { fetcher.client_ = nullptr; }
+    ~Serving() {
+      fetcher.client_ = nullptr;
+      fetcher.answers_.clear();
+    }
   } const serving{*this};
   client_ = &client;
   Status taken = ok();
@@ -197,7 +200,7 @@ Status Fetcher::serve(client::Client& client) {
     client.close();
     changed_.notify_all();
   });
-  const Status asked = ask_for_ever(client, scope);
+  const Status asked = ask_for_ever(client);
   client.close();
   scope.cancel_and_join();
   return absl::IsCancelled(asked) || absl::IsAborted(asked) || taken.ok() ? asked : taken;
@@ -208,6 +211,10 @@ Status Fetcher::wait_to_ask(const client::Client& client) {
     if (client.broken()) {
       return absl::UnavailableError("the connection has ended");
     }
+    const MonotonicTime expires = answers_.empty() ? MonotonicTime::never() : answers_.begin()->second->expires;
+    if (fiber::Scheduler::current().now() >= expires) {
+      return absl::UnavailableError("no answer in time");
+    }
     revive_paused();
     const std::uint64_t in_flight = asked_ - answered_;
     const bool news = !dirty_.empty() || !forgotten_.empty();
@@ -217,7 +224,7 @@ Status Fetcher::wait_to_ask(const client::Client& client) {
       return ok();
     }
     Status woken = changed_.wait({WaitKind::kEvent, 10, static_cast<std::uint64_t>(leader_.value()), asked_},
-                                 fiber::for_ever().no_later_than(next_revival(), Expiry::kNormal));
+                                 fiber::for_ever().no_later_than(std::min(next_revival(), expires), Expiry::kNormal));
     if (!woken.ok() && !absl::IsDeadlineExceeded(woken)) {
       return woken;
     }
@@ -227,24 +234,18 @@ Status Fetcher::wait_to_ask(const client::Client& client) {
   }
 }
 
-Status Fetcher::ask_for_ever(client::Client& client, fiber::FiberScope& scope) {
+Status Fetcher::ask_for_ever(client::Client& client) {
   for (;;) {
     RETURN_IF_ERROR(wait_to_ask(client));
-    ask(client, scope);
+    RETURN_IF_ERROR(ask(client));
   }
 }
 
-void Fetcher::ask(client::Client& client, fiber::FiberScope& scope) {
+Status Fetcher::ask(client::Client& client) {
   const std::uint64_t number = ++asked_;
-  answers_[number];
-  scope.spawn({"replica-fetch", number}, [this, &client, number, request = next_request(number)] {
-    StatusOr<FetchResponse> response = client.call<FetchResponse>(
-        request, kFetchVersion, fiber::within(options_.wait + options_.request, Expiry::kPeer));
-    Answer& answer = answers_.at(number);
-    answer.response = std::move(response);
-    answer.arrived = true;
-    changed_.notify_all();
-  });
+  std::unique_ptr<Answer>& answer = answers_[number];
+  answer = std::make_unique<Answer>(*this, fiber::Scheduler::current().now() + options_.wait + options_.request);
+  return client.start(next_request(number), kFetchVersion, *answer);
 }
 
 FetchRequest Fetcher::next_request(std::uint64_t number) {
@@ -282,25 +283,31 @@ FetchRequest Fetcher::next_request(std::uint64_t number) {
 
 // ---- answers ----
 
+StatusOr<FetchResponse> Fetcher::next_answer() {
+  const std::uint64_t number = answered_ + 1;
+  for (;;) {
+    const auto next = answers_.find(number);
+    if (next != answers_.end() && next->second->arrived) {
+      const StatusOr<Slice> body = std::move(next->second->body);
+      answers_.erase(next);
+      RETURN_IF_ERROR(body.status());
+      return protocol::decode<FetchResponse>(*body, kFetchVersion);
+    }
+    RETURN_IF_ERROR(changed_.wait({WaitKind::kEvent, 11, static_cast<std::uint64_t>(leader_.value()), number},
+                                  fiber::for_ever()));  // whoever asks looks at the time
+  }
+}
+
 Status Fetcher::take_answers() {
   for (;;) {
-    const auto next = answers_.find(answered_ + 1);
-    if (next == answers_.end() || !next->second.arrived) {
-      RETURN_IF_ERROR(changed_.wait({WaitKind::kEvent, 11, static_cast<std::uint64_t>(leader_.value()), answered_ + 1},
-                                    fiber::for_ever()));
-      continue;
+    ASSIGN_OR_RETURN(const FetchResponse response, next_answer());
+    if (response.error_code != ErrorCode::kNone) {
+      return absl::UnavailableError(fmt::format("it answers {}", protocol::error_name(response.error_code)));
     }
-    const std::uint64_t number = next->first;
-    const StatusOr<FetchResponse> response = std::move(next->second.response);
-    answers_.erase(next);
-    RETURN_IF_ERROR(response.status());
-    if (response->error_code != ErrorCode::kNone) {
-      return absl::UnavailableError(fmt::format("it answers {}", protocol::error_name(response->error_code)));
-    }
-    session_ = response->session_id;
+    session_ = response.session_id;
     // Asked again as soon as what came has been taken, not before: the next question says where this has led to.
-    RETURN_IF_ERROR(take(number, *response));
-    answered_ = number;
+    RETURN_IF_ERROR(take(answered_ + 1, response));
+    ++answered_;
     changed_.notify_all();
   }
 }

@@ -64,9 +64,21 @@ class Fetcher {
     Duration pause;                 // after the latest trouble
     MonotonicTime not_before;
   };
-  struct Answer {
+  // To one request.
+  class Answer final : public client::Client::Call {
+   public:
+    Answer(Fetcher& fetcher, MonotonicTime patience) : expires(patience), fetcher_(fetcher) {}
+    void on_answer(StatusOr<Slice> told) override {
+      arrived = true;
+      body = std::move(told);
+      fetcher_.changed_.notify_all();
+    }
+    MonotonicTime expires;
     bool arrived = false;
-    StatusOr<protocol::FetchResponse> response = absl::UnknownError("no answer");
+    StatusOr<Slice> body = absl::UnknownError("no answer");
+
+   private:
+    Fetcher& fetcher_;
   };
 
   StatusOr<std::unique_ptr<client::Client>> connect();
@@ -75,10 +87,11 @@ class Fetcher {
   void revive_paused();
   MonotonicTime next_revival() const;
   protocol::FetchRequest next_request(std::uint64_t number);
-  void ask(client::Client& client, fiber::FiberScope& scope);
+  Status ask(client::Client& client);
   Status wait_to_ask(const client::Client& client);
-  Status ask_for_ever(client::Client& client, fiber::FiberScope& scope);
+  Status ask_for_ever(client::Client& client);
   Status take_answers();
+  StatusOr<protocol::FetchResponse> next_answer();
   Status take(std::uint64_t number, const protocol::FetchResponse& response);
   Status take_partition(Following& following, const protocol::FetchPartitionResponse& answer);
   Status begin_anew(Following& following, Offset leaders_start);
@@ -107,7 +120,7 @@ class Fetcher {
   std::int32_t session_epoch_ = 0;
   std::uint64_t asked_ = 0;     // requests, ever
   std::uint64_t answered_ = 0;  // of them
-  std::map<std::uint64_t, Answer> answers_;
+  std::map<std::uint64_t, std::unique_ptr<Answer>> answers_;
 };
 
 }  // namespace chronik::replication

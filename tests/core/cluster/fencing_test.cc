@@ -193,6 +193,16 @@ TEST(Sessions, ARegistrationIsASignOfLifeAndItsEarlierLifesSignsAreNot) {
   EXPECT_EQ(of.due(2600), Changed{}) << "not the incarnation that is registered";
 }
 
+TEST(Sessions, WhatItSaidBeforeItWasFencedDoesNotTakeItBack) {
+  SessionsOfThree of;
+  of.hear(3, 100);
+  EXPECT_EQ(of.due(100), Changed{});
+  of.three.fence(3, 1);  // at its own wish, for one
+  EXPECT_EQ(of.due(110), Changed{});
+  of.hear(3, 350);
+  EXPECT_EQ(of.due(350), Changed{3});
+}
+
 TEST(Sessions, WhoIsLeavingIsNotTakenBack) {
   SessionsOfThree of;
   of.three.fence(3, 1);
