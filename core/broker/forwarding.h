@@ -37,7 +37,8 @@ struct ForwardingOptions {
 class ParkedFetch final : public Counted, private ForwardCall {
  public:
   ParkedFetch(ForwardLink& link, protocol::FetchRequest request);
-  ~ParkedFetch() override;  // where the leader has not answered yet, breaks the link: it would delay whoever gets it next
+  // Where the leader has not answered yet, breaks the link: it would delay whoever gets it next.
+  ~ParkedFetch() override;
 
   Status send(std::int16_t version);
   bool done() const { return done_; }

@@ -324,9 +324,10 @@ void ForwardedProduce::on_forwarded(StatusOr<Slice> body) {
 bool ForwardedProduce::tell(ProduceResponse& response, std::int16_t version) const {
   StatusOr<ProduceResponse> answer =
       answer_.ok() ? protocol::decode<ProduceResponse>(*answer_, version) : StatusOr<ProduceResponse>(answer_.status());
-  if (!answer.ok() || !merge_part(*std::move(answer), places_, response)) {
+  const Status status = answer.status();
+  if (!status.ok() || !merge_part(*std::move(answer), places_, response)) {
     // What may have been appended is not called refused.
-    fail_part(answer.ok() ? ErrorCode::kRequestTimedOut : error_of_forward(answer.status()), places_, response);
+    fail_part(status.ok() ? ErrorCode::kRequestTimedOut : error_of_forward(status), places_, response);
   }
   return std::all_of(places_.begin(), places_.end(), [&response](const PartitionPlace& place) {
     return response.responses[place.topic].partition_responses[place.partition].error_code == ErrorCode::kNone;

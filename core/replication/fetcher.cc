@@ -344,7 +344,7 @@ Status Fetcher::take_partition(Following& following, const FetchPartitionRespons
   // From here on `following` may be gone: each of these may suspend.
   if (answer.records.has_value() && !answer.records->empty()) {
     // That it is durable will be told; that it has come, the leader takes for granted.
-    const Status taken = take_records(partition, epoch, *answer.records);
+    Status taken = take_records(partition, epoch, *answer.records);
     if (absl::IsCancelled(taken)) {
       return taken;
     }

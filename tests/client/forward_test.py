@@ -106,7 +106,8 @@ class OneNodeOfThree(unittest.TestCase):
             self.assertGreater(metric(known, "produce_forward_count"), 100)
             for topic in scripts:
                 count, longest = self.check(known.address, topic, directory / (topic + ".acknowledged"))
-                print(json.dumps({"topic": topic, "acknowledged": count, "longest_pause": round(longest, 2)}), flush=True)
+                print(json.dumps({"topic": topic, "acknowledged": count, "longest_pause": round(longest, 2)}),
+                      flush=True)
                 self.assertGreater(count, 300, f"{topic}: too little for a test")
                 self.check(first.address, topic, directory / (topic + ".acknowledged"))
             self.assertGreater(metric(known, "fetch_forward_count"), 0)
