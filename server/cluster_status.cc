@@ -29,7 +29,7 @@ StatusOr<node::NodeStatus> ask_at(const AdminPeer& peer, const HostPort& at, con
   if (page->status == 401) {
     return absl::UnavailableError(fmt::format("{}: it wants another key: CHRONIK_ADMIN_API_KEY", at.to_string()));
   }
-  const StatusOr<node::NodeStatus> status =
+  StatusOr<node::NodeStatus> status =
       page->status == 200 ? parse_status_json(page->body) : absl::UnknownError(fmt::format("status {}", page->status));
   if (!status.ok()) {
     return absl::UnavailableError(

@@ -93,7 +93,7 @@ class Administrator {
   std::vector<NodeId> all_nodes() {
     std::vector<NodeId> nodes;
     for (std::size_t i = 0; i < group_.nodes(); ++i) {
-      nodes.push_back(NodeId(static_cast<std::int32_t>(i + 1)));
+      nodes.emplace_back(static_cast<std::int32_t>(i + 1));
     }
     for (std::size_t i = nodes.size(); i > 1; --i) {
       std::swap(nodes[i - 1], nodes[below(i)]);

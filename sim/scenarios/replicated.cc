@@ -26,6 +26,7 @@
 #include <string>
 #include <vector>
 
+#include "sim/disk_faults.h"
 #include "sim/fault_draws.h"
 #include "sim/knobs.h"
 #include "sim/replica_checker.h"
