@@ -104,7 +104,7 @@ std::string table(const std::vector<std::array<std::string, 5>>& rows) {
 std::vector<std::string> what_is_wrong(const node::NodeStatus& view, const std::vector<NodeReport>& nodes) {
   std::vector<std::string> wrong;
   if (!view.raft.has_value() || view.raft->leader == NodeId::none()) {
-    wrong.push_back("no leader of the metadata is known");
+    wrong.emplace_back("no leader of the metadata is known");
   }
   for (const NodeReport& node : nodes) {
     if (const std::string state = broker_state(view, node.peer.id); state != "live") {
@@ -164,6 +164,7 @@ int print_cluster_status(const AdminAccess& access) {
   }
   // At once: a machine that is down costs the whole of its patience.
   std::vector<std::thread> threads;
+  threads.reserve(nodes.size());
   for (NodeReport& node : nodes) {
     threads.emplace_back([&node, &access] { node.status = ask_node(node.peer, access.api_key); });
   }
