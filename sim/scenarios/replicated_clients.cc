@@ -252,7 +252,10 @@ class ReplicatedReader {
     const std::int64_t known = state_.ledger.known_end(partition);
     std::int64_t position = 0;
     for (;;) {
-      const std::int64_t known_start = state_.ledger.confirmed_start(partition);
+      // A leader that does not know yet that it is none any more may tell of what is deleted elsewhere; once all is
+      // healed there is none.
+      const bool settled = state_.world->now() > state_.healed + Duration::seconds(20);
+      const std::int64_t known_start = settled ? state_.ledger.confirmed_start(partition) : 0;
       ASSIGN_OR_RETURN(client::Client * leader, leaders_.leader_of(partition));
       ASSIGN_OR_RETURN(const protocol::FetchPartitionResponse got,
                        leader->fetch_waiting(kLedgerTopic, partition_id(partition), Offset(position), 65'536,
