@@ -446,22 +446,25 @@ Status Fetcher::cut(Following& following, const protocol::FetchEpochEndOffset& l
               field("high_watermark", partition->high_watermark()));
     return ok();
   }
-  if (to < partition->high_watermark()) {
-    log_warn("log cut below what was committed: its leader was elected uncleanly", field("log", log.key().to_string()),
-             field("leader", leader_), field("unclean_epoch", partition->leadership().unclean_epoch),
-             field("high_watermark", partition->high_watermark()), field("to", to));
-    partition->lower_high_watermark(to);
-  }
-  log_info("log cut to its leader's", field("log", log.key().to_string()), field("leader", leader_),
-           field("epoch", following.epoch), field("from", log.log_end()), field("to", to));
   if (to >= log.log_end()) {
     trouble(following);
     return ok();
   }
+  if (to < partition->high_watermark()) {
+    log_warn("log cut below what was committed: its leader was elected uncleanly", field("log", log.key().to_string()),
+             field("leader", leader_), field("unclean_epoch", partition->leadership().unclean_epoch),
+             field("high_watermark", partition->high_watermark()), field("to", to));
+  }
+  log_info("log cut to its leader's", field("log", log.key().to_string()), field("leader", leader_),
+           field("epoch", following.epoch), field("from", log.log_end()), field("to", to));
   const log::LogKey key = log.key();
-  // Meanwhile this replica may have come to follow another leader, or to lead.
+  // Meanwhile this replica may have come to follow another leader, or to lead; then its high watermark stays, too.
   const auto still = [&] {
-    return partition->following() && partition->epoch() == epoch && to >= partition->high_watermark();
+    const bool cuts = partition->following() && partition->epoch() == epoch && partition->may_cut(to);
+    if (cuts) {
+      partition->lower_high_watermark(to);
+    }
+    return cuts;
   };
   Status cut = log.truncate(to, still, append_deadline());
   if (absl::IsCancelled(cut) || absl::IsDeadlineExceeded(cut)) {

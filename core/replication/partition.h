@@ -89,8 +89,8 @@ class Partition final : public Counted, private log::PartitionLog::Listener {
   // Whether a consumer may be told where the log ends: not before the high watermark is in the leader's own epoch.
   bool end_is_known() const { return high_watermark_ >= epoch_start_; }
 
-  // What an append came to. `wait_below`: the answer waits until the high watermark (acks=all) or the durable end
-  // (acks=1) is past last_offset.
+  // What an append came to. Its answer waits until the high watermark (acks=all) or the durable end (acks=1) is past
+  // last_offset: await().
   struct AppendOutcome {
     protocol::ErrorCode error = protocol::ErrorCode::kNone;
     Offset base_offset;
@@ -132,7 +132,7 @@ class Partition final : public Counted, private log::PartitionLog::Listener {
   std::optional<std::vector<IsrMember>> wanted_isr(Duration lag_max) const;
   // It is about to be proposed: from now on its members count (R7).
   void propose_isr(const std::vector<IsrMember>& isr);
-  // What became of it. known: it was refused for good; else it may still be done.
+  // What became of it. refused: it will never be done; else it was done, or may still be.
   void end_proposal(bool refused);
   void watch(PartitionWatch& watch) { watches_.push_back(watch); }
 

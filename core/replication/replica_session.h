@@ -3,9 +3,9 @@
 //
 // Requests of a session come in the order of their numbers, and say where the follower is by now (rule R9). Two are
 // parked at most: a third one ends the first one's wait. Records are given once, each answer going on where the last
-// one ended: the connection keeps their order, and a follower that has lost some begins a new session. So what a
-// follower says of its progress is what lets the leader send more, and one message each way carries both. Life:
-// counted; a request that is being served holds it. A session that is closed() serves no more.
+// one ended: the connection keeps their order, and a follower that has lost some forgets the partition and tells of it
+// anew. So what a follower says of its progress is what lets the leader send more, and one message each way carries
+// both. Life: counted; a request that is being served holds it. A session that is closed() serves no more.
 #pragma once
 
 #include <absl/container/btree_map.h>
@@ -115,7 +115,6 @@ class ReplicaSession final : public Counted {
 
   void close();
   bool closed() const { return closed_; }
-  std::size_t size() const { return entries_.size(); }
 
  private:
   void list(Entry& entry);
