@@ -1,0 +1,158 @@
+// A follower's session: what counts of what it says, and when its parked requests are answered (rule R9).
+#include "core/replication/replica_session.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/core/replication/replica_world.h"
+
+namespace chronik::replication {
+namespace {
+
+class SessionWorld : public ReplicaWorld {
+ public:
+  SessionWorld() { image.in_sync = {node(1), node(2)}; }
+  FetchPosition at(std::int64_t offset, std::int64_t durable, std::int32_t epoch = 1, std::int32_t last = 0) const {
+    return {.leader_epoch = LeaderEpoch(epoch),
+            .fetch_offset = Offset(offset),
+            .last_fetched_epoch = LeaderEpoch(last),
+            .durable_end = Offset(durable),
+            .log_start = Offset(0),
+            .bytes_max = 1000};
+  }
+  std::uint64_t request(const Ref<ReplicaSession>& session, const std::optional<FetchPosition>& position,
+                        bool at_once = false) {
+    if (position.has_value()) {
+      session->tell(partition, *position);
+    }
+    return session->begin(at_once);
+  }
+  // Takes one turn of a request that has entered, without waiting for more than a millisecond.
+  static bool has_news(const Ref<ReplicaSession>& session, std::uint64_t number) {
+    static_cast<void>(session->wait_for_news(number, fiber::within(Duration::milliseconds(1), Expiry::kNormal)));
+    return session->next_ready(number) != nullptr;
+  }
+  ReplicaSessions sessions;
+};
+
+TEST(ReplicaSession, APositionCountsAsFarAsItIsDurable) {
+  SessionWorld of;
+  of.run([&] {
+    const Ref<ReplicaSession> session = of.sessions.open(node(2), BrokerEpoch(2));
+    of.request(session, of.at(10, 7));
+    EXPECT_EQ(of.high_watermark(), 7) << "the rest is in its memory";
+    of.request(session, of.at(9, 10));
+    EXPECT_EQ(of.high_watermark(), 9) << "and not beyond what it asks from";
+    session->close();
+  });
+}
+
+TEST(ReplicaSession, APositionThatDisagreesCountsForNothing) {
+  SessionWorld of;
+  of.run([&] {
+    const Ref<ReplicaSession> session = of.sessions.open(node(2), BrokerEpoch(2));
+    const std::uint64_t first = of.request(session, of.at(12, 12));
+    EXPECT_EQ(of.high_watermark(), 5);
+    EXPECT_TRUE(of.has_news(session, first)) << "it has to be told";
+    session->close();
+  });
+}
+
+TEST(ReplicaSession, APositionOfAnEpochThatIsYetToComeCountsWhenItHasCome) {
+  SessionWorld of;
+  of.run([&] {
+    const Ref<ReplicaSession> session = of.sessions.open(node(2), BrokerEpoch(2));
+    const std::uint64_t first = of.request(session, of.at(10, 10, /*epoch=*/2));
+    EXPECT_EQ(of.high_watermark(), 5);
+    EXPECT_FALSE(of.has_news(session, first));
+    of.image.epoch = LeaderEpoch(2);
+    of.assume();
+    EXPECT_EQ(of.high_watermark(), 10);
+    session->close();
+  });
+}
+
+TEST(ReplicaSession, WhatWasGivenIsNotGivenAgainUnlessItIsAskedForAnew) {
+  SessionWorld of;
+  of.run([&] {
+    const Ref<ReplicaSession> session = of.sessions.open(node(2), BrokerEpoch(2));
+    const std::uint64_t first = of.request(session, of.at(8, 8));
+    ReplicaSession::Entry* entry = session->next_ready(first);
+    ASSERT_NE(entry, nullptr);
+    entry->give_records();
+    session->gave_up_to(of.log->key(), entry->next(), Offset(10));
+    session->end(first);
+    const std::uint64_t second = of.request(session, of.at(8, 8));
+    EXPECT_FALSE(of.has_news(session, second)) << "it only says how far it is durable";
+    session->forget(of.log->key());
+    const std::uint64_t third = of.request(session, of.at(8, 8));
+    EXPECT_TRUE(of.has_news(session, third));
+    session->close();
+  });
+}
+
+TEST(ReplicaSession, WhatALaterRequestAsksForIsNotForAnEarlierOnesAnswer) {
+  SessionWorld of;
+  of.run([&] {
+    const Ref<ReplicaSession> session = of.sessions.open(node(2), BrokerEpoch(2));
+    const std::uint64_t first = of.request(session, std::nullopt);
+    const std::uint64_t second = of.request(session, of.at(8, 8));
+    EXPECT_EQ(session->next_ready(first), nullptr);
+    EXPECT_NE(session->next_ready(second), nullptr);
+    session->close();
+  });
+}
+
+// Whether request `number` is answered at once, and not at the end of its minute.
+bool answered_at_once(const Ref<ReplicaSession>& session, std::uint64_t number) {
+  const MonotonicTime before = fiber::Scheduler::current().now();
+  EXPECT_TRUE(session->wait_for_news(number, fiber::within(Duration::seconds(10), Expiry::kNormal)).ok());
+  return fiber::Scheduler::current().now() - before < Duration::seconds(1);
+}
+
+TEST(ReplicaSession, AnAppendEndsAParkedRequest) {
+  SessionWorld of;
+  of.run([&] {
+    const Ref<ReplicaSession> session = of.sessions.open(node(2), BrokerEpoch(2));
+    const std::uint64_t first = of.request(session, of.at(10, 10));
+    fiber::FiberScope scope;
+    scope.spawn({"producer"}, [&] { of.append(Acks::kLeader); });
+    EXPECT_TRUE(answered_at_once(session, first));
+    EXPECT_NE(session->next_ready(first), nullptr);
+    scope.cancel_and_join();
+    session->close();
+  });
+}
+
+TEST(ReplicaSession, AHighWatermarkAloneIsToldSoon) {
+  SessionWorld of;
+  of.run([&] {
+    const Ref<ReplicaSession> session = of.sessions.open(node(2), BrokerEpoch(2));
+    const std::uint64_t first = of.request(session, of.at(10, 10));
+    EXPECT_EQ(of.high_watermark(), 10);
+    EXPECT_TRUE(answered_at_once(session, first));
+    int told = 0;
+    session->take_watermarks(first, [&told](ReplicaSession::Entry& entry) {
+      entry.told_positions(entry.partition().high_watermark(), Offset(0));
+      ++told;
+    });
+    EXPECT_EQ(told, 1);
+    session->end(first);
+    session->close();
+  });
+}
+
+TEST(ReplicaSession, ANewOneTakesThePlaceOfTheOneBefore) {
+  SessionWorld of;
+  of.run([&] {
+    const Ref<ReplicaSession> before = of.sessions.open(node(2), BrokerEpoch(2));
+    const Ref<ReplicaSession> after = of.sessions.open(node(2), BrokerEpoch(2));
+    EXPECT_TRUE(before->closed());
+    EXPECT_EQ(of.sessions.find(node(2), after->id()), after);
+    EXPECT_FALSE(of.sessions.find(node(2), before->id()));
+    EXPECT_FALSE(of.sessions.find(node(3), after->id()));
+    of.sessions.close_all();
+  });
+}
+
+}  // namespace
+}  // namespace chronik::replication
