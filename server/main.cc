@@ -6,7 +6,6 @@
 #include "server/cluster_status.h"
 #include "server/command_line.h"
 #include "server/config_file.h"
-#include "server/heap.h"
 #include "server/serve.h"
 #include "server/version.h"
 
@@ -42,7 +41,6 @@ int cluster_status(const Flags& flags) {
 }
 
 int start(const Flags& flags) {
-  keep_freed_memory();
   const Variables variables = variables_of_process();
   const StatusOr<std::vector<FileValue>> file = configuration(flags, variables);
   if (!file.ok()) {

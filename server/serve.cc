@@ -14,7 +14,6 @@
 #include "runtime/stderr_log.h"
 #include "server/admin_json.h"
 #include "server/banner.h"
-#include "server/heap.h"
 #include "server/http_server.h"
 #include "server/snapshot.h"
 #include "server/version.h"
@@ -88,12 +87,8 @@ ExitStatus Server::run() {
   if (status != ExitStatus::kOk) {
     return status;
   }
-  shard_->run(
-      [&](Ports& ports, fiber::FiberScope& scope) {
-        scope.spawn({"heap"}, [] { give_back_at_rest(); });
-        status = be_broker(ports, shard_->stop().flag());
-      },
-      runtime::ShardRuntime::Ending::kJoin);
+  shard_->run([&](Ports& ports, fiber::FiberScope&) { status = be_broker(ports, shard_->stop().flag()); },
+              runtime::ShardRuntime::Ending::kJoin);
   return status;
 }
 

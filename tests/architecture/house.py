@@ -53,6 +53,7 @@ LIBRARIES = [
     ("snappy", ["core/protocol/"]),
     ("zlib.h", ["core/protocol/"]),
     ("rocksdb/", ["runtime/rocksdb_store.cc"]),
+    ("jemalloc/", ["server/allocator.cc"]),
     ("openssl/", ["runtime/"]),
     ("CLI/", ["sim/", "server/"]),
     ("nlohmann/", ["sim/", "server/"]),
