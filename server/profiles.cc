@@ -64,6 +64,9 @@ wal::WalOptions wal_options(const WalProfile* wal, const ProduceProfile* produce
   if (produce != nullptr) {
     options.linger = wal == nullptr ? produce->linger : std::min(produce->linger, wal->wait_max);
     options.linger_records = produce->batches_min;
+    if (produce->batches_min <= 1) {
+      options.commit_delay_max = Duration::zero();
+    }
     options.queue_bytes_max = produce->buffer_bytes;
   }
   if (rotation_bytes != 0) {

@@ -9,6 +9,10 @@
 
 namespace chronik::wal {
 
+namespace {
+constexpr std::uint64_t kBytesWorthACommit = 64 << 10;  // from about there on, the bytes are what a flush costs
+}  // namespace
+
 void Engine::commit_loop() {
   const fiber::Provides provides(flush_key());
   const WaitKey idle{WaitKind::kEvent, 0, 0, 0};
@@ -19,7 +23,7 @@ void Engine::commit_loop() {
       }
       continue;
     }
-    if (!linger(idle).ok()) {
+    if (!linger(idle).ok() || !delay_commit(idle).ok()) {
       return;
     }
     // What the rest of this turn has to say goes with this flush.
@@ -33,9 +37,22 @@ void Engine::commit_loop() {
 // Waits for more where that was asked for, until there is enough.
 Status Engine::linger(const WaitKey& key) {
   const std::size_t enough = std::min(options_.linger_records, options_.batch_records_max);
-  const Deadline end = fiber::within(options_.linger, Expiry::kNormal);
-  while (options_.linger > Duration::zero() && queue_.size() < enough && queued_bytes_ < options_.batch_bytes_max &&
-         !closing_) {
+  return gather(key, enough, options_.batch_bytes_max, fiber::within(options_.linger, Expiry::kNormal));
+}
+
+// Whose records the last flush made durable are about to send the next ones. A flush of the first few of these makes
+// all the others wait for it, and costs as much as one for all.
+Status Engine::delay_commit(const WaitKey& key) {
+  if (queue_.empty()) {
+    return ok();  // a new file is to begin
+  }
+  const Duration delay = std::min(options_.commit_delay_max, last_commit_.took);
+  return gather(key, last_commit_.records, kBytesWorthACommit,
+                fiber::for_ever().no_later_than(last_commit_.end + delay, Expiry::kNormal));
+}
+
+Status Engine::gather(const WaitKey& key, std::size_t records, std::uint64_t bytes, const Deadline& end) {
+  while (queue_.size() < records && queued_bytes_ < bytes && !closing_ && now() < end.at()) {
     const Status waited = work_.wait(key, end);
     if (absl::IsDeadlineExceeded(waited)) {
       return ok();
@@ -198,7 +215,7 @@ Status Engine::flush() {
   if (Observer* o = observer()) {
     o->on_wal_flush(last_flush_, first, last, FlushOutcome::kSubmitted);
   }
-  const MonotonicTime start = fiber::Scheduler::current().now();
+  const MonotonicTime start = now();
   Slot& slot = files_.current_slot();
   const Status written = slot.file->run(std::move(batch), disk_.deadline());
   if (!written.ok()) {
@@ -214,7 +231,8 @@ Status Engine::flush() {
   metrics_->fsyncs.add();
   metrics_->commit_batch_size.record(records);
   metrics_->commit_bytes.record(builder_.bytes());
-  metrics_->commit_duration.record(fiber::Scheduler::current().now() - start);
+  last_commit_ = {.records = records, .end = now(), .took = now() - start};
+  metrics_->commit_duration.record(last_commit_.took);
   publish(last, begins_file);
   if (Observer* o = observer()) {
     o->on_wal_flush(last_flush_, first, last, FlushOutcome::kDurable);

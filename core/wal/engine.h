@@ -73,6 +73,9 @@ class Engine final : public Wal {
 
   void commit_loop();
   Status linger(const WaitKey& key);
+  Status delay_commit(const WaitKey& key);
+  Status gather(const WaitKey& key, std::size_t records, std::uint64_t bytes, const Deadline& end);
+  MonotonicTime now() const { return fiber::Scheduler::current().now(); }
   bool work_to_do() const { return !queue_.empty() || rotation_wanted() || next_file_.has_value(); }
   bool rotation_wanted() const { return rotation_asked_ > newest_generation(); }
   Generation newest_generation() const {
@@ -109,6 +112,12 @@ class Engine final : public Wal {
   Lsn next_lsn_;
   Lsn durable_;
   FlushNumber last_flush_;
+  struct Commit {
+    std::size_t records = 0;
+    MonotonicTime end;
+    Duration took;
+  };
+  Commit last_commit_;
 
   std::uint64_t position_;        // in it, where the next flush begins
   Lsn replay_from_;               // of the last durable checkpoint

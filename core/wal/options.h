@@ -26,6 +26,8 @@ struct WalOptions {
   std::uint64_t record_bytes_max = 32 << 20;  // of a payload; at most a quarter of rotation_bytes
   Duration linger = Duration::zero();         // waits this long for more before each flush, or until
   std::size_t linger_records = 50'000;        // so many wait for it; at least 1
+  // While fewer records wait than went with the last flush, the next one waits as long as that took, and at most this.
+  Duration commit_delay_max = Duration::milliseconds(1);
 
   std::uint64_t gather_below_bytes = 4096;              // smaller payloads are copied together, others referred to
   std::uint64_t control_reserve_bytes = 1'000'000;      // of a file, for Urgency::kControl; at most rotation_bytes / 8

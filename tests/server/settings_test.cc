@@ -250,6 +250,12 @@ TEST(Settings, AProduceProfileLingersNoLongerThanTheWalProfileAllows) {
             Duration::milliseconds(10));
 }
 
+TEST(Settings, OnlyTheProfileOfLowLatencyNeverDelaysACommit) {
+  EXPECT_GT(good({}, {}).node.logs.wal.commit_delay_max, Duration::zero());
+  EXPECT_GT(good({}, {{"CHRONIK_PRODUCE_PROFILE", "bulk"}}).node.logs.wal.commit_delay_max, Duration::zero());
+  EXPECT_EQ(good({}, {{"CHRONIK_PRODUCE_PROFILE", "realtime"}}).node.logs.wal.commit_delay_max, Duration::zero());
+}
+
 TEST(Settings, EveryPairOfProfilesMakesALogThatCanBeOpened) {
   for (const char* wal : {"low", "medium", "high", "ultra"}) {
     for (const char* produce : {"low-latency", "balanced", "high-throughput", "extreme"}) {

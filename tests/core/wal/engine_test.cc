@@ -185,6 +185,70 @@ TEST_F(WalTest, LingerEndsWhenEnoughRecordsWait) {
   });
 }
 
+// Flushes of the simulated disk take less than a millisecond, and more than ten microseconds.
+std::uint64_t flushes_of_a_pair(Node& n, std::size_t before) {
+  for (std::size_t i = 0; i < before; ++i) {
+    n.append("before");
+  }
+  EXPECT_TRUE(n.wal->wait_durable(Lsn(static_cast<std::int64_t>(before)), n.soon()).ok());
+  const std::uint64_t flushed = n.wal->metrics().fsyncs.value();
+  n.append("1");
+  EXPECT_TRUE(fiber::sleep(Duration::microseconds(10)).ok());
+  n.append("2");
+  EXPECT_TRUE(n.wal->wait_durable(Lsn(static_cast<std::int64_t>(before) + 2), n.soon()).ok());
+  return n.wal->metrics().fsyncs.value() - flushed;
+}
+
+TEST_F(WalTest, ACommitWaitsForAsManyAsWentWithTheLastOne) {
+  Node node(model, 1);
+  node.run([](Node& n) {
+    ASSERT_TRUE(n.open().ok());
+    EXPECT_EQ(flushes_of_a_pair(n, 2), 1u);
+  });
+}
+
+TEST_F(WalTest, ACommitOfOneDoesNotWaitBehindACommitOfOne) {
+  Node node(model, 1);
+  node.run([](Node& n) {
+    ASSERT_TRUE(n.open().ok());
+    EXPECT_EQ(flushes_of_a_pair(n, 1), 2u);
+  });
+}
+
+TEST_F(WalTest, ACommitWaitsNoLongerThanTheLastOneTook) {
+  WalOptions options = small_options();
+  options.commit_delay_max = Duration::seconds(10);
+  Node node(model, 1, options);
+  node.run([](Node& n) {
+    ASSERT_TRUE(n.open().ok());
+    for (int i = 0; i < 100; ++i) {
+      n.append("x");
+    }
+    const MonotonicTime began = fiber::Scheduler::current().now();
+    EXPECT_TRUE(n.wal->wait_durable(Lsn(100), n.soon()).ok());
+    const Duration took = fiber::Scheduler::current().now() - began;
+    n.append("y");
+    EXPECT_TRUE(n.wal->wait_durable(Lsn(101), n.soon()).ok());
+    EXPECT_LT(fiber::Scheduler::current().now() - began, took * 10);
+    EXPECT_TRUE(fiber::sleep(Duration::seconds(1)).ok());
+    // After a rest, at once.
+    const MonotonicTime later = fiber::Scheduler::current().now();
+    n.append("z");
+    EXPECT_TRUE(n.wal->wait_durable(Lsn(102), n.soon()).ok());
+    EXPECT_LT(fiber::Scheduler::current().now() - later, took * 5);
+  });
+}
+
+TEST_F(WalTest, NoCommitIsDelayedWhereThatIsForbidden) {
+  WalOptions options = small_options();
+  options.commit_delay_max = Duration::zero();
+  Node node(model, 1, options);
+  node.run([](Node& n) {
+    ASSERT_TRUE(n.open().ok());
+    EXPECT_EQ(flushes_of_a_pair(n, 2), 2u);
+  });
+}
+
 TEST_F(WalTest, AWaiterIsWokenOnceItsRecordIsDurableAndNotBefore) {
   Node node(model, 1);
   std::vector<int> woken;
