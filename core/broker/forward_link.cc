@@ -1,13 +1,11 @@
 #include "core/broker/forward_link.h"
 
-#include <fmt/core.h>
-
 #include <memory>
 #include <utility>
-#include <vector>
 
 #include "core/base/log_line.h"
 #include "core/broker/connection.h"
+#include "core/client/dial.h"
 
 namespace chronik::broker {
 
@@ -53,25 +51,20 @@ class LinkConnection final : public Connection {
  private:
   Status connect() {
     const cluster::Endpoint& to = link_.options_.endpoint;
-    const Deadline deadline = fiber::within(link_.options_.connect, Expiry::kPeer);
-    ASSIGN_OR_RETURN(const std::vector<Address> found, link_.network_.resolve(to.host, to.port, deadline));
-    Status status = absl::UnavailableError(fmt::format("{} has no address", to.host));
-    for (const Address& address : found) {
-      StatusOr<std::unique_ptr<Connection>> stream = link_.network_.connect(address, deadline);
-      if (closed_) {
-        return absl::UnavailableError("closed");
-      }
-      if (stream.ok()) {
-        stream_ = *std::move(stream);
-        link_.reached_ = true;
-        changed_.notify_all();
-        return ok();
-      }
-      status = stream.status();
+    StatusOr<std::unique_ptr<Connection>> stream =
+        client::dial(link_.network_, to.host, to.port, fiber::within(link_.options_.connect, Expiry::kPeer));
+    if (closed_) {
+      return absl::UnavailableError("closed");
+    }
+    if (stream.ok()) {
+      stream_ = *std::move(stream);
+      link_.reached_ = true;
+      changed_.notify_all();
+      return ok();
     }
     log_warn("forwarding cannot reach a leader", field("host", to.host), field("port", to.port),
-             field("why", status.ToString()));
-    return status;
+             field("why", stream.status().ToString()));
+    return stream.status();
   }
 
   ForwardLink& link_;

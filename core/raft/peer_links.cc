@@ -1,11 +1,10 @@
 #include "core/raft/peer_links.h"
 
-#include <fmt/core.h>
-
 #include <algorithm>
 #include <utility>
 
 #include "core/base/log_line.h"
+#include "core/client/dial.h"
 #include "core/protocol/frame_reader.h"
 
 namespace chronik::raft {
@@ -77,7 +76,8 @@ void PeerLinks::run(Link& link) {
   bool told = false;
   while (wait_for_work(link).ok()) {
     link.suspect = false;
-    const StatusOr<std::unique_ptr<Connection>> connection = dial(link.peer);
+    const StatusOr<std::unique_ptr<Connection>> connection =
+        client::dial(network_, link.peer.host, link.peer.port, fiber::within(options_.connect, Expiry::kPeer));
     Status status = connection.status();
     if (connection.ok()) {
       told = false;
@@ -99,20 +99,6 @@ void PeerLinks::run(Link& link) {
     }
     pause = std::min(pause * 2, options_.pause_max);
   }
-}
-
-StatusOr<std::unique_ptr<Connection>> PeerLinks::dial(const PeerAddress& peer) {
-  const Deadline deadline = fiber::within(options_.connect, Expiry::kPeer);
-  ASSIGN_OR_RETURN(const std::vector<Address> found, network_.resolve(peer.host, peer.port, deadline));
-  Status status = absl::NotFoundError(fmt::format("{} has no address", peer.host));
-  for (const Address& address : found) {
-    StatusOr<std::unique_ptr<Connection>> connection = network_.connect(address, deadline);
-    if (connection.ok()) {
-      return connection;
-    }
-    status = connection.status();
-  }
-  return status;
 }
 
 Status PeerLinks::serve(Link& link, Connection& connection) {

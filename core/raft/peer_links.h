@@ -87,7 +87,6 @@ class PeerLinks {
     MonotonicTime heard;         // when that last changed
   };
   void run(Link& link);
-  StatusOr<std::unique_ptr<Connection>> dial(const PeerAddress& peer);
   // Returns when the connection has broken or its time has come.
   Status serve(Link& link, Connection& connection);
   Status wait_for_work(Link& link);

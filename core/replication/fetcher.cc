@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/base/log_line.h"
+#include "core/client/dial.h"
 #include "core/protocol/record_batch_walk.h"
 
 namespace chronik::replication {
@@ -160,18 +161,11 @@ StatusOr<std::unique_ptr<client::Client>> Fetcher::connect() {
     return absl::UnavailableError("it is not registered");
   }
   const cluster::Endpoint endpoint = broker->endpoints.front();
-  const Deadline deadline = fiber::within(options_.connect, Expiry::kPeer);
-  ASSIGN_OR_RETURN(const std::vector<Address> found, network_.resolve(endpoint.host, endpoint.port, deadline));
-  Status status = absl::UnavailableError(fmt::format("{} has no address", endpoint.host));
-  for (const Address& address : found) {
-    StatusOr<std::unique_ptr<client::Client>> client = client::Client::connect(
-        network_, address, {.client_id = fmt::format("chronik-replica-{}", self_.value())}, deadline);
-    if (client.ok()) {
-      return client;
-    }
-    status = client.status();
-  }
-  return status;
+  ASSIGN_OR_RETURN(
+      std::unique_ptr<Connection> connection,
+      client::dial(network_, endpoint.host, endpoint.port, fiber::within(options_.connect, Expiry::kPeer)));
+  return std::make_unique<client::Client>(
+      std::move(connection), client::ClientOptions{.client_id = fmt::format("chronik-replica-{}", self_.value())});
 }
 
 Status Fetcher::serve(client::Client& client) {
