@@ -124,7 +124,7 @@ void PartitionTable::assume(HostedTopic& hosted, const cluster::Partition& parti
       }
       return;
     }
-    slot = Ref<replication::Partition>::make(std::move(log), self_, &replication_.host());
+    slot = Ref<replication::Partition>::make(std::move(log), self_, replication_.host());
     ++partition_count_;
   }
   slot->assume({.leader = partition.leader,

@@ -16,7 +16,7 @@ bool is_in(const std::vector<NodeId>& nodes, NodeId node) {
 
 }  // namespace
 
-Partition::Partition(Ref<log::PartitionLog> log, NodeId self, PartitionHost* host)
+Partition::Partition(Ref<log::PartitionLog> log, NodeId self, PartitionHost& host)
     : log_(std::move(log)),
       topic_in_key_(mix_text(as_text(log_->key().topic.bytes))),
       self_(self),
@@ -161,8 +161,8 @@ WaitKey Partition::progress_key() const {
 void Partition::on_durable(Offset durable_end) {
   durable_waiters_.advance(durable_end);
   advance_high_watermark();
-  if (host_ != nullptr && following()) {
-    host_->on_follower_durable(*this);
+  if (following()) {
+    host_.on_follower_durable(*this);
   }
 }
 
@@ -226,8 +226,8 @@ bool Partition::hear_follower(NodeId node, BrokerEpoch broker_epoch, Offset dura
     start_progress_.notify_all();
   }
   advance_high_watermark();
-  if (host_ != nullptr && !is_in(leadership_.in_sync, node) && !proposing_ && may_join(*follower)) {
-    host_->on_isr_news(*this);
+  if (!is_in(leadership_.in_sync, node) && !proposing_ && may_join(*follower)) {
+    host_.on_isr_news(*this);
   }
   return true;
 }

@@ -60,8 +60,8 @@ class PartitionWatch : public ListHook<struct PartitionWatchTag> {
 
 class Partition final : public Counted, private log::PartitionLog::Listener {
  public:
-  // host: null where there is only one node ever.
-  Partition(Ref<log::PartitionLog> log, NodeId self, PartitionHost* host);
+  // The host outlives it.
+  Partition(Ref<log::PartitionLog> log, NodeId self, PartitionHost& host);
   ~Partition() override;
   Partition(const Partition&) = delete;
   Partition& operator=(const Partition&) = delete;
@@ -164,7 +164,7 @@ class Partition final : public Counted, private log::PartitionLog::Listener {
   Ref<log::PartitionLog> log_;
   std::uint64_t topic_in_key_;
   NodeId self_;
-  PartitionHost* host_;
+  PartitionHost& host_;
   Leadership leadership_;
   Offset high_watermark_{0};
   Offset epoch_start_{0};              // of the own epoch: where the log ended when it began

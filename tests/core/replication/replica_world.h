@@ -90,7 +90,7 @@ class ReplicaWorld : public PartitionHost {
       log->epochs.note(LeaderEpoch(0), Offset(0));
       log->end = log->durable = Offset(10);
       log->recovered = Offset(5);
-      partition = Ref<Partition>::make(Ref<log::PartitionLog>(log), node(1), this);
+      partition = Ref<Partition>::make(Ref<log::PartitionLog>(log), node(1), *this);
       partition->assume(image);
       body();
       partition->close();
