@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import time
 
-from broker import SERVER, free_port
+from broker import BUILD, SERVER, free_port, run
 
 
 class Node:
@@ -18,16 +18,19 @@ class Node:
         self.directory = pathlib.Path(directory)
         self.program = program
         self.kafka, self.raft, self.http, self.admin = free_port(), free_port(), free_port(), free_port()
-        self.address = f"127.0.0.1:{self.kafka}"
+        self.address = f"127.0.0.1:{self.kafka}"  # what clients and other nodes are told
         self.config = self.directory / f"node-{number}.toml"
         self.log = self.directory / f"node-{number}.log"
         self.process = None
 
-    def write_config(self, nodes, more="", head=""):
-        peers = "".join(f'\n[[peers]]\nid = {node.number}\nkafka = "{node.address}"\nraft = "127.0.0.1:{node.raft}"\n'
+    def write_config(self, nodes, links=None, more="", head=""):
+        """links: (from, to) to the port at which the one node finds Raft of the other; without, its own."""
+        raft = {node: (links or {}).get((self.number, node.number), node.raft) for node in nodes}
+        peers = "".join(f'\n[[peers]]\nid = {node.number}\nkafka = "{node.address}"\nraft = "127.0.0.1:{raft[node]}"\n'
                         f'admin = "127.0.0.1:{node.admin}"\n' for node in nodes)
         self.config.write_text(f'{head}node_id = {self.number}\ndata_dir = "{self.directory}/data-{self.number}"\n'
-                               f'[bind]\nmetrics = "127.0.0.1:{self.http}"\n{peers}{more}')
+                               f'[bind]\nmetrics = "127.0.0.1:{self.http}"\nkafka = "127.0.0.1:{self.kafka}"\n'
+                               f'{peers}{more}')
 
     def start(self):
         with open(self.log, "ab") as log:
@@ -75,13 +78,52 @@ class Node:
         return self.log.read_text(errors="replace")[-3000:]
 
 
+class Links:
+    """What lies between the nodes: cut_links.cc. Node 0 stands for all clients."""
+
+    def __init__(self, nodes):
+        told = {node: free_port() for node in nodes}
+        self.raft = {(a.number, b.number): free_port() for a in nodes for b in nodes if a != b}
+        by_number = {node.number: node for node in nodes}
+        ports = [f"{port}={node.kafka}:?:{node.number}" for node, port in told.items()]
+        ports += [f"{port}={by_number[to].raft}:{of}:{to}" for (of, to), port in self.raft.items()]
+        for node, port in told.items():
+            node.address = f"127.0.0.1:{port}"
+        self._process = subprocess.Popen([BUILD / "cut_links", *ports], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                         text=True)
+
+    def _say(self, *words):
+        self._process.stdin.write(" ".join(map(str, words)) + "\n")
+        self._process.stdin.flush()
+        if self._process.stdout.readline() != "ok\n":
+            raise AssertionError(f"cut_links ended with {self._process.wait(timeout=5)}")
+
+    def cut(self, of, to):
+        self._say("cut", of, to)
+
+    def slow(self, of, to, milliseconds):
+        self._say("slow", of, to, milliseconds)
+
+    def heal(self, of, to):
+        self._say("heal", of, to)
+
+    def break_connections(self, a, b):
+        self._say("break", a, b)
+
+    def end(self):
+        self._process.stdin.close()
+        self._process.wait(timeout=5)
+        self._process.stdout.close()
+
+
 class Cluster:
-    def __init__(self, nodes=3, program=SERVER, more="", head=""):
+    def __init__(self, nodes=3, program=SERVER, more="", head="", links=False):
         self._own = tempfile.TemporaryDirectory(prefix="chronik-test-")
         self.directory = pathlib.Path(self._own.name)
         self.nodes = [Node(number, self.directory, program) for number in range(1, nodes + 1)]
+        self.links = Links(self.nodes) if links else None
         for node in self.nodes:
-            node.write_config(self.nodes, more, head)
+            node.write_config(self.nodes, self.links.raft if links else None, more, head)
 
     @property
     def addresses(self):
@@ -96,6 +138,8 @@ class Cluster:
                 node.resume()
                 node.process.kill()
                 node.process.wait()
+        if self.links:
+            self.links.end()
         if os.environ.get("CHRONIK_KEEP"):
             print(f"kept: {self.directory}")
             self._own._finalizer.detach()  # for people who look into a failure
@@ -119,3 +163,23 @@ class Cluster:
                 raise AssertionError(f"not within {seconds} s: {what}\n" + "\n".join(
                     f"--- node {node.number} ({node.state()})\n{node.said()}" for node in self.nodes))
             time.sleep(0.02)
+
+    def listing(self, node):
+        """The metadata as a node tells it; a partition that nobody has where it does not answer."""
+        try:
+            return json.loads(run("kcat", "-b", f"127.0.0.1:{node.kafka}", "-L", "-J", seconds=10))
+        except (AssertionError, subprocess.TimeoutExpired):
+            return {"topics": [{"partitions": [{"isrs": []}]}]}
+
+    def is_whole(self):
+        """Whether each node says that all are live and every replica is in sync."""
+        for node in self.nodes:
+            if node.metrics().get("chronik_brokers_live") != len(self.nodes):
+                return False
+            topics = self.listing(node)["topics"]
+            if {len(partition["isrs"]) for topic in topics for partition in topic["partitions"]} - {len(self.nodes)}:
+                return False
+        return True
+
+    def wait_until_whole(self, when, seconds=30):
+        self.wait_until(self.is_whole, f"all nodes are there and every replica is in sync, {when}", seconds)

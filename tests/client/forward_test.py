@@ -5,14 +5,13 @@ import json
 import pathlib
 import re
 import subprocess
-import tempfile
 import textwrap
 import threading
 import time
 import unittest
 
-import cluster_test
-from broker import SYSTEM_PYTHON, has_module, run, run_system_python
+import producers
+from broker import has_module, run, run_system_python
 from cluster import Cluster
 
 
@@ -31,7 +30,7 @@ def remote_ports(pid):
 class Watched:
     """A client's process, and whom it was seen to be connected to."""
 
-    def __init__(self, *command):
+    def __init__(self, command):
         self.process = subprocess.Popen(command)
         self.ports = set()
         self._watch = threading.Thread(target=self._look)
@@ -61,55 +60,38 @@ def metric(node, name):
 
 @unittest.skipUnless(has_module("confluent_kafka") and has_module("kafka"), "the Python clients are not installed")
 class OneNodeOfThree(unittest.TestCase):
-    check = cluster_test.ClusterOfThree.check
-    in_sync = cluster_test.ClusterOfThree.in_sync
-
     def test_clients_that_know_one_node_lose_nothing(self):
-        scripts = {"librdkafka": cluster_test.PRODUCER, "kafka-python": cluster_test.KAFKA_PYTHON}
-        with Cluster(head="forward = true\n") as cluster, \
-                tempfile.TemporaryDirectory(prefix="chronik-test-") as name:
-            directory = pathlib.Path(name)
+        topics = producers.OF_A_CLUSTER
+        with Cluster(head="forward = true\n") as cluster:
             cluster.start()
             first, known, third = cluster.nodes
-            run_system_python(textwrap.dedent("""
-                import sys, confluent_kafka.admin as admin
-                client = admin.AdminClient({"bootstrap.servers": sys.argv[1]})
-                topics = [admin.NewTopic(name, int(sys.argv[2]), 3) for name in sys.argv[3:]]
-                for future in client.create_topics(topics).values():
-                    future.result(20)
-            """), known.address, cluster_test.PARTITIONS, *scripts)
+            producers.create_topics(known.address, topics)
             listing = json.loads(run("kcat", "-b", known.address, "-L", "-J"))
             self.assertEqual([broker["id"] for broker in listing["brokers"]], [2])
             self.assertEqual({partition["leader"] for topic in listing["topics"] for partition in topic["partitions"]},
                              {2})
-            producers = [Watched(SYSTEM_PYTHON, "-c", script, known.address, topic, name)
-                         for topic, script in scripts.items()]
-            try:
+            with producers.Producers(known.address, topics, start=Watched) as struck:
                 time.sleep(2)
                 first.kill()
                 time.sleep(4)
                 first.start()
                 cluster.wait_until(lambda: first.state() == "serving", "the first serves again")
-                cluster.wait_until(lambda: set(self.in_sync(cluster)) == {3}, "every replica is in sync")
+                cluster.wait_until_whole("after a kill")
                 third.suspend()
                 time.sleep(4)
                 third.resume()
-                cluster.wait_until(lambda: set(self.in_sync(cluster)) == {3}, "every replica is in sync again")
+                cluster.wait_until_whole("after a suspension")
                 time.sleep(1)
-                (directory / "stop").touch()
-                for producer in producers:
-                    self.assertEqual(producer.wait(timeout=120), 0)
-                    self.assertEqual(producer.ports, {known.kafka}, "whom the client was connected to")
-            finally:
-                for producer in producers:
-                    producer.kill()
-            self.assertGreater(metric(known, "produce_forward_count"), 100)
-            for topic in scripts:
-                count, longest = self.check(known.address, topic, directory / (topic + ".acknowledged"))
-                print(json.dumps({"topic": topic, "acknowledged": count, "longest_pause": round(longest, 2)}),
-                      flush=True)
-                self.assertGreater(count, 300, f"{topic}: too little for a test")
-                self.check(first.address, topic, directory / (topic + ".acknowledged"))
+                struck.stop(self)
+                for client in struck.processes:
+                    self.assertEqual(client.ports, {known.kafka}, "whom the client was connected to")
+                self.assertGreater(metric(known, "produce_forward_count"), 100)
+                for topic in topics:
+                    count, longest = struck.compare(self, known.address, topic)
+                    print(json.dumps({"topic": topic, "acknowledged": count, "longest_pause": round(longest, 2)}),
+                          flush=True)
+                    self.assertGreater(count, 300, f"{topic}: too little for a test")
+                    struck.compare(self, first.address, topic)
             self.assertGreater(metric(known, "fetch_forward_count"), 0)
 
     def test_links_are_kept(self):
