@@ -10,6 +10,7 @@
 #include "core/cluster/config_defs.h"
 #include "core/cluster/settings.h"
 #include "server/setting_names.h"
+#include "server/setting_sources.h"
 
 namespace chronik::server {
 
@@ -21,17 +22,6 @@ constexpr std::int32_t kClusterMetricsPort = 13000;  // and the node's number
 constexpr std::uint64_t kRotationBytesMin = 8'000'000;
 constexpr std::uint64_t kRotationBytesMax = 100'000'000'000;
 constexpr std::size_t kApiKeyBytesMax = 256;
-constexpr std::string_view kBrokerTable = "broker.";
-
-// Where a value was found and under which name.
-struct Source {
-  std::string name;  // "--bind", "CHRONIK_BIND", "chronik.toml:3: bind.kafka"
-  std::string text;
-};
-
-Status refuse(std::string_view name, std::string_view value, std::string_view right) {
-  return absl::InvalidArgumentError(fmt::format("{}: '{}': {}", name, value, right));
-}
 
 StatusOr<std::optional<HostPort>> parse_bind_or_off(const std::string& text) {
   if (text == "off") {
@@ -44,33 +34,12 @@ StatusOr<std::optional<HostPort>> parse_bind_or_off(const std::string& text) {
 
 class Resolver {
  public:
-  Resolver(const Flags& flags, const Variables& variables, std::span<const FileValue> file)
-      : flags_(flags), variables_(variables), file_(file) {}
+  explicit Resolver(const SettingSources& sources) : sources_(sources) {}
 
   StatusOr<Resolved> resolve();
   StatusOr<AdminAccess> resolve_admin_access();
 
  private:
-  // The value of the setting with this flag, variable or key, whichever goes first; empty: nowhere.
-  std::optional<Source> find(std::string_view name) const;
-  // parse(text) of the setting, or `missing`.
-  template <typename T, typename Parse>
-  Status read(std::string_view name, Parse parse, T& into) const {
-    const std::optional<Source> source = find(name);
-    if (!source.has_value()) {
-      return ok();
-    }
-    auto value = parse(source->text);
-    if (!value.ok()) {
-      return refuse(source->name, source->text, message_of(value.status()));
-    }
-    into = *std::move(value);
-    return ok();
-  }
-  Status read_seconds(std::string_view name, Duration& into) const;
-
-  Status check_variables();
-  Status check_keys() const;
   Status read_general();
   Status read_cluster();
   StatusOr<bool> is_cluster(bool peers_are_told) const;
@@ -84,81 +53,33 @@ class Resolver {
   Status check_admin() const;
   Status read_wal();
   Status read_timeouts();
+  std::string broker_line(std::string_view message) const;
   Status read_broker();
 
-  const Flags& flags_;
-  const Variables& variables_;
-  std::span<const FileValue> file_;
+  SettingSources sources_;
   Resolved out_;
 };
-
-std::optional<Source> Resolver::find(std::string_view name) const {
-  const Setting& setting = setting_named(name);
-  if (const auto flag = flags_.find(long_flag(setting)); flag != flags_.end() && !setting.flags.empty()) {
-    return Source{flag->first, flag->second};
-  }
-  if (const auto variable = variables_.find(setting.variable);
-      variable != variables_.end() && !setting.variable.empty()) {
-    return Source{variable->first, variable->second};
-  }
-  for (const FileValue& value : file_) {
-    if (!setting.key.empty() && value.key == setting.key) {
-      return Source{fmt::format("{}: {}", value.where, value.key), value.text};
-    }
-  }
-  return std::nullopt;
-}
-
-Status Resolver::check_variables() {
-  for (const auto& [name, value] : variables_) {
-    if (const std::string_view why = why_variable_is_refused(name); !why.empty()) {
-      return refuse(name, value, why);
-    }
-    if (!is_known_variable(name)) {
-      out_.warnings.push_back(fmt::format("the variable {} has no meaning here", name));
-    }
-  }
-  return ok();
-}
-
-Status Resolver::check_keys() const {
-  for (const FileValue& value : file_) {
-    const std::string name = fmt::format("{}: {}", value.where, value.key);
-    if (value.key.starts_with(kBrokerTable) || is_known_key(value.key) || is_peer_key(value.key)) {
-      continue;
-    }
-    const std::string_view why = why_key_is_refused(value.key);
-    if (!why.empty()) {
-      return refuse(name, value.text, why);
-    }
-    const std::string_view similar = similar_key(value.key);
-    return refuse(name, value.text,
-                  similar.empty() ? "there is no such setting; docs/OPERATIONS.md lists them"
-                                  : fmt::format("there is no such setting; did you mean {}?", similar));
-  }
-  return ok();
-}
 
 Status Resolver::read_general() {
   Settings& settings = out_.settings;
   settings.data_directory = setting_named("--data-dir").default_text;
-  RETURN_IF_ERROR(read(
+  RETURN_IF_ERROR(sources_.read(
       "--data-dir",
       [](const std::string& text) -> StatusOr<std::string> {
         return text.empty() ? StatusOr<std::string>(absl::InvalidArgumentError("must be a directory")) : text;
       },
       settings.data_directory));
-  if (!find("--log-level").has_value() && variables_.contains("RUST_LOG")) {
-    const std::string& text = variables_.find("RUST_LOG")->second;
+  if (!sources_.find("--log-level").has_value() && sources_.variables().contains("RUST_LOG")) {
+    const std::string& text = sources_.variables().find("RUST_LOG")->second;
     const StatusOr<LogLevel> level = parse_log_level(text);
     if (!level.ok()) {
       return refuse("RUST_LOG", text, fmt::format("{}; CHRONIK_LOG_LEVEL goes before it", message_of(level.status())));
     }
     settings.log_level = *level;
   }
-  RETURN_IF_ERROR(read("--log-level", parse_log_level, settings.log_level));
-  RETURN_IF_ERROR(read("forward", parse_switch, settings.node.forward));
-  return read(
+  RETURN_IF_ERROR(sources_.read("--log-level", parse_log_level, settings.log_level));
+  RETURN_IF_ERROR(sources_.read("forward", parse_switch, settings.node.forward));
+  return sources_.read(
       "--node-id",
       [](const std::string& text) -> StatusOr<NodeId> {
         ASSIGN_OR_RETURN(const std::int64_t id, parse_whole_number(text, 0, std::numeric_limits<std::int32_t>::max()));
@@ -170,7 +91,7 @@ Status Resolver::read_general() {
 // ---- the cluster ----
 
 StatusOr<bool> Resolver::is_cluster(bool peers_are_told) const {
-  const std::optional<Source> enabled = find("enabled");
+  const std::optional<Source> enabled = sources_.find("enabled");
   if (enabled.has_value() && enabled->text != "true" && enabled->text != "false") {
     return refuse(enabled->name, enabled->text, "must be true or false");
   }
@@ -182,24 +103,25 @@ StatusOr<bool> Resolver::is_cluster(bool peers_are_told) const {
 }
 
 StatusOr<std::vector<ClusterPeer>> Resolver::read_peers() const {
-  const std::optional<Source> told = find("peers");
-  if (told.has_value() && !variables_.contains("CHRONIK_CLUSTER_PEERS")) {
+  const std::optional<Source> told = sources_.find("peers");
+  if (told.has_value() && !sources_.variables().contains("CHRONIK_CLUSTER_PEERS")) {
     return refuse(told->name, told->text, "must be tables: [[peers]] with id, kafka and raft for each node");
   }
-  return told.has_value() ? parse_peers(told->text, told->name) : peers_of_file(file_);
+  return told.has_value() ? parse_peers(told->text, told->name) : peers_of_file(sources_.file());
 }
 
 Status Resolver::read_cluster() {
   Settings& settings = out_.settings;
   ASSIGN_OR_RETURN(std::vector<ClusterPeer> peers, read_peers());
-  if (const std::optional<Source> recover = find("auto_recover"); recover.has_value() && recover->text != "true") {
+  if (const std::optional<Source> recover = sources_.find("auto_recover");
+      recover.has_value() && recover->text != "true") {
     return refuse(recover->name, recover->text, "must be true: a node always recovers what it can by itself");
   }
   ASSIGN_OR_RETURN(const bool cluster, is_cluster(!peers.empty()));
   if (!cluster) {
     for (const char* const name :
          {"replication_factor", "min_insync_replicas", "bind.raft", "bind.wal", "advertise.raft", "advertise.wal"}) {
-      if (const std::optional<Source> source = find(name); source.has_value()) {
+      if (const std::optional<Source> source = sources_.find(name); source.has_value()) {
         return refuse(source->name, source->text, "it belongs to a cluster, and no peers are in force here");
       }
     }
@@ -209,14 +131,14 @@ Status Resolver::read_cluster() {
     return refuse(peers.front().where, peers.front().kafka.to_string(),
                   "a cluster has at least two nodes; a node by itself needs no peers");
   }
-  if (!find("--node-id").has_value()) {
+  if (!sources_.find("--node-id").has_value()) {
     return absl::InvalidArgumentError("node_id is missing: it must be the id of one of the peers");
   }
   RETURN_IF_ERROR(check_peers(peers, settings.node.node));
   ClusterSettings& in_force = settings.cluster.emplace();
   in_force.peers = std::move(peers);
   settings.raft_bind = in_force.self(settings.node.node).raft;
-  RETURN_IF_ERROR(read(
+  RETURN_IF_ERROR(sources_.read(
       "bind.raft",
       [](const std::string& text) -> StatusOr<HostPort> {
         StatusOr<HostPort> address = parse_host_port(text);
@@ -234,7 +156,7 @@ Status Resolver::read_cluster() {
 Status Resolver::read_replicas(ClusterSettings& cluster) {
   const auto nodes = static_cast<std::int32_t>(cluster.peers.size());
   cluster.replication_factor = std::min(cluster.replication_factor, nodes);
-  RETURN_IF_ERROR(read(
+  RETURN_IF_ERROR(sources_.read(
       "replication_factor",
       [nodes](const std::string& text) -> StatusOr<std::int32_t> {
         ASSIGN_OR_RETURN(const std::int64_t number, parse_whole_number(text, 1, nodes));
@@ -242,7 +164,7 @@ Status Resolver::read_replicas(ClusterSettings& cluster) {
       },
       cluster.replication_factor));
   cluster.min_insync_replicas = std::min(cluster.min_insync_replicas, cluster.replication_factor);
-  return read(
+  return sources_.read(
       "min_insync_replicas",
       [&cluster](const std::string& text) -> StatusOr<std::int32_t> {
         ASSIGN_OR_RETURN(const std::int64_t number, parse_whole_number(text, 1, cluster.replication_factor));
@@ -258,14 +180,15 @@ Status Resolver::read_addresses() {
     settings.bind = settings.cluster->self(settings.node.node).kafka;
     settings.advertise = settings.bind;
   }
-  RETURN_IF_ERROR(read("--bind", parse_host_port, settings.bind));
+  RETURN_IF_ERROR(sources_.read("--bind", parse_host_port, settings.bind));
   settings.bind.port = settings.bind.port.value_or(kKafkaPort);
-  if (const auto host_name = variables_.find("HOSTNAME"); host_name != variables_.end()) {
+  if (const auto host_name = sources_.variables().find("HOSTNAME"); host_name != sources_.variables().end()) {
     settings.host_name = host_name->second;
   }
-  RETURN_IF_ERROR(read("--advertise", parse_host_port, settings.advertise));
+  RETURN_IF_ERROR(sources_.read("--advertise", parse_host_port, settings.advertise));
   if (settings.advertise.has_value() && settings.advertise->port == 0) {
-    return refuse(find("--advertise")->name, find("--advertise")->text, "must be a port that clients can connect to");
+    return refuse(sources_.find("--advertise")->name, sources_.find("--advertise")->text,
+                  "must be a port that clients can connect to");
   }
   return ok();
 }
@@ -279,8 +202,8 @@ Status Resolver::read_metrics_bind() {
                                                            : port + kMetricsPortDistance;
   const auto metrics_port = static_cast<std::uint16_t>(wanted <= kPortMax ? wanted : 0);
   settings.metrics = HostPort{.host = "127.0.0.1", .port = metrics_port};
-  settings.metrics_are_asked_for = find("--metrics-bind").has_value();
-  RETURN_IF_ERROR(read("--metrics-bind", parse_bind_or_off, settings.metrics));
+  settings.metrics_are_asked_for = sources_.find("--metrics-bind").has_value();
+  RETURN_IF_ERROR(sources_.read("--metrics-bind", parse_bind_or_off, settings.metrics));
   if (settings.metrics.has_value()) {
     settings.metrics->port = settings.metrics->port.value_or(metrics_port);
   }
@@ -302,7 +225,7 @@ std::optional<HostPort> Resolver::default_admin() const {
 }
 
 Status Resolver::read_admin_key() {
-  return read(
+  return sources_.read(
       "admin_api_key",
       [](const std::string& text) -> StatusOr<std::string> {
         const bool good = !text.empty() && text.size() <= kApiKeyBytesMax &&
@@ -318,8 +241,8 @@ Status Resolver::read_admin() {
   Settings& settings = out_.settings;
   settings.admin = default_admin();
   const bool told_by_peer = settings.cluster.has_value() && settings.cluster->self(settings.node.node).admin_is_told;
-  settings.admin_is_asked_for = told_by_peer || find("--admin-bind").has_value();
-  RETURN_IF_ERROR(read("--admin-bind", parse_bind_or_off, settings.admin));
+  settings.admin_is_asked_for = told_by_peer || sources_.find("--admin-bind").has_value();
+  RETURN_IF_ERROR(sources_.read("--admin-bind", parse_bind_or_off, settings.admin));
   if (settings.admin.has_value()) {
     settings.admin->port = settings.admin->port.value_or(default_admin_port(settings.node.node));
   }
@@ -329,14 +252,14 @@ Status Resolver::read_admin() {
 Status Resolver::check_admin() const {
   const Settings& settings = out_.settings;
   if (!settings.admin.has_value()) {
-    const std::optional<Source> key = find("admin_api_key");
+    const std::optional<Source> key = sources_.find("admin_api_key");
     return key.has_value() ? refuse(key->name, key->text, "there is no admin port here: --admin-bind says where it is")
                            : ok();
   }
   if (!settings.admin_api_key.empty() || settings.admin->is_loopback()) {
     return ok();
   }
-  const std::optional<Source> bind = find("--admin-bind");
+  const std::optional<Source> bind = sources_.find("--admin-bind");
   return refuse(bind.has_value() ? bind->name : settings.cluster->self(settings.node.node).where + ": admin",
                 bind.has_value() ? bind->text : settings.admin->to_string(),
                 "must be an address of this machine only, such as 127.0.0.1, or CHRONIK_ADMIN_API_KEY must be set");
@@ -344,10 +267,10 @@ Status Resolver::check_admin() const {
 
 Status Resolver::read_wal() {
   Settings& settings = out_.settings;
-  RETURN_IF_ERROR(read("wal.profile", find_wal_profile, settings.wal_profile));
-  RETURN_IF_ERROR(read("produce.profile", find_produce_profile, settings.produce_profile));
+  RETURN_IF_ERROR(sources_.read("wal.profile", find_wal_profile, settings.wal_profile));
+  RETURN_IF_ERROR(sources_.read("produce.profile", find_produce_profile, settings.produce_profile));
   std::uint64_t rotation_bytes = 0;
-  RETURN_IF_ERROR(read(
+  RETURN_IF_ERROR(sources_.read(
       "wal.rotation_size",
       [](const std::string& text) -> StatusOr<std::uint64_t> {
         StatusOr<std::uint64_t> bytes = parse_size(text);
@@ -361,33 +284,31 @@ Status Resolver::read_wal() {
   return ok();
 }
 
-Status Resolver::read_seconds(std::string_view name, Duration& into) const {
-  constexpr std::int64_t kSecondsMax = 24 * 3600;
-  return read(
-      name,
-      [](const std::string& text) -> StatusOr<Duration> {
-        const StatusOr<std::int64_t> seconds = parse_whole_number(text, 1, kSecondsMax);
-        return seconds.ok() ? StatusOr<Duration>(Duration::seconds(*seconds))
-                            : absl::InvalidArgumentError(fmt::format("{}, in seconds", message_of(seconds.status())));
-      },
-      into);
-}
-
 Status Resolver::read_timeouts() {
   node::NodeConfig& node = out_.settings.node;
   node.logs.write_timeout = Duration::seconds(30);
-  RETURN_IF_ERROR(read_seconds("timeouts.network_write_secs", node.limits.write));
-  RETURN_IF_ERROR(read_seconds("timeouts.network_frame_secs", node.limits.frame));
-  RETURN_IF_ERROR(read_seconds("timeouts.client_request_secs", node.limits.request));
-  RETURN_IF_ERROR(read_seconds("timeouts.disk_write_secs", node.logs.write_timeout));
-  RETURN_IF_ERROR(read_seconds("timeouts.disk_sync_secs", node.logs.wal.io_timeout));
+  RETURN_IF_ERROR(sources_.read_seconds("timeouts.network_write_secs", node.limits.write));
+  RETURN_IF_ERROR(sources_.read_seconds("timeouts.network_frame_secs", node.limits.frame));
+  RETURN_IF_ERROR(sources_.read_seconds("timeouts.client_request_secs", node.limits.request));
+  RETURN_IF_ERROR(sources_.read_seconds("timeouts.disk_write_secs", node.logs.write_timeout));
+  RETURN_IF_ERROR(sources_.read_seconds("timeouts.disk_sync_secs", node.logs.wal.io_timeout));
   node.logs.file_timeout = node.logs.wal.io_timeout;
   return ok();
 }
 
+// Where the file says the first of the settings that `message` names.
+std::string Resolver::broker_line(std::string_view message) const {
+  const auto named = std::find_if(sources_.file().begin(), sources_.file().end(), [&](const FileValue& value) {
+    return value.key.starts_with(kBrokerTable) &&
+           message.find(value.key.substr(kBrokerTable.size())) != std::string_view::npos;
+  });
+  CHECK(named != sources_.file().end());  // the defaults go together
+  return named->where;
+}
+
 Status Resolver::read_broker() {
   node::NodeConfig& node = out_.settings.node;
-  for (const FileValue& value : file_) {
+  for (const FileValue& value : sources_.file()) {
     if (!value.key.starts_with(kBrokerTable)) {
       continue;
     }
@@ -397,6 +318,10 @@ Status Resolver::read_broker() {
       return absl::InvalidArgumentError(fmt::format("{}: [broker] {}", value.where, message_of(checked)));
     }
     node.broker[name] = value.text;
+  }
+  if (const Status together = cluster::check_broker_settings(node.broker); !together.ok()) {
+    return absl::InvalidArgumentError(
+        fmt::format("{}: [broker] {}", broker_line(message_of(together)), message_of(together)));
   }
   if (const std::optional<ClusterSettings>& cluster = out_.settings.cluster; cluster.has_value()) {
     node.broker.emplace("default.replication.factor", fmt::format("{}", cluster->replication_factor));
@@ -415,8 +340,8 @@ Status Resolver::read_broker() {
 }
 
 StatusOr<Resolved> Resolver::resolve() {
-  RETURN_IF_ERROR(check_variables());
-  RETURN_IF_ERROR(check_keys());
+  RETURN_IF_ERROR(sources_.check_variables(out_.warnings));
+  RETURN_IF_ERROR(sources_.check_keys());
   RETURN_IF_ERROR(read_general());
   RETURN_IF_ERROR(read_cluster());
   RETURN_IF_ERROR(read_addresses());
@@ -432,8 +357,8 @@ StatusOr<Resolved> Resolver::resolve() {
 
 // A node's own port may be on loopback only, whatever its peers are told: there it is asked first.
 StatusOr<AdminAccess> Resolver::resolve_admin_access() {
-  RETURN_IF_ERROR(check_variables());
-  RETURN_IF_ERROR(check_keys());
+  RETURN_IF_ERROR(sources_.check_variables(out_.warnings));
+  RETURN_IF_ERROR(sources_.check_keys());
   ASSIGN_OR_RETURN(const std::vector<ClusterPeer> peers, read_peers());
   if (peers.empty()) {
     return absl::InvalidArgumentError(
@@ -442,7 +367,7 @@ StatusOr<AdminAccess> Resolver::resolve_admin_access() {
   }
   RETURN_IF_ERROR(check_peers(peers));
   RETURN_IF_ERROR(read_admin_key());
-  if (find("--node-id").has_value()) {
+  if (sources_.find("--node-id").has_value()) {
     RETURN_IF_ERROR(read_general());
     RETURN_IF_ERROR(read_cluster());
     RETURN_IF_ERROR(read_addresses());
@@ -462,12 +387,12 @@ StatusOr<AdminAccess> Resolver::resolve_admin_access() {
 }  // namespace
 
 StatusOr<Resolved> resolve_settings(const Flags& flags, const Variables& variables, std::span<const FileValue> file) {
-  return Resolver(flags, variables, file).resolve();
+  return Resolver(SettingSources(flags, variables, file)).resolve();
 }
 
 StatusOr<AdminAccess> resolve_admin_access(const Flags& flags, const Variables& variables,
                                            std::span<const FileValue> file) {
-  return Resolver(flags, variables, file).resolve_admin_access();
+  return Resolver(SettingSources(flags, variables, file)).resolve_admin_access();
 }
 
 std::string config_file_name(const Flags& flags, const Variables& variables) {

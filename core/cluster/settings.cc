@@ -1,5 +1,7 @@
 #include "core/cluster/settings.h"
 
+#include <fmt/core.h>
+
 #include "core/cluster/config_values.h"
 
 namespace chronik::cluster {
@@ -29,8 +31,37 @@ template <typename T>
 T broker_number(std::string_view name, const ConfigLayers& layers) {
   return static_cast<T>(number_of(find_broker_config(name), layers));
 }
+Duration broker_duration(std::string_view name, const ConfigLayers& layers) {
+  return Duration::milliseconds(broker_number<std::int64_t>(name, layers));
+}
 bool broker_flag(std::string_view name, const ConfigLayers& layers) {
   return text_of(find_broker_config(name), layers) == "true";
+}
+
+constexpr std::string_view kHeartbeat = "broker.heartbeat.interval.ms";
+constexpr std::string_view kElection = "controller.quorum.election.timeout.ms";
+constexpr std::string_view kSession = "broker.session.timeout.ms";
+constexpr std::string_view kFetchWait = "replica.fetch.wait.max.ms";
+constexpr std::string_view kLag = "replica.lag.time.max.ms";
+
+TimingSettings timing_settings(const ConfigLayers& layers) {
+  const Duration election = broker_duration(kElection, layers);
+  return {.heartbeat = broker_duration(kHeartbeat, layers),
+          .election_min = election,
+          .election_max = election + election / 2,
+          .session = broker_duration(kSession, layers),
+          .fetch_wait_max = broker_duration(kFetchWait, layers),
+          .lag_max = broker_duration(kLag, layers)};
+}
+
+Status check_at_least(std::string_view larger, std::int64_t times, std::string_view smaller, const ConfigMap& file) {
+  const ConfigLayers layers{.file = &file};
+  const auto value = broker_number<std::int64_t>(larger, layers);
+  const auto least = broker_number<std::int64_t>(smaller, layers);
+  return value / times >= least
+             ? ok()
+             : absl::InvalidArgumentError(fmt::format("{} = '{}': it must be at least {}{}, which is {}", larger, value,
+                                                      times == 1 ? "" : "twice ", smaller, least));
 }
 
 }  // namespace
@@ -70,15 +101,22 @@ BrokerSettings broker_settings(const ConfigLayers& layers) {
           .default_replication_factor = broker_number<std::int16_t>("default.replication.factor", layers),
           .fetch_bytes_max = broker_number<std::uint32_t>("fetch.max.bytes", layers),
           .request_bytes_max = broker_number<std::uint32_t>("socket.request.max.bytes", layers),
-          .connection_idle_max = Duration::milliseconds(broker_number<std::int64_t>("connections.max.idle.ms", layers)),
-          .retention_check_interval =
-              Duration::milliseconds(broker_number<std::int64_t>("log.retention.check.interval.ms", layers)),
+          .connection_idle_max = broker_duration("connections.max.idle.ms", layers),
+          .retention_check_interval = broker_duration("log.retention.check.interval.ms", layers),
           .rack = text_of(find_broker_config("broker.rack"), layers),
           .rebalance = {.enabled = broker_flag("auto.leader.rebalance.enable", layers),
                         .check_interval = Duration::seconds(
                             broker_number<std::int64_t>("leader.imbalance.check.interval.seconds", layers)),
                         .imbalance_percentage_max =
-                            broker_number<std::int32_t>("leader.imbalance.per.broker.percentage", layers)}};
+                            broker_number<std::int32_t>("leader.imbalance.per.broker.percentage", layers)},
+          .timing = timing_settings(layers)};
+}
+
+// Twice: one heartbeat may be lost. Kafka asks the last one, too.
+Status check_broker_settings(const ConfigMap& file) {
+  RETURN_IF_ERROR(check_at_least(kElection, 2, kHeartbeat, file));
+  RETURN_IF_ERROR(check_at_least(kSession, 2, kHeartbeat, file));
+  return check_at_least(kLag, 1, kFetchWait, file);
 }
 
 }  // namespace chronik::cluster

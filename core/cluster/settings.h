@@ -36,6 +36,18 @@ struct RebalanceSettings {
   friend bool operator==(const RebalanceSettings&, const RebalanceSettings&) = default;
 };
 
+// How soon one node notices that another is not there.
+struct TimingSettings {
+  Duration heartbeat;
+  Duration election_min;  // a node draws from here to election_max
+  Duration election_max;
+  Duration session;
+  Duration fetch_wait_max;
+  Duration lag_max;
+
+  friend bool operator==(const TimingSettings&, const TimingSettings&) = default;
+};
+
 struct BrokerSettings {
   bool auto_create_topics = false;
   bool delete_topics = false;
@@ -47,6 +59,7 @@ struct BrokerSettings {
   Duration retention_check_interval;
   std::string rack;  // empty: none
   RebalanceSettings rebalance;
+  TimingSettings timing;
 
   friend bool operator==(const BrokerSettings&, const BrokerSettings&) = default;
 };
@@ -58,5 +71,9 @@ ConfigLayers topic_layers(const Image& image, NodeId node, const ConfigMap& file
 // Every value in the layers must have been checked when it was set.
 TopicSettings topic_settings(const ConfigLayers& layers);
 BrokerSettings broker_settings(const ConfigLayers& layers);
+
+// Whether values that are right one by one go together; kInvalidArgument, with a sentence for people. `file` was
+// checked with check_broker_config().
+Status check_broker_settings(const ConfigMap& file);
 
 }  // namespace chronik::cluster

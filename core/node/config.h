@@ -19,19 +19,18 @@ namespace chronik::node {
 
 struct NodeConfig {
   NodeId node = NodeId(1);
-  Address bind;                          // where clients connect
-  std::string advertised_host;           // what they are told to connect to
-  std::uint16_t advertised_port = 0;     // 0: the port that was bound
-  std::string log_directory = "logs";    // where the logs are, as DescribeLogDirs says it
-  broker::Limits limits;                 // but for those that `broker` sets
-  log::StoredLogsOptions logs;           // but for the interval of retention, which `broker` sets
-  Address raft_bind;                     // where the other nodes connect; unused where there are none
-  std::vector<raft::PeerAddress> peers;  // the others, who are the cluster's first voters with this one
-  raft::DriverOptions raft;              // but for the member
-  replication::ReplicationOptions replication;
+  Address bind;                                 // where clients connect
+  std::string advertised_host;                  // what they are told to connect to
+  std::uint16_t advertised_port = 0;            // 0: the port that was bound
+  std::string log_directory = "logs";           // where the logs are, as DescribeLogDirs says it
+  broker::Limits limits;                        // but for those that `broker` sets
+  log::StoredLogsOptions logs;                  // but for the interval of retention, which `broker` sets
+  Address raft_bind;                            // where the other nodes connect; unused where there are none
+  std::vector<raft::PeerAddress> peers;         // the others, who are the cluster's first voters with this one
+  raft::DriverOptions raft;                     // but for the member, and the times that `broker` sets
+  replication::ReplicationOptions replication;  // but for those that `broker` sets
   bool forward = false;  // clients see this node as the leader of everything; it takes to the others what they lead
   broker::ForwardingOptions forwarding;
-  Duration broker_session = Duration::seconds(1);   // without a sign of life; then the controller fences the broker
   cluster::ConfigMap broker;                        // Kafka's broker settings, checked
   Duration start_timeout = Duration::seconds(600);  // recovery included
   Duration stop_timeout = Duration::seconds(30);

@@ -32,6 +32,25 @@ log::StoredLogsOptions log_options_of(const NodeConfig& config) {
   return options;
 }
 
+raft::GroupOptions group_options_of(const NodeConfig& config) {
+  const cluster::TimingSettings timing = settings_of(config).timing;
+  raft::GroupOptions options{.self = {}, .links = {}, .driver = config.raft};
+  options.driver.raft.heartbeat = timing.heartbeat;
+  options.driver.raft.election_min = timing.election_min;
+  options.driver.raft.election_max = timing.election_max;
+  options.links.bind = config.raft_bind;
+  options.links.peers = config.peers;
+  return options;
+}
+
+replication::ReplicationOptions replication_options_of(const NodeConfig& config) {
+  const cluster::TimingSettings timing = settings_of(config).timing;
+  replication::ReplicationOptions options = config.replication;
+  options.lag_max = timing.lag_max;
+  options.fetch.wait = timing.fetch_wait_max;
+  return options;
+}
+
 }  // namespace
 
 Node::Node(const Ports& ports, const NodeConfig& config) : ports_(ports), config_(config), limits_(limits_of(config)) {}
@@ -54,8 +73,8 @@ Status Node::start() {
   phase_ = Phase::kRegistering;
   RETURN_IF_ERROR(check_directory());
 
-  replication_ =
-      std::make_unique<replication::Replication>(ports_.network, *metadata_, *logs_, config_.node, config_.replication);
+  replication_ = std::make_unique<replication::Replication>(ports_.network, *metadata_, *logs_, config_.node,
+                                                            replication_options_of(config_));
   replication_->metrics().register_in(metrics_);
   table_ = std::make_unique<broker::PartitionTable>(*logs_, *replication_, config_.node, config_.broker);
   if (config_.forward) {
@@ -83,17 +102,16 @@ Status Node::start() {
 
 // When it returns, the image holds everything that was ever committed.
 Status Node::open_metadata(const Deadline& deadline) {
-  const raft::Member self{.node = config_.node, .directory = identity_.directory};
-  raft::GroupOptions options{.self = self, .links = {}, .driver = config_.raft};
+  raft::GroupOptions options = group_options_of(config_);
+  options.self = {.node = config_.node, .directory = identity_.directory};
   options.driver.raft.seed = ports_.random.next();
-  options.links.bind = config_.raft_bind;
-  options.links.peers = config_.peers;
   group_ = std::make_unique<raft::GroupMember>(ports_.network, ports_.store, ports_.process, options);
   RETURN_IF_ERROR(group_->form(identity_, deadline));
   const cluster::IncarnationId incarnation = Uuid::from_random(ports_.random.next(), ports_.random.next());
   metadata_ = std::make_unique<cluster::Metadata>(identity_.cluster, config_.node, incarnation);
-  controller_ = std::make_unique<cluster::ActiveController>(*metadata_, config_.node, config_.broker_session,
-                                                            settings_of(config_).rebalance);
+  const cluster::BrokerSettings settings = settings_of(config_);
+  controller_ = std::make_unique<cluster::ActiveController>(*metadata_, config_.node, settings.timing.session,
+                                                            settings.rebalance);
   if (watch_ != nullptr) {
     metadata_->subscribe(*watch_);
   }

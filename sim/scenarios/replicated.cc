@@ -109,7 +109,9 @@ class Replicated : public Scenario {
         config.broker["min.insync.replicas"] = unclean() ? "1" : "2";
         config.broker["unclean.leader.election.enable"] = unclean() ? "true" : "false";
         if (unclean()) {
-          config.broker_session = Duration::milliseconds(400);  // shorter than a death: who dies does not lead on
+          // Shorter than a death: who dies does not lead on.
+          config.broker["broker.heartbeat.interval.ms"] = "200";
+          config.broker["broker.session.timeout.ms"] = "400";
         }
       } else if (planned.role == "reader") {
         add_planned_machine(world, planned).install([state](ProcessContext& process) {
@@ -172,8 +174,8 @@ class Replicated : public Scenario {
  private:
   static void configure(const Plan& plan, node::NodeConfig& config) {
     config.limits.request = Duration::seconds(20);
-    config.replication.lag_max = Duration::milliseconds(plan.knob("replica.lag_ms", 30'000));
-    config.replication.fetch.wait = Duration::milliseconds(plan.knob("replica.fetch_wait_ms", 5'000));
+    config.broker["replica.lag.time.max.ms"] = fmt::format("{}", plan.knob("replica.lag_ms", 30'000));
+    config.broker["replica.fetch.wait.max.ms"] = fmt::format("{}", plan.knob("replica.fetch_wait_ms", 5'000));
     config.broker["num.partitions"] = fmt::format("{}", plan.knob("partitions", 1));
     config.broker["leader.imbalance.check.interval.seconds"] = "5";
   }

@@ -166,6 +166,14 @@ class Operations(unittest.TestCase):
             if default:
                 self.assertEqual(code(row[3]), [default], variable)
 
+    def test_its_times_are_those_of_the_broker(self):
+        source = (ROOT / "core/cluster/config_defs.cc").read_text(encoding="utf-8")
+        told = rows(section("How soon nodes notice each other"))
+        self.assertEqual(len(told), 5)
+        for name, default, *_ in told:
+            definition = source.split(f'.name = "{code(name)[0]}"', 1)[1].split("{.name", 1)[0]
+            self.assertIn(f'.default_value = "{default}"', definition, name)
+
     def test_what_it_calls_refused_is_refused(self):
         source = (ROOT / "server/setting_names.cc").read_text(encoding="utf-8")
         table = source[source.index("kRefused{{"):]

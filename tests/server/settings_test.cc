@@ -291,6 +291,16 @@ TEST(Settings, BrokerSettingsOfTheFileKeepKafkasNames) {
                 {"auto.create.topics.enable", "false"}, {"log.retention.ms", "7000"}, {"num.partitions", "6"}}));
 }
 
+TEST(Settings, TimesOfTheFileMustBeInRangeAndGoTogether) {
+  EXPECT_EQ(refused({}, {}, "[broker]\nreplica.fetch.wait.max.ms = 0\n"),
+            "chronik.toml:2: [broker] replica.fetch.wait.max.ms = '0': it must be a whole number from 10 to 3600000");
+  EXPECT_EQ(refused({}, {}, "[broker]\nnum.partitions = 1\nbroker.heartbeat.interval.ms = 600\n"),
+            "chronik.toml:3: [broker] controller.quorum.election.timeout.ms = '1000': it must be at least twice "
+            "broker.heartbeat.interval.ms, which is 600");
+  EXPECT_EQ(good({}, {}, "[broker]\nbroker.session.timeout.ms = 9000\n").node.broker.at("broker.session.timeout.ms"),
+            "9000");
+}
+
 TEST(Settings, AMessageMustFitIntoTheWriteAheadLog) {
   const std::string file = "[broker]\nmessage.max.bytes = 10000000\n";
   good({}, {}, file);

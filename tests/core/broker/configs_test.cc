@@ -106,6 +106,7 @@ TEST(DescribeConfigs, ATopicsValuesComeWithTheirSources) {
 TEST(DescribeConfigs, OfABrokerSaysWhatCanBeAlteredWhileItRuns) {
   node::NodeConfig config = small_node();
   config.broker["broker.rack"] = "cellar";
+  config.broker["broker.session.timeout.ms"] = "2000";
   BrokerWorld world(config);
   world.run([&](Visit& visit) {
     const auto client = visit.connect();
@@ -114,6 +115,9 @@ TEST(DescribeConfigs, OfABrokerSaysWhatCanBeAlteredWhileItRuns) {
     EXPECT_EQ(result.configs.size(), cluster::broker_configs().size());
     EXPECT_EQ(entry_of(result, "broker.rack").value, "cellar");
     EXPECT_TRUE(entry_of(result, "broker.rack").read_only);
+    EXPECT_EQ(entry_of(result, "broker.session.timeout.ms").value, "2000");
+    EXPECT_TRUE(entry_of(result, "broker.session.timeout.ms").read_only);
+    EXPECT_EQ(entry_of(result, "replica.lag.time.max.ms").value, "30000");
     EXPECT_EQ(entry_of(result, "num.partitions").value, "2");
     EXPECT_EQ(entry_of(result, "num.partitions").config_source, 4);
     EXPECT_FALSE(entry_of(result, "log.retention.ms").read_only);

@@ -125,6 +125,12 @@ TEST(Settings, DefaultsAreKafkasAndThreePartitions) {
   EXPECT_TRUE(broker.rebalance.enabled);
   EXPECT_EQ(broker.rebalance.check_interval, Duration::seconds(300));
   EXPECT_EQ(broker.rebalance.imbalance_percentage_max, 10);
+  EXPECT_EQ(broker.timing.heartbeat, Duration::milliseconds(250));
+  EXPECT_EQ(broker.timing.election_min, Duration::seconds(1));
+  EXPECT_EQ(broker.timing.election_max, Duration::milliseconds(1500));
+  EXPECT_EQ(broker.timing.session, Duration::seconds(1));
+  EXPECT_EQ(broker.timing.fetch_wait_max, Duration::seconds(5));
+  EXPECT_EQ(broker.timing.lag_max, Duration::seconds(30));
   const TopicSettings topic = topic_settings({});
   EXPECT_EQ(topic.segment_bytes, 1u << 30);
   EXPECT_EQ(topic.retention_age, Duration::seconds(7 * 24 * 3600));
@@ -133,6 +139,20 @@ TEST(Settings, DefaultsAreKafkasAndThreePartitions) {
   EXPECT_FALSE(topic.log_append_time);
   EXPECT_EQ(topic.min_insync_replicas, 1);
   EXPECT_FALSE(topic.unclean_leader_election);
+}
+
+TEST(Settings, TimesMustGoTogether) {
+  EXPECT_TRUE(check_broker_settings({}).ok());
+  EXPECT_TRUE(
+      check_broker_settings({{"broker.heartbeat.interval.ms", "500"}, {"broker.session.timeout.ms", "1000"}}).ok());
+  EXPECT_EQ(check_broker_settings({{"broker.heartbeat.interval.ms", "501"}}).message(),
+            "controller.quorum.election.timeout.ms = '1000': it must be at least twice broker.heartbeat.interval.ms, "
+            "which is 501");
+  EXPECT_EQ(check_broker_settings({{"broker.session.timeout.ms", "499"}}).message(),
+            "broker.session.timeout.ms = '499': it must be at least twice broker.heartbeat.interval.ms, which is 250");
+  EXPECT_EQ(check_broker_settings({{"replica.lag.time.max.ms", "4999"}}).message(),
+            "replica.lag.time.max.ms = '4999': it must be at least replica.fetch.wait.max.ms, which is 5000");
+  EXPECT_TRUE(check_broker_settings({{"replica.lag.time.max.ms", "9223372036854775807"}}).ok());
 }
 
 TEST(Settings, FollowTheImage) {
