@@ -56,9 +56,11 @@ fuzz: deps  ## Fuzz one target  (TARGET=record_batch|request|connection TIME=60 
 bench: build  ## Measure a running server  (ARGS="-c 128 -s 256 --acks 1 -d 30s")
 	@build/release/chronik-bench $(ARGS)
 
-chaos: build  ## Strike a cluster of three real nodes under producers  (TIME=30m)
-	@CHRONIK_BUILD=build/release CHRONIK_CHAOS_TIME=$(TIME) CHRONIK_CHAOS_SEED=$$(date +%s) \
-	  python3 -B tests/support/run_python.py tests/client/cluster_test.py
+chaos: build  ## Strike three real nodes under producers: kills, then cuts, each for half of the time  (TIME=30m)
+	@cmake --build build/release --target cut_links
+	@for strikes in cluster cut; do \
+	  CHRONIK_BUILD=build/release CHRONIK_CHAOS_TIME=$(TIME) CHRONIK_CHAOS_HALVED=1 CHRONIK_CHAOS_SEED=$$(date +%s) \
+	  python3 -B tests/support/run_python.py tests/client/$${strikes}_test.py || exit 1; done
 
 mutants: deps  ## Plant every bug of tests/mutants/ in turn; each must be caught by its checker
 	@tests/mutants/run
