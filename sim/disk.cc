@@ -338,8 +338,9 @@ DiskEffect SimulatedDisk::drawn_effect(DiskStep step, Draws& draws) const {
   }
 }
 
-bool SimulatedDisk::rot_somewhere() {
-  const std::optional<BlockPlace> place = model_.pick_durable_block(fault_draws_.child("rot", fault_draws_.next()));
+bool SimulatedDisk::rot_somewhere(std::string_view within) {
+  const std::optional<BlockPlace> place =
+      model_.pick_durable_block(fault_draws_.child("rot", fault_draws_.next()), within);
   if (!place) {
     return false;
   }
@@ -353,8 +354,9 @@ bool SimulatedDisk::rot_somewhere() {
   return true;
 }
 
-bool SimulatedDisk::spoil_a_block() {
-  const std::optional<BlockPlace> place = model_.pick_durable_block(fault_draws_.child("spoil", fault_draws_.next()));
+bool SimulatedDisk::spoil_a_block(std::string_view within) {
+  const std::optional<BlockPlace> place =
+      model_.pick_durable_block(fault_draws_.child("spoil", fault_draws_.next()), within);
   if (!place) {
     return false;
   }

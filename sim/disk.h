@@ -104,9 +104,10 @@ class SimulatedDisk final : public DiskDevice {
   void forget_strikes() { strikes_.clear(); }
   std::size_t strikes_left() const { return strikes_.size(); }
   void release_hung();  // may be called from within a fiber
-  // Some durable byte rots; some durable block cannot be read any more. False where nothing is durable.
-  bool rot_somewhere();
-  bool spoil_a_block();
+  // Some durable byte rots, some durable block cannot be read any more, of a file whose path contains `within`. False
+  // where nothing is durable.
+  bool rot_somewhere(std::string_view within = {});
+  bool spoil_a_block(std::string_view within = {});
   // Operations that have not really ended, of all ports.
   std::size_t in_flight() const;
   std::size_t open_files() const { return open_files_; }

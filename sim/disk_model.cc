@@ -332,18 +332,20 @@ void DiskModel::evict_clean_pages() {
 
 // ---- faults ----
 
-std::optional<BlockPlace> DiskModel::pick_durable_block(Draws draws) const {
+std::optional<BlockPlace> DiskModel::pick_durable_block(Draws draws, std::string_view within) const {
   std::uint64_t blocks = 0;
-  names_.for_each_durable_file(
-      [&](const std::string& /*path*/, InodeId file) { blocks += names_.file(file).durable_blocks(); });
+  const auto blocks_of = [&](const std::string& path, InodeId file) {
+    return path.find(within) == std::string::npos ? 0 : names_.file(file).durable_blocks();
+  };
+  names_.for_each_durable_file([&](const std::string& path, InodeId file) { blocks += blocks_of(path, file); });
   if (blocks == 0) {
     return std::nullopt;
   }
   std::uint64_t chosen = draws.below(blocks);
   std::optional<BlockPlace> found;
-  names_.for_each_durable_file([&](const std::string& /*path*/, InodeId file) {
+  names_.for_each_durable_file([&](const std::string& path, InodeId file) {
     const DiskInode& inode = names_.file(file);
-    const std::uint64_t here = found ? 0 : inode.durable_blocks();
+    const std::uint64_t here = found ? 0 : blocks_of(path, file);
     if (chosen < here) {
       found = BlockPlace{file, inode.durable_block(chosen)};
     }

@@ -104,8 +104,8 @@ class DiskModel {
   void set_capacity(std::uint64_t bytes) { capacity_bytes_ = bytes; }
   void set_free(std::uint64_t bytes) { capacity_bytes_ = names_.used_bytes() + bytes; }
   std::uint64_t capacity() const { return capacity_bytes_; }
-  // Some block that is durable and no hole; none where the disk has none.
-  std::optional<BlockPlace> pick_durable_block(Draws draws) const;
+  // Some block that is durable and no hole, of a file whose path contains `within`; none where there is none.
+  std::optional<BlockPlace> pick_durable_block(Draws draws, std::string_view within = {}) const;
   Content durable_content(const BlockPlace& at) const { return names_.file(at.file).durable_content(at.block); }
   // `size` bytes from `offset` within the block, which is durable, change at rest. mask: not 0.
   void rot(const BlockPlace& at, std::uint32_t offset, std::uint32_t size, std::uint8_t mask);

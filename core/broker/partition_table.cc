@@ -107,7 +107,9 @@ void PartitionTable::assume(HostedTopic& hosted, const cluster::Partition& parti
     hosted.partitions.resize(index + 1);
   }
   Ref<replication::Partition>& slot = hosted.partitions[index];
+  const log::LogKey key{hosted.id, partition.index};
   hosted.lacking.erase(partition.index);
+  lost_.erase(key);
   if (!cluster::contains(partition.replicas, self_)) {
     if (slot) {
       log_info("replica removed: others hold the partition from now on", field("topic", hosted.name),
@@ -115,6 +117,9 @@ void PartitionTable::assume(HostedTopic& hosted, const cluster::Partition& parti
       drop(slot);
     }
     return;
+  }
+  if (!slot && is_lost(key, partition)) {
+    return note_lost(hosted, partition);
   }
   if (!slot) {
     Ref<log::PartitionLog> log = log_for(hosted, partition.index);
@@ -124,6 +129,7 @@ void PartitionTable::assume(HostedTopic& hosted, const cluster::Partition& parti
       }
       return;
     }
+    given_up_.erase(key);
     slot = Ref<replication::Partition>::make(std::move(log), self_, replication_.host());
     ++partition_count_;
   }
@@ -134,6 +140,7 @@ void PartitionTable::assume(HostedTopic& hosted, const cluster::Partition& parti
                 .in_sync = std::vector<NodeId>(partition.isr.begin(), partition.isr.end()),
                 .unclean_epoch = partition.unclean_epoch,
                 .others_eligible = !partition.elr.empty(),
+                .eligible = cluster::contains(partition.elr, self_),
                 // Kafka's effective minimum: more than there are replicas cannot be in sync.
                 .min_in_sync = std::min(hosted.settings.min_insync_replicas,
                                         static_cast<std::int32_t>(partition.replicas.size()))});
@@ -150,6 +157,7 @@ Ref<log::PartitionLog> PartitionTable::log_for(HostedTopic& hosted, PartitionId 
     }
     StatusOr<Ref<log::PartitionLog>> created = logs_.create(key, hosted.name, log_config(hosted.settings));
     if (created.ok()) {
+      made_logs_ = true;
       return *std::move(created);
     }
     status = created.status();
@@ -160,6 +168,31 @@ Ref<log::PartitionLog> PartitionTable::log_for(HostedTopic& hosted, PartitionId 
     lacking_.push_back(by_id_[std::string(id_bytes(hosted.id))]);
   }
   return {};
+}
+
+// All logs were made that there should be when this partition had been made already, and its own is not there. Who is
+// neither in sync nor eligible may begin empty in any case: nobody counts on what it had.
+bool PartitionTable::is_lost(const log::LogKey& key, const cluster::Partition& partition) const {
+  const bool counted_on = cluster::contains(partition.isr, self_) || cluster::contains(partition.elr, self_);
+  return counted_on && partition.created <= logs_.assigned() && !given_up_.contains(key) && !removals_.contains(key) &&
+         !logs_.find(key);
+}
+
+void PartitionTable::note_lost(HostedTopic& hosted, const cluster::Partition& partition) {
+  if (partition.leader == self_) {
+    hosted.lacking.insert(partition.index);
+  }
+  log_error("replica lost: its log is not there any more", field("topic", hosted.name),
+            field("partition", partition.index), field("leader", partition.leader));
+  lost_.insert({hosted.id, partition.index});
+}
+
+void PartitionTable::begin_lost_anew(const log::LogKey& key) {
+  lost_.erase(key);
+  given_up_.insert(key);
+  if (const auto hosted = by_id_.find(id_bytes(key.topic)); hosted != by_id_.end()) {
+    lacking_.push_back(hosted->second);
+  }
 }
 
 void PartitionTable::make_missing_logs(const cluster::Image& image) {
@@ -199,6 +232,9 @@ void PartitionTable::drop(const cluster::Topic& topic) {
     }
   }
   hosted->partitions.clear();
+  const auto of_topic = [&topic](const log::LogKey& key) { return key.topic == topic.id; };
+  absl::erase_if(lost_, of_topic);
+  absl::erase_if(given_up_, of_topic);
 }
 
 void PartitionTable::close_all() {

@@ -9,6 +9,7 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/base/counted.h"
@@ -53,6 +54,12 @@ class PartitionTable {
   // has yet to go; make_missing_logs() tries again.
   bool lacks_logs() const { return !lacking_.empty(); }
   void make_missing_logs(const cluster::Image& image);
+  // Replicas that are counted on and had a log once, which is not there: they are reported, and begin anew, empty, only
+  // when that is done (rule R12).
+  const absl::btree_set<log::LogKey>& lost() const { return lost_; }
+  void begin_lost_anew(const log::LogKey& key);
+  // Whether a log was made since it was asked last.
+  bool take_made_logs() { return std::exchange(made_logs_, false); }
   // Everybody who waits is told that this node serves no more.
   void close_all();
   std::size_t partitions() const { return partition_count_; }
@@ -64,6 +71,8 @@ class PartitionTable {
   void assume(HostedTopic& hosted, const cluster::Partition& partition);
   // Null: it cannot be had yet.
   Ref<log::PartitionLog> log_for(HostedTopic& hosted, PartitionId index);
+  bool is_lost(const log::LogKey& key, const cluster::Partition& partition) const;
+  void note_lost(HostedTopic& hosted, const cluster::Partition& partition);
   void drop(Ref<replication::Partition>& slot);
   void drop(const cluster::Topic& topic);
 
@@ -77,6 +86,9 @@ class PartitionTable {
   std::vector<Ref<HostedTopic>> lacking_;                       // logs
   absl::btree_set<log::LogKey> removals_;                       // expected
   std::vector<log::LogKey> dropped_;                            // by the image that is being applied
+  absl::btree_set<log::LogKey> lost_;
+  absl::btree_set<log::LogKey> given_up_;  // lost, and reported: they may begin anew
+  bool made_logs_ = false;
   std::size_t partition_count_ = 0;
 };
 

@@ -28,7 +28,7 @@ void ActiveController::on_sign_of_life(NodeId from, const SignOfLife& sign) {
   }
   sessions_.hear(from, sign, fiber::Scheduler::current().now());
   const Broker* broker = metadata_.image()->find_broker(from);
-  if (broker != nullptr && broker->fenced) {
+  if (broker != nullptr && (broker->fenced || broker->stuck != sign.stuck)) {
     changed_.notify_all();
   }
 }
@@ -97,8 +97,10 @@ std::optional<CommandBody> ActiveController::due_command() {
     return due_elections(now);
   }
   for (const ChangeBrokers::Change& change : changes) {
-    log_info(change.live ? "broker is live again" : "broker fenced: nothing is heard of it", field("node", change.node),
-             field("epoch", change.epoch));
+    const char* what = !change.live   ? "broker fenced: nothing is heard of it"
+                       : change.stuck ? "broker gives up its duties: its disk is stuck"
+                                      : "broker is live again";
+    log_info(what, field("node", change.node), field("epoch", change.epoch));
   }
   return ChangeBrokers{changes};
 }

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <functional>
 #include <limits>
 #include <optional>
 
@@ -18,6 +19,7 @@ namespace {
 StatusOr<Partition> first_state(const Image& image, PartitionId index, const ReplicaList& replicas) {
   Partition partition;
   partition.index = index;
+  partition.created = image.applied;
   partition.replicas = replicas;
   partition.leader_epoch = LeaderEpoch(0);
   partition.epoch = PartitionEpoch(0);
@@ -32,6 +34,11 @@ StatusOr<Partition> first_state(const Image& image, PartitionId index, const Rep
     if (image.is_live(replicas[i])) {
       partition.isr.push_back(replicas[i]);
     }
+  }
+  const auto well = [&image](NodeId node) { return image.is_well(node); };
+  if (std::any_of(partition.isr.begin(), partition.isr.end(), well)) {
+    partition.isr.erase(std::remove_if(partition.isr.begin(), partition.isr.end(), std::not_fn(well)),
+                        partition.isr.end());
   }
   if (partition.isr.empty()) {
     return absl::InvalidArgumentError(fmt::format("no replica of partition {} is on a live broker", index));
@@ -184,9 +191,10 @@ void end_epochs_of(Image& image, NodeId node, bool lost) {
   });
 }
 
-void change_live(Image& image, const Broker& known, bool live) {
+void change_live(Image& image, const Broker& known, bool live, bool stuck) {
   Broker broker = known;
   broker.fenced = !live;
+  broker.stuck = stuck;
   const NodeId node = broker.node;
   image.brokers = image.brokers.with(std::move(broker));
   change_partitions(image, [&](Partition& partition, const ElectionRules& rules) {
@@ -194,7 +202,8 @@ void change_live(Image& image, const Broker& known, bool live) {
     if (!live) {
       fence_replica(partition, node, rules.min_insync_replicas);
     }
-    return elect(image, partition, false, rules) || (!live && was_in_sync);
+    const bool relieved = stuck && was_in_sync && relieve_stuck(image, partition, rules.min_insync_replicas);
+    return elect(image, partition, false, rules) || relieved || (!live && was_in_sync);
   });
 }
 
@@ -294,8 +303,9 @@ CommandResult run(Image& image, LogIndex, const ProposalId&, const ChangeBrokers
                   fmt::format("broker {} is not registered in epoch {}", change.node, change.epoch)));
       continue;
     }
-    if (known->fenced == change.live) {
-      change_live(image, *known, change.live);
+    const bool stuck = change.live && change.stuck;
+    if (known->fenced == change.live || known->stuck != stuck) {
+      change_live(image, *known, change.live, stuck);
     }
     result.items.emplace_back();
   }
@@ -327,6 +337,9 @@ ItemResult alter_partition(Image& image, NodeId proposer, const AlterPartitions:
       return refused(ErrorCode::kIneligibleReplica,
                      fmt::format("broker {} is not live in epoch {}", member.node, member.epoch));
     }
+    if (broker->stuck && !contains(known->isr, member.node)) {
+      return refused(ErrorCode::kIneligibleReplica, fmt::format("the disk of broker {} is stuck", member.node));
+    }
     isr.push_back(member.node);
   }
   if (!contains(isr, proposer)) {
@@ -335,6 +348,9 @@ ItemResult alter_partition(Image& image, NodeId proposer, const AlterPartitions:
   const ElectionRules rules = image.election_rules_of(*topic);
   Partition altered = *known;
   set_isr(altered, isr, rules.min_insync_replicas);
+  if (relieve_stuck(image, altered, rules.min_insync_replicas)) {
+    elect(image, altered, false, rules);
+  }
   complete_reassignment(image, altered, rules);
   put_partition(image, *topic, *known, std::move(altered));
   return {};
@@ -368,6 +384,26 @@ CommandResult run(Image& image, LogIndex, const ProposalId&, const AlterReassign
     result.items.push_back(
         change_partition(image, wanted.topic, wanted.partition, [&](Partition& partition, const ElectionRules& rules) {
           return reassign(image, partition, wanted.target, command.may_change_factor, rules);
+        }));
+  }
+  return result;
+}
+
+CommandResult run(Image& image, LogIndex, const ProposalId& proposal, const ReportDamage& command) {
+  const NodeId node = proposal.node;
+  const Broker* broker = image.find_broker(node);
+  if (broker == nullptr || broker->epoch != command.epoch) {
+    return {.whole = refused(ErrorCode::kStaleBrokerEpoch,
+                             fmt::format("broker {} is not registered in epoch {}", node, command.epoch)),
+            .items = {}};
+  }
+  CommandResult result;
+  for (const ReportDamage::Replica& replica : command.replicas) {
+    result.items.push_back(change_partition(
+        image, replica.topic, replica.partition, [&](Partition& partition, const ElectionRules& rules) {
+          ItemResult given_up = give_up_replica(image, partition, node, replica.lost, rules);
+          complete_reassignment(image, partition, rules);
+          return given_up;
         }));
   }
   return result;

@@ -3,7 +3,29 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/base/codec.h"
+
 namespace chronik::cluster {
+
+namespace {
+constexpr std::size_t kSignBytes = sizeof(std::int64_t) + 1;  // without what version 2 has added
+}  // namespace
+
+std::string encode_sign(const SignOfLife& sign) {
+  Writer writer;
+  writer(sign);
+  std::string bytes = writer.take();
+  bytes.resize(sign.stuck ? bytes.size() : kSignBytes);
+  return bytes;
+}
+
+std::optional<SignOfLife> decode_sign(ByteSpan bytes) {
+  Reader reader(bytes);
+  reader.set_format(bytes.size() > kSignBytes ? 2 : 1);
+  SignOfLife sign;
+  reader(sign);
+  return reader.complete() && sign.epoch != BrokerEpoch::none() ? std::optional(sign) : std::nullopt;
+}
 
 void BrokerSessions::begin(const Image& image, MonotonicTime now, NodeId former, MonotonicTime former_heard) {
   sessions_.clear();
@@ -19,7 +41,8 @@ void BrokerSessions::hear(NodeId node, const SignOfLife& sign, MonotonicTime now
     return;  // of an earlier life, or from before it has applied its registration
   }
   const bool fenced = known != sessions_.end() && known->second.fenced;
-  sessions_[node] = {.epoch = sign.epoch, .heard = now, .spoke = true, .fenced = fenced, .leaving = sign.leaving};
+  sessions_[node] = {
+      .epoch = sign.epoch, .heard = now, .spoke = true, .fenced = fenced, .leaving = sign.leaving, .stuck = sign.stuck};
 }
 
 void BrokerSessions::end(NodeId node, MonotonicTime now) {
@@ -40,10 +63,11 @@ std::vector<ChangeBrokers::Change> BrokerSessions::due(const Image& image, Monot
       session.spoke = false;
     }
     const bool silent = broker.node != self_ && now - session.heard >= session_;
+    const bool speaks = !silent && session.spoke && !session.leaving && session.epoch == broker.epoch;
     if (silent && !broker.fenced) {
       changes.push_back({.node = broker.node, .epoch = broker.epoch, .live = false});
-    } else if (!silent && broker.fenced && session.spoke && !session.leaving && session.epoch == broker.epoch) {
-      changes.push_back({.node = broker.node, .epoch = broker.epoch, .live = true});
+    } else if (speaks && (broker.fenced || broker.stuck != session.stuck)) {
+      changes.push_back({.node = broker.node, .epoch = broker.epoch, .live = true, .stuck = session.stuck});
     }
   });
   return changes;

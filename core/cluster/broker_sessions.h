@@ -1,10 +1,13 @@
-// Which brokers the controller has heard of lately, and what follows from it: who is to be fenced, who is live again.
+// Which brokers the controller has heard of lately, and what follows from it: who is to be fenced, who is live again,
+// whose disk is stuck.
 //
 // Pure: time comes in. Only the leader of the metadata's log keeps sessions; when it begins to lead it knows nothing
 // and gives every broker a full one (rule R13), but for the leader before it, of whom it knows when it last heard.
 #pragma once
 
 #include <map>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "core/base/time.h"
@@ -17,11 +20,16 @@ namespace chronik::cluster {
 struct SignOfLife {
   BrokerEpoch epoch;     // of its registration, which it has applied
   bool leaving = false;  // about to stop: it does not want to be live again
+  bool stuck = false;    // its disk has been at one operation for too long (rule R10)
   static void fields(auto& op, auto& m) {
     op(m.epoch);
     op(m.leaving);
+    op.since(2, m.stuck);
   }
 };
+// What a program that does not know of stuck disks cannot read, it is told only where it says something.
+std::string encode_sign(const SignOfLife& sign);
+std::optional<SignOfLife> decode_sign(ByteSpan bytes);
 
 class BrokerSessions {
  public:
@@ -47,6 +55,7 @@ class BrokerSessions {
     bool spoke = false;  // since it registered, and since it was fenced
     bool fenced = false;
     bool leaving = false;
+    bool stuck = false;
   };
   NodeId self_;
   Duration session_;

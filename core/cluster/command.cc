@@ -5,7 +5,8 @@
 namespace chronik::cluster {
 
 namespace {
-constexpr std::uint8_t kCommandVersion = 2;  // 2: registrations say more of what their file sets
+// 2: registrations say more of what their file sets. 3: brokers whose disks are stuck.
+constexpr std::uint8_t kCommandVersion = 3;
 }  // namespace
 
 const char* command_name(const CommandBody& body) {
@@ -20,6 +21,7 @@ const char* command_name(const CommandBody& body) {
     const char* operator()(const AlterPartitions&) { return "alter-partitions"; }
     const char* operator()(const ElectLeaders&) { return "elect-leaders"; }
     const char* operator()(const AlterReassignments&) { return "alter-reassignments"; }
+    const char* operator()(const ReportDamage&) { return "report-damage"; }
   };
   return std::visit(Name{}, body);
 }

@@ -167,18 +167,21 @@ struct AllocateProducerIds {
 };
 
 // Brokers of which the controller has not heard for a session are fenced: they lead nothing and are in sync with
-// nothing. They are live again when they are heard of. A broker that is about to stop has itself fenced.
+// nothing. They are live again when they are heard of. A broker that is about to stop has itself fenced. One that is
+// live, but whose disk is stuck, leads nothing and is in sync with nothing that others are in sync with (rule R10).
 struct ChangeBrokers {
   struct Change {
     NodeId node;
     BrokerEpoch epoch;  // of the incarnation that is meant
     bool live = false;
+    bool stuck = false;  // only who is live
 
     friend bool operator==(const Change&, const Change&) = default;
     static void fields(auto& op, auto& m) {
       op(m.node);
       op(m.epoch);
       op(m.live);
+      op.since(3, m.stuck);
     }
   };
   std::vector<Change> changes;
@@ -270,8 +273,36 @@ struct AlterReassignments {
   }
 };
 
-using CommandBody = std::variant<RegisterBroker, CreateTopics, DeleteTopics, CreatePartitions, AlterConfigs,
-                                 AllocateProducerIds, ChangeBrokers, AlterPartitions, ElectLeaders, AlterReassignments>;
+// The proposer's own replicas of these partitions are damaged, or gone: it is in sync with them no more, nor eligible,
+// and leads them no more (rules R12, R18). Where nobody else could lead, a damaged one stays what it is: refused with
+// kEligibleLeadersNotAvailable. Done, it has ended the leader epoch: nobody counts in the next one what the replica has
+// said of itself before.
+struct ReportDamage {
+  struct Replica {
+    TopicId topic;
+    PartitionId partition;
+    bool lost = false;  // there is nothing of it any more: it goes also as the last one
+
+    friend bool operator==(const Replica&, const Replica&) = default;
+    static void fields(auto& op, auto& m) {
+      op(m.topic);
+      op(m.partition);
+      op(m.lost);
+    }
+  };
+  BrokerEpoch epoch;  // of the incarnation that found it out
+  std::vector<Replica> replicas;
+
+  friend bool operator==(const ReportDamage&, const ReportDamage&) = default;
+  static void fields(auto& op, auto& m) {
+    op(m.epoch);
+    op(m.replicas);
+  }
+};
+
+using CommandBody =
+    std::variant<RegisterBroker, CreateTopics, DeleteTopics, CreatePartitions, AlterConfigs, AllocateProducerIds,
+                 ChangeBrokers, AlterPartitions, ElectLeaders, AlterReassignments, ReportDamage>;
 
 struct Command {
   ProposalId proposal;

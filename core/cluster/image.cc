@@ -31,6 +31,11 @@ bool Image::is_live(NodeId node) const {
   return broker != nullptr && !broker->fenced;
 }
 
+bool Image::is_well(NodeId node) const {
+  const Broker* broker = find_broker(node);
+  return broker != nullptr && !broker->fenced && !broker->stuck;
+}
+
 const ConfigMap* Image::configs_of_broker(NodeId node) const {
   const BrokerConfigs* configs = broker_configs.find(node);
   return configs == nullptr ? nullptr : &configs->values;

@@ -30,6 +30,7 @@ struct Broker {
   std::string rack;  // empty: none
   std::vector<Endpoint> endpoints;
   bool fenced = false;  // not live: leads nothing and is given nothing
+  bool stuck = false;   // live, but its disk is not: in sync only where nobody else is (rule R10)
 
   friend bool operator==(const Broker&, const Broker&) = default;
   static void fields(auto& op, auto& m) {
@@ -41,6 +42,7 @@ struct Broker {
     op(m.rack);
     op(m.endpoints);
     op(m.fenced);
+    op.since(3, m.stuck);
   }
 };
 
@@ -60,6 +62,8 @@ struct Partition {
   // The latest leader epoch that began with a replica that may have lacked committed records; none: there was none. Who
   // has nothing of it or of a later one may have to cut what was committed before (rule R8).
   LeaderEpoch unclean_epoch = LeaderEpoch::none();
+  // The index of the command that made it: until a node has made its logs up to there, it never had one (rule R12).
+  LogIndex created = LogIndex(0);
 
   friend bool operator==(const Partition&, const Partition&) = default;
   static void fields(auto& op, auto& m) {
@@ -73,6 +77,7 @@ struct Partition {
     op.since(2, m.adding);
     op.since(2, m.removing);
     op.since(2, m.unclean_epoch);
+    op.since(3, m.created);
   }
 };
 // What the settings of a topic say of the elections of its partitions.
@@ -187,6 +192,8 @@ struct Image : Counted {
   const Broker* find_broker(NodeId node) const { return brokers.find(node); }
   // Registered and not fenced.
   bool is_live(NodeId node) const;
+  // The same, and its disk is not stuck.
+  bool is_well(NodeId node) const;
   const ConfigMap* configs_of_broker(NodeId node) const;
   const ConfigMap* configs_of_all_brokers() const { return configs_of_broker(NodeId::none()); }
   // In force for the topic, as far as the image says; at least 1.

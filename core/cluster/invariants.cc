@@ -44,8 +44,11 @@ void check_partition(const Image& image, const Topic& topic, const Partition& pa
     expect(partition.leader != NodeId::none() || !partition.isr.empty() || !image.is_live(node),
            "a partition with a live eligible replica, and nobody in sync, has a leader");
   }
+  const auto well = [&image](NodeId node) { return image.is_well(node); };
+  const bool anybody_well = std::any_of(partition.isr.begin(), partition.isr.end(), well);
   for (const NodeId node : partition.isr) {
     expect(image.is_live(node), "who is in sync is live");
+    expect(!anybody_well || image.is_well(node), "whose disk is stuck is in sync only where nobody else is");
   }
   for (const ReplicaList* some : {&partition.adding, &partition.removing}) {
     place = partition.replicas.begin();
@@ -70,6 +73,7 @@ void check_partition(const Image& image, const Topic& topic, const Partition& pa
   expect(!complete || (partition.adding.empty() && partition.removing.empty()),
          "a reassignment ends when all that stay are in sync");
   expect(partition.unclean_epoch <= partition.leader_epoch, "an unclean epoch has begun");
+  expect(partition.created <= image.applied, "a partition was made by a command that is applied");
   const bool led = partition.leader != NodeId::none();
   expect(!led || contains(partition.isr, partition.leader), "the leader is in sync");
   expect(!led || image.is_live(partition.leader), "the leader is live");
@@ -137,6 +141,7 @@ void check_step(const Topic& before, const Topic& after, Broken& broken) {
     }
     expect(was->epoch < is->epoch, "every change has a new partition epoch");
     expect(was->leader_epoch <= is->leader_epoch, "the leader epoch never falls");
+    expect(was->created == is->created, "a partition is made once");
     expect(was->unclean_epoch == is->unclean_epoch || was->leader_epoch < is->unclean_epoch,
            "an unclean epoch is a new one");
     expect(was->leader == is->leader || was->leader_epoch < is->leader_epoch, "another leader has another epoch");

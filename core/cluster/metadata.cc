@@ -266,20 +266,16 @@ BrokerEpoch Metadata::broker_epoch() const {
   return self == nullptr || self->incarnation != incarnation_ ? BrokerEpoch::none() : self->epoch;
 }
 
-SignOfLife Metadata::sign_of_life() const { return {.epoch = broker_epoch(), .leaving = leaving_}; }
-
-std::string Metadata::own_sign_of_life() const {
-  Writer writer;
-  writer(sign_of_life());
-  return writer.take();
+SignOfLife Metadata::sign_of_life() const {
+  return {.epoch = broker_epoch(), .leaving = leaving_, .stuck = disk_ != nullptr && disk_->disk_is_stuck()};
 }
 
+std::string Metadata::own_sign_of_life() const { return encode_sign(sign_of_life()); }
+
 void Metadata::on_sign_of_life(NodeId from, ByteSpan bytes) {
-  Reader reader(bytes);
-  SignOfLife sign;
-  reader(sign);
-  if (controller_ != nullptr && reader.complete() && sign.epoch != BrokerEpoch::none()) {
-    controller_->on_sign_of_life(from, sign);
+  const std::optional<SignOfLife> sign = decode_sign(bytes);
+  if (controller_ != nullptr && sign.has_value()) {
+    controller_->on_sign_of_life(from, *sign);
   }
 }
 

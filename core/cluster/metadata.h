@@ -43,6 +43,13 @@ class ControllerDuties {
   virtual void on_node_gone(NodeId node) = 0;
 };
 
+// Whether one operation of this node's disk has been under way for too long (rule R10). Must not suspend.
+class DiskWatch {
+ public:
+  virtual ~DiskWatch() = default;
+  virtual bool disk_is_stuck() const = 0;
+};
+
 class Metadata final : public raft::StateMachine {
  public:
   // self, incarnation: whose proposals these are.
@@ -76,6 +83,7 @@ class Metadata final : public raft::StateMachine {
   void subscribe(MetadataListener& listener) { listeners_.push_back(listener); }
 
   void attach_controller(ControllerDuties& controller) { controller_ = &controller; }
+  void attach_disk(const DiskWatch& disk) { disk_ = &disk; }
   // What this node says of itself: none where its incarnation is not registered yet.
   SignOfLife sign_of_life() const;
   // From now on it says that it is about to stop.
@@ -122,6 +130,7 @@ class Metadata final : public raft::StateMachine {
   ImageRef image_;
   raft::Consensus* consensus_ = nullptr;
   ControllerDuties* controller_ = nullptr;
+  const DiskWatch* disk_ = nullptr;
   NodeId leader_ = NodeId::none();  // that was known last
   bool leaving_ = false;
   std::int64_t next_sequence_ = 0;

@@ -30,16 +30,36 @@ ReplicaList ordered(const Partition& partition, const ReplicaList& nodes) {
 
 std::size_t enough(const Partition& partition, std::size_t min) { return std::min(min, partition.replicas.size()); }
 
-// Who leads where nobody is left that has everything: a live replica, one that is only just being added as the last.
+// Who leads where nobody is left that has everything: a live replica, one that is only just being added late, and last
+// of all the one that has led, since it is out for having lost what it had.
 NodeId unclean_choice(const Image& image, const Partition& partition) {
+  const NodeId former = partition.leader;
   for (const bool added : {false, true}) {
     for (const NodeId node : partition.replicas) {
-      if (image.is_live(node) && contains(partition.adding, node) == added) {
+      if (node != former && image.is_live(node) && contains(partition.adding, node) == added) {
         return node;
       }
     }
   }
-  return NodeId::none();
+  return former != NodeId::none() && image.is_live(former) ? former : NodeId::none();
+}
+
+// The first of the eligible that is live, one whose disk is stuck as the last.
+NodeId eligible_choice(const Image& image, const Partition& partition) {
+  NodeId stuck = NodeId::none();
+  for (const NodeId node : partition.elr) {
+    if (image.is_well(node)) {
+      return node;
+    }
+    stuck = stuck == NodeId::none() && image.is_live(node) ? node : stuck;
+  }
+  return stuck;
+}
+
+bool another_could_lead(const Image& image, const Partition& partition, NodeId node) {
+  const auto could = [&](NodeId other) { return other != node && image.is_live(other); };
+  return std::any_of(partition.isr.begin(), partition.isr.end(), could) ||
+         std::any_of(partition.elr.begin(), partition.elr.end(), could);
 }
 
 }  // namespace
@@ -63,6 +83,20 @@ void fence_replica(Partition& partition, NodeId node, std::size_t min) {
   }
 }
 
+bool relieve_stuck(const Image& image, Partition& partition, std::size_t min) {
+  const auto well = [&image](NodeId node) { return image.is_well(node); };
+  if (std::none_of(partition.isr.begin(), partition.isr.end(), well)) {
+    return false;
+  }
+  const ReplicaList before = partition.isr;
+  for (const NodeId node : before) {
+    if (!image.is_well(node)) {
+      fence_replica(partition, node, min);
+    }
+  }
+  return partition.isr != before;
+}
+
 void lose_replica(Partition& partition, NodeId node) {
   drop(partition.isr, node);
   drop(partition.elr, node);
@@ -83,6 +117,23 @@ void set_isr(Partition& partition, const ReplicaList& isr, std::size_t min) {
   settle_elr(partition, min);
 }
 
+ItemResult give_up_replica(const Image& image, Partition& partition, NodeId node, bool lost,
+                           const ElectionRules& rules) {
+  if (!contains(partition.replicas, node)) {
+    return refused(ErrorCode::kNotLeaderOrFollower, fmt::format("broker {} has no replica of it", node));
+  }
+  const bool counts = contains(partition.isr, node) || contains(partition.elr, node);
+  if (counts && !lost && !another_could_lead(image, partition, node)) {
+    return refused(ErrorCode::kEligibleLeadersNotAvailable,
+                   fmt::format("broker {} has the last replica that has everything", node));
+  }
+  lose_replica(partition, node);
+  if (!elect(image, partition, partition.leader == node, rules) && partition.leader != NodeId::none()) {
+    partition.leader_epoch = partition.leader_epoch.next();
+  }
+  return {};
+}
+
 bool elect(const Image& image, Partition& partition, bool ends, const ElectionRules& rules) {
   const NodeId former = partition.leader;
   const auto can_lead = [&](NodeId node) { return contains(partition.isr, node) && image.is_live(node); };
@@ -100,14 +151,13 @@ bool elect(const Image& image, Partition& partition, bool ends, const ElectionRu
     next = former;
   }
   // With nobody in sync that is live, one that is eligible has everything that was ever committed.
-  for (std::size_t i = 0; next == NodeId::none() && partition.isr.empty() && i < partition.elr.size(); ++i) {
-    if (image.is_live(partition.elr[i])) {
-      next = partition.elr[i];
-      partition.isr.push_back(next);
-      drop(partition.elr, next);
-      settle_elr(partition, rules.min_insync_replicas);
-      break;
-    }
+  if (next == NodeId::none() && partition.isr.empty()) {
+    next = eligible_choice(image, partition);
+  }
+  if (next != NodeId::none() && partition.isr.empty()) {
+    partition.isr.push_back(next);
+    drop(partition.elr, next);
+    settle_elr(partition, rules.min_insync_replicas);
   }
   bool unclean = false;
   if (next == NodeId::none() && partition.isr.empty() && rules.unclean) {

@@ -15,8 +15,16 @@ namespace chronik::cluster {
 // The broker is not live: it is in sync with nothing, but has what it had. Where too few are in sync from then on,
 // nothing is committed that it lacks, and it stays eligible. Also as the last one.
 void fence_replica(Partition& partition, NodeId node, std::size_t min);
+// Whose disks are stuck are in sync no more where somebody else is (rule R10). Says whether that changed anything; then
+// elect().
+bool relieve_stuck(const Image& image, Partition& partition, std::size_t min);
 // Its disk is gone: an empty one must not be elected and have others cut their logs to it (rule R12).
 void lose_replica(Partition& partition, NodeId node);
+// `node` says that its replica is damaged, or, `lost`, that there is nothing of it any more: it is neither in sync nor
+// eligible from then on, and another leads. Ends the leader epoch, whoever led. kEligibleLeadersNotAvailable: it is
+// damaged, and nobody else could lead; kNotLeaderOrFollower: it is no replica.
+ItemResult give_up_replica(const Image& image, Partition& partition, NodeId node, bool lost,
+                           const ElectionRules& rules);
 // Those of the replicas that are in sync from now on. A leader is among them.
 void set_isr(Partition& partition, const ReplicaList& isr, std::size_t min);
 

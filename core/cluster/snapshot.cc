@@ -9,8 +9,9 @@ namespace chronik::cluster {
 
 namespace {
 
-constexpr std::uint32_t kMagic = 0x494d4843;   // "CHMI"
-constexpr std::uint16_t kSnapshotVersion = 2;  // 2: eligible leaders, reassignments, unclean elections
+constexpr std::uint32_t kMagic = 0x494d4843;  // "CHMI"
+// 2: eligible leaders, reassignments, unclean elections. 3: when partitions were made, stuck disks.
+constexpr std::uint16_t kSnapshotVersion = 3;
 constexpr std::size_t kCrcBytes = 4;
 
 // topics_by_id holds the same topics and is not written.

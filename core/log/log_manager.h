@@ -29,7 +29,6 @@ struct LogConfig {
 };
 
 struct RecoverySummary {
-  bool wal_was_empty = false;  // no file of it had a header: the first start, or all of it is lost
   std::uint64_t logs = 0;
   std::uint64_t bytes_replayed = 0;
   std::uint64_t records_replayed = 0;
@@ -63,6 +62,11 @@ class LogManager {
   virtual void configure(const LogKey& key, const LogConfig& config) = 0;
   // Says durably that the log is gone; its files go afterwards, in the background (R12). Reads and waits on it fail.
   virtual Status remove(const LogKey& key, const Deadline& deadline) = 0;
+  // Everything that the metadata up to `index` wants here has its log: kept with what is queued next, behind the
+  // creations of these logs. So who lacks one of them later has lost it (R12). False: there is no room for it now.
+  virtual bool note_assigned(LogIndex index) = 0;
+  // Noted last, in this life or one before; none: never, so that there never was a log, or all of it is gone.
+  virtual LogIndex assigned() const = 0;
   // Keys of all logs, in order.
   virtual std::vector<LogKey> keys() const = 0;
 

@@ -10,6 +10,7 @@ namespace chronik::log {
 namespace {
 
 constexpr std::uint8_t kVersion = 1;
+constexpr std::uint8_t kMark = 2;  // in its place: not a log's state
 
 class Out {
  public:
@@ -104,6 +105,19 @@ bool decode_producer(In& in, ProducerId& id, ProducerState& state) {
   return in.ok();
 }
 
+bool decode_mark(ByteSpan bytes, LogIndex& assigned) {
+  In in(bytes);
+  if (in.number<std::uint8_t>() != kMark) {
+    return false;
+  }
+  const LogIndex index(in.number<std::int64_t>());
+  if (!in.ok() || !in.at_end()) {
+    return false;
+  }
+  assigned = index;
+  return true;
+}
+
 bool decode_state(ByteSpan bytes, LogState& state) {
   In in(bytes);
   if (in.number<std::uint8_t>() != kVersion) {
@@ -168,12 +182,23 @@ void encode_state(const LogState& state, std::string& to) {
   Out(to).text(body);
 }
 
-StatusOr<std::vector<LogState>> decode_states(ByteSpan part) {
-  std::vector<LogState> states;
+void encode_mark(LogIndex assigned, std::string& to) {
+  std::string body;
+  Out out(body);
+  out.number(kMark);
+  out.number(assigned.value());
+  Out(to).text(body);
+}
+
+StatusOr<StatesOfPart> decode_states(ByteSpan part) {
+  StatesOfPart states;
   In in(part);
   while (in.ok() && !in.at_end()) {
     const ByteSpan body = in.bytes(in.number<std::uint32_t>());
-    if (!in.ok() || !decode_state(body, states.emplace_back())) {
+    if (in.ok() && decode_mark(body, states.assigned)) {
+      continue;
+    }
+    if (!in.ok() || !decode_state(body, states.logs.emplace_back())) {
       return absl::DataLossError("a checkpoint's state of a log cannot be read");
     }
   }

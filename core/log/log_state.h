@@ -1,7 +1,7 @@
 // What a checkpoint keeps of each log (R6, R16), and its encoding. docs/formats/log.md draws it.
 //
 // Little-endian. A checkpoint's part is a row of states, each with its length in front; a state that a newer version
-// wrote longer is refused, never half read.
+// wrote longer is refused, never half read. One of the parts begins with a mark, which is no log's.
 #pragma once
 
 #include <cstdint>
@@ -36,7 +36,14 @@ struct LogState {
 };
 
 void encode_state(const LogState& state, std::string& to);
-// All states of one part. kDataLoss where the bytes are not that.
-StatusOr<std::vector<LogState>> decode_states(ByteSpan part);
+// Up to which index of the metadata all logs were made (R12).
+void encode_mark(LogIndex assigned, std::string& to);
+
+struct StatesOfPart {
+  std::vector<LogState> logs;
+  LogIndex assigned = LogIndex::none();  // none: this part has no mark
+};
+// kDataLoss where the bytes are not a part.
+StatusOr<StatesOfPart> decode_states(ByteSpan part);
 
 }  // namespace chronik::log

@@ -125,6 +125,11 @@ class PartitionLog : public Counted {
   // Everything goes, durably: the log is empty, and begins and ends at `to`, which is not below its end (R16). `still`
   // as above.
   virtual Status begin_anew(Offset to, absl::FunctionRef<bool()> still, const Deadline& deadline) = 0;
+  // Cuts the log at the base of the first damaged segment, or where damage begins that is in no segment, and waits
+  // until that is durable: what was there is fetched from another replica, not mended in place (R18). Where nothing
+  // sound is left before it, the log is empty and begins at 0 again. `still` as above; says where the log ends.
+  // kNotFound: nothing is damaged any more.
+  virtual StatusOr<Offset> discard_damage(absl::FunctionRef<bool(Offset to)> still, const Deadline& deadline) = 0;
   // Raises the log start, durably; never lowers it. Whole segments below it are deleted later, oldest first (R16).
   virtual Status advance_log_start(Offset to, const Deadline& deadline) = 0;
 

@@ -149,6 +149,38 @@ Status StoredLog::make_control_room(const Deadline& deadline) {
 }
 
 Status StoredLog::truncate(Offset to, absl::FunctionRef<bool()> still, const Deadline& deadline) {
+  const auto within = [&] { return to >= log_start_; };
+  Status cut_there = cut(
+      to, [&] { return within() && still(); }, deadline);
+  return !within() && absl::IsAborted(cut_there) && !closed_
+             ? absl::OutOfRangeError("the log start has moved past where the log is to end")
+             : cut_there;
+}
+
+Offset StoredLog::sound_end() const {
+  const Offset damaged = damaged_.front().from;
+  Offset to = damaged;
+  if (damaged < written_end_ && !segments_.empty() && damaged >= segments_.front()->base()) {
+    to = segments_[segment_holding(damaged)]->base();
+  }
+  // The batch that holds the log's start may begin before it: there is no other place to begin again.
+  return to <= log_start_ ? Offset(0) : to;
+}
+
+StatusOr<Offset> StoredLog::discard_damage(absl::FunctionRef<bool(Offset to)> still, const Deadline& deadline) {
+  if (!opened_ && !damaged_.empty() && damaged_.front().from < written_end_) {
+    RETURN_IF_ERROR(open(deadline));
+  }
+  if (damaged_.empty()) {
+    return absl::NotFoundError("nothing is damaged");
+  }
+  const Offset to = sound_end();
+  RETURN_IF_ERROR(cut(
+      to, [&] { return !damaged_.empty() && sound_end() == to && still(to); }, deadline));
+  return to;
+}
+
+Status StoredLog::cut(Offset to, absl::FunctionRef<bool()> still, const Deadline& deadline) {
   std::optional<fiber::Turnstile::Pass> pass;
   for (bool room = false; !room;) {
     // Not waited for within: whoever makes room in the write-ahead log may need this log's files.
@@ -170,9 +202,6 @@ Status StoredLog::truncate(Offset to, absl::FunctionRef<bool()> still, const Dea
   if (to >= log_end_) {
     return ok();
   }
-  if (to < log_start_) {
-    return absl::OutOfRangeError("the log start has moved past where the log is to end");
-  }
   const Lsn lsn = host_.wal().append(wal::RecordType::kTruncate, wal_key(key_), encode_offset(to), to);
   ++truncations_;
   tail_.truncate(to);
@@ -181,6 +210,9 @@ Status StoredLog::truncate(Offset to, absl::FunctionRef<bool()> still, const Dea
   log_end_ = to;
   durable_end_ = std::min(durable_end_, to);
   high_watermark_ = std::min(high_watermark_, to);
+  if (to < log_start_) {
+    change_start(to);
+  }
   forget_written(lsn, to);
   host_.on_truncated(*this, to);
   if (Observer* o = observer()) {
@@ -221,6 +253,15 @@ void StoredLog::jump(Lsn lsn, Offset to) {
   epochs_.truncate(Offset(0));
   keep_damage(to, to);
   if (Observer* o = observer()) {
+    o->on_log_start(observed(key_), to);
+  }
+}
+
+// Back, where all that was there is gone.
+void StoredLog::change_start(Offset to) {
+  log_start_ = durable_start_ = to;
+  start_moves_.clear();
+  if (Observer* o = observer(); o != nullptr && !host_.replaying()) {
     o->on_log_start(observed(key_), to);
   }
 }
@@ -311,24 +352,31 @@ void StoredLog::note_damage(Offset from, Offset to) {
   const auto behind = std::find_if(damaged_.begin(), damaged_.end(),
                                    [&](const DamagedRange& range) { return joined.from < range.from; });
   damaged_.insert(behind, joined);
+  host_.on_damage_news();
   if (listener_ != nullptr && !host_.replaying()) {
     listener_->on_damage();
   }
 }
 
 void StoredLog::report_damage(Offset from, Offset to) const {
+  const bool in_segment = !segments_.empty() && from < written_end_;
   log_error("log damaged: offsets answer an error", field("topic", topic_name_), field("partition", key_.partition),
-            field("from", from), field("to", to));
+            field("from", from), field("to", to),
+            field("file", in_segment ? segments_[segment_holding(from)]->path(".log") : std::string("wal/")));
   if (Observer* o = observer()) {
     o->on_damage(observed(key_), from, to);
   }
 }
 
 void StoredLog::keep_damage(Offset from, Offset to) {
+  if (damaged_.empty()) {
+    return;
+  }
   for (DamagedRange& range : damaged_) {
     range = {std::max(range.from, from), std::min(range.to, to)};
   }
   std::erase_if(damaged_, [](const DamagedRange& range) { return range.from >= range.to; });
+  host_.on_damage_news();
 }
 
 // ---- replay ----
@@ -383,6 +431,9 @@ void StoredLog::replay_truncate(Lsn lsn, Offset to, bool checkpointed) {
     producers_.truncate(to);
     log_end_ = to;
     high_watermark_ = std::min(high_watermark_, to);
+    if (to < log_start_) {
+      change_start(to);
+    }
   }
 }
 

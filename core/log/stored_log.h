@@ -45,6 +45,8 @@ class LogHost : public FileHost {
   virtual Ref<StoredLog> hold(const LogKey& key) = 0;
   // What was replayed so far may be changed by later records. All of it is certain; there may be no wal() to ask.
   virtual bool replaying() const = 0;
+  // Whether the log is damaged may be another than before.
+  virtual void on_damage_news() = 0;
   // A batch up to `end` went to the WAL as `lsn`: tell the log when it is durable, and drain it some day.
   virtual void on_queued(StoredLog& log, Lsn lsn, Offset end) = 0;
   // Everything at and above `to` that was queued for the log is gone.
@@ -77,6 +79,7 @@ class StoredLog final : public PartitionLog {
   EpochEnd end_of_epoch(LeaderEpoch epoch) const override;
   Status truncate(Offset to, absl::FunctionRef<bool()> still, const Deadline& deadline) override;
   Status begin_anew(Offset to, absl::FunctionRef<bool()> still, const Deadline& deadline) override;
+  StatusOr<Offset> discard_damage(absl::FunctionRef<bool(Offset to)> still, const Deadline& deadline) override;
   Status advance_log_start(Offset to, const Deadline& deadline) override;
   void set_listener(Listener* listener) override { listener_ = listener; }
   void note_high_watermark(Offset high_watermark) override { high_watermark_ = high_watermark; }
@@ -173,6 +176,10 @@ class StoredLog final : public PartitionLog {
   StatusOr<ReadResult> read_tail(Offset from, const ReadLimits& limits);
   StatusOr<ReadResult> read_segments(Offset from, const ReadLimits& limits, const Deadline& deadline);
   Status make_control_room(const Deadline& deadline);
+  // What truncate() does; `to` may lie below the log start, which is then lowered to it.
+  Status cut(Offset to, absl::FunctionRef<bool()> still, const Deadline& deadline);
+  // Where the log has to be cut so that nothing damaged is left; once its segments are open.
+  Offset sound_end() const;
   bool start_is_durable() const { return start_moves_.empty() || start_moves_.back().lsn <= host_.wal().durable(); }
   Offset durable_start() const;
   std::size_t segment_holding(Offset offset) const;
@@ -180,6 +187,7 @@ class StoredLog final : public PartitionLog {
   // Amid a replay it is not reported before the end: what files lack may be gone rightly, as a later record says.
   void note_damage(Offset from, Offset to);
   void report_damage(Offset from, Offset to) const;
+  void change_start(Offset to);
   // The log ends at `to` now, by the record `lsn`: positions in segments, and damage.
   void jump(Lsn lsn, Offset to);
   void forget_written(Lsn lsn, Offset to);

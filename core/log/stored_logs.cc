@@ -15,9 +15,16 @@ namespace {
 
 // Parts of a checkpoint are about so long.
 constexpr std::size_t kPartBytes = 64 * 1024;
-// Names of WAL payloads that are core/log's: a created log's is its topic's name, the others' an offset.
+// Names of WAL payloads that are core/log's: a created log's is its topic's name, the others' an offset, or, of kState,
+// an index of the metadata.
 Offset decode_offset(const Slice& payload) {
   return payload.size() == sizeof(std::int64_t) ? Offset(load_little<std::int64_t>(payload.data())) : Offset::none();
+}
+
+Slice encode_number(std::int64_t number) {
+  Slice bytes = Slice::allocate(sizeof(std::int64_t));
+  store_little(bytes.mutable_data(), number);
+  return bytes;
 }
 
 LogKey log_key(const wal::LogKey& key) { return {key.topic, key.partition}; }
@@ -42,8 +49,8 @@ StatusOr<RecoverySummary> StoredLogs::open(const Deadline& deadline) {
     log->finish_replay();
   }
   queued_.clear();
+  on_damage_news();
   RETURN_IF_ERROR(delete_strays(deadline));
-  recovery_.wal_was_empty = wal_->generation() == Generation(1);
   recovery_.logs = logs_.size();
   for (const auto& [key, log] : logs_) {
     recovery_.damaged_ranges += log->damaged().size();
@@ -71,9 +78,11 @@ Status StoredLogs::delete_strays(const Deadline& deadline) {
     if (known.contains(name)) {
       continue;
     }
-    if (!recovered_anything_) {
+    // At whichever start after it was lost: the first one leaves a log that knows nothing.
+    if (!knew_logs_ && logs_.empty()) {
       return absl::FailedPreconditionError(
-          "logs/ holds partitions but the write-ahead log is empty: was wal/ removed?");
+          "logs/ holds partitions but the write-ahead log knows of none: was wal/ removed? Bring it back; or empty the "
+          "whole data directory, if other nodes hold the data");
     }
     // The WAL knows every log that was created and not deleted; this one's deletion was cut short.
     ++strays;
@@ -207,6 +216,32 @@ void StoredLogs::forget(const LogKey& key) {
   tail_bytes_ -= log->keeping.counted_bytes;
   logs_.erase(found);
   hold_data();
+  if (!log->damaged().empty()) {
+    on_damage_news();
+  }
+}
+
+void StoredLogs::on_damage_news() {
+  if (replaying_) {
+    return;
+  }
+  std::int64_t damaged = 0;
+  for (const auto& [key, log] : logs_) {
+    damaged += log->damaged().empty() ? 0 : 1;
+  }
+  damaged_partitions_.set(damaged);
+}
+
+bool StoredLogs::note_assigned(LogIndex index) {
+  if (index <= assigned_) {
+    return true;
+  }
+  if (wal_->try_reserve(sizeof(std::int64_t), wal::Urgency::kControl) != wal::Room::kGranted) {
+    return false;
+  }
+  assigned_ = index;
+  wal_->append(wal::RecordType::kState, {TopicId(), PartitionId(-1)}, encode_number(index.value()), Offset::none());
+  return true;
 }
 
 std::vector<LogKey> StoredLogs::keys() const {
@@ -318,6 +353,9 @@ Lsn StoredLogs::first_needed() const {
 
 Lsn StoredLogs::write_checkpoint(wal::CheckpointWriter& checkpoint) {
   std::string part;
+  if (assigned_ != LogIndex::none()) {
+    encode_mark(assigned_, part);
+  }
   for (const auto& [key, log] : logs_) {
     encode_state(log->state(), part);
     if (part.size() >= kPartBytes) {
@@ -333,16 +371,17 @@ Lsn StoredLogs::write_checkpoint(wal::CheckpointWriter& checkpoint) {
 
 Status StoredLogs::replay_checkpoint(Lsn lsn, const Slice& part, bool /*last_part*/) {
   checkpoint_lsn_ = lsn;
-  recovered_anything_ = true;
-  ASSIGN_OR_RETURN(const std::vector<LogState> states, decode_states(part.bytes()));
-  for (const LogState& state : states) {
+  ASSIGN_OR_RETURN(const StatesOfPart states, decode_states(part.bytes()));
+  assigned_ = std::max(assigned_, states.assigned);
+  knew_logs_ |= assigned_ != LogIndex::none() || !states.logs.empty();
+  for (const LogState& state : states.logs) {
     adopt(state, LogConfig{});
   }
   return ok();
 }
 
 Status StoredLogs::replay(const wal::ReplayedRecord& record) {
-  recovered_anything_ = true;
+  knew_logs_ = true;
   ++recovery_.records_replayed;
   recovery_.bytes_replayed += record.payload.size();
   RETURN_IF_ERROR(replay_change(record, record.lsn < checkpoint_lsn_));
@@ -373,6 +412,9 @@ Status StoredLogs::replay_change(const wal::ReplayedRecord& record, bool checkpo
   const LogKey key = log_key(record.key);
   StoredLog* log = find_log(key);
   switch (record.type) {
+    case wal::RecordType::kState:
+      assigned_ = std::max(assigned_, LogIndex(decode_offset(record.payload).value()));
+      return ok();
     case wal::RecordType::kCreateLog:
       if (!checkpointed) {
         LogState state;

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "core/base/metrics.h"
 #include "core/fiber/scope.h"
 #include "core/log/stored_log.h"
 #include "core/ports/ports.h"
@@ -46,11 +47,17 @@ class StoredLogs final : public LogManager, private LogHost, private wal::WalCli
   Ref<PartitionLog> find(const LogKey& key) override;
   void configure(const LogKey& key, const LogConfig& config) override;
   Status remove(const LogKey& key, const Deadline& deadline) override;
+  bool note_assigned(LogIndex index) override;
+  LogIndex assigned() const override { return assigned_; }
   std::vector<LogKey> keys() const override;
   Status wait_durable(const Deadline& deadline) override;
 
   const wal::WalMetrics& wal_metrics() const { return wal_->metrics(); }
   std::uint64_t tail_bytes() const { return tail_bytes_; }
+  // Since when the oldest operation of the disk is under way, of the write-ahead log's or of the drainer's writes and
+  // syncs; never(): there is none.
+  MonotonicTime disk_busy_since() const;
+  const Gauge& damaged_partitions() const { return damaged_partitions_; }
 
  private:
   // LogHost
@@ -63,6 +70,7 @@ class StoredLogs final : public LogManager, private LogHost, private wal::WalCli
   Deadline file_deadline() override;
   Ref<StoredLog> hold(const LogKey& key) override;
   bool replaying() const override { return replaying_; }
+  void on_damage_news() override;
   void on_queued(StoredLog& log, Lsn lsn, Offset end) override;
   void on_truncated(StoredLog& log, Offset to) override;
   // wal::WalClient
@@ -75,6 +83,8 @@ class StoredLogs final : public LogManager, private LogHost, private wal::WalCli
   void replay_log_end(Lsn lsn, const wal::LogKey& wal_key, Offset end) override;
   Offset log_end(const wal::LogKey& key) const override;
   void replay_damage(const wal::DamagedRange& range) override;
+
+  class Draining;
 
   // The last drain and checkpoint.
   Status finish(const Deadline& deadline);
@@ -129,8 +139,11 @@ class StoredLogs final : public LogManager, private LogHost, private wal::WalCli
   std::uint64_t tail_bytes_ = 0;
   std::uint64_t unsynced_bytes_ = 0;  // drained since the last sync_round()
   std::uint64_t log_numbers_ = 0;
-  Lsn drain_to_{0};         // wanted by the WAL, or because of its age
-  Lsn aging_{0};            // the last record when the drainer last looked at their age
+  Gauge damaged_partitions_;  // logs that have damaged offsets
+  LogIndex assigned_ = LogIndex::none();
+  MonotonicTime draining_since_ = MonotonicTime::never();  // the write or sync of the drainer that is under way
+  Lsn drain_to_{0};                                        // wanted by the WAL, or because of its age
+  Lsn aging_{0};                                           // the last record when the drainer last looked at their age
   bool pressed_ = false;    // since the last round: also where there is nothing to drain, the WAL must be told so again
   bool drain_all_ = false;  // retention wants what is still in tails
   Lsn drained_to_{0};       // everything up to it is in synced segments
@@ -138,7 +151,7 @@ class StoredLogs final : public LogManager, private LogHost, private wal::WalCli
   Lsn replayed_to_{0};  // the last record that was replayed and is certain
   bool replaying_ = true;
   RecoverySummary recovery_;
-  bool recovered_anything_ = false;
+  bool knew_logs_ = false;  // before this start
   fiber::Event drain_wanted_;
   fiber::Event keep_wanted_;
   bool stopping_ = false;

@@ -28,6 +28,22 @@ void StoredLogs::check_disk(const Status& status, const char* what) {
   ports_.process.fatal(ExitStatus::kDiskFailed, std::string(what) + ": " + status.ToString());
 }
 
+MonotonicTime StoredLogs::disk_busy_since() const {
+  return wal_ == nullptr ? draining_since_ : std::min(wal_->flushing_since(), draining_since_);
+}
+
+// One of the drainer's operations, as long as it lives.
+class StoredLogs::Draining {
+ public:
+  explicit Draining(StoredLogs& logs) : logs_(logs) { logs_.draining_since_ = logs_.scope_.scheduler().now(); }
+  ~Draining() { logs_.draining_since_ = MonotonicTime::never(); }
+  Draining(const Draining&) = delete;
+  Draining& operator=(const Draining&) = delete;
+
+ private:
+  StoredLogs& logs_;
+};
+
 void StoredLogs::on_pressure(Lsn drain_to) {
   drain_to_ = std::max(drain_to_, drain_to);
   pressed_ = true;
@@ -121,7 +137,10 @@ Status StoredLogs::drain_log(Ref<StoredLog> held) {
   if (first != Lsn::none() && first > drainable()) {
     RETURN_IF_ERROR(wal_->wait_durable(first, file_deadline()));
   }
-  const StatusOr<std::uint64_t> drained = log->drain(drainable(), write_deadline());
+  const StatusOr<std::uint64_t> drained = [&] {
+    const Draining draining(*this);
+    return log->drain(drainable(), write_deadline());
+  }();
   if (log->closed()) {
     return ok();  // forget() took it out of the queues
   }
@@ -143,18 +162,21 @@ Status StoredLogs::sync_dirty_logs() {
   if (dirty.size() > options_.sync_each_max) {
     std::vector<StoredLog::Written> before;
     for (const Ref<StoredLog>& log : dirty) {
+      const Draining draining(*this);
       RETURN_IF_ERROR(log->prepare_sync_all(file_deadline()));
     }
     before.reserve(dirty.size());
     for (const Ref<StoredLog>& log : dirty) {
       before.push_back(log->written());
     }
+    const Draining draining(*this);
     RETURN_IF_ERROR(ports_.disk.sync_all(file_deadline()));
     for (std::size_t i = 0; i < dirty.size(); ++i) {
       dirty[i]->synced_as(before[i]);
     }
   } else {
     for (const Ref<StoredLog>& log : dirty) {
+      const Draining draining(*this);
       RETURN_IF_ERROR(log->sync(file_deadline()));
     }
   }

@@ -67,11 +67,21 @@ Status Node::start() {
   ASSIGN_OR_RETURN(recovery_, logs_->open(deadline));
   logs_->start();
   logs_->wal_metrics().add_to(metrics_);
+  metrics_.add("log_lost_total", "Replicas whose logs were not there any more at the start", lost_logs_);
+  metrics_.add("log_damaged_partitions", "Partitions of which some offsets are damaged here and answer an error",
+               logs_->damaged_partitions());
 
   phase_ = Phase::kForming;
   RETURN_IF_ERROR(open_metadata(for_others));
   phase_ = Phase::kRegistering;
   RETURN_IF_ERROR(check_directory());
+  if (logs_->assigned() == LogIndex::none()) {
+    // Durable before anything can be placed here: from then on a log that is not there is a lost one (R12).
+    if (!logs_->note_assigned(metadata_->image()->applied)) {
+      return absl::ResourceExhaustedError("no room in the write-ahead log");
+    }
+    RETURN_IF_ERROR(logs_->wait_durable(deadline));
+  }
 
   replication_ = std::make_unique<replication::Replication>(ports_.network, *metadata_, *logs_, config_.node,
                                                             replication_options_of(config_));
@@ -116,6 +126,7 @@ Status Node::open_metadata(const Deadline& deadline) {
     metadata_->subscribe(*watch_);
   }
   metadata_->register_metrics(metrics_);
+  metadata_->attach_disk(*this);
   RETURN_IF_ERROR(group_->open(*metadata_, deadline));
   raft_opened_ = true;
   for (const raft::Member& voter : raft().raft().membership().voters) {
@@ -130,11 +141,12 @@ Status Node::open_metadata(const Deadline& deadline) {
   return metadata_->catch_up(deadline);
 }
 
-// Metadata outlive the logs' own files.
+// Metadata outlive the logs' own files. Whoever was registered had a mark in its write-ahead log before.
 Status Node::check_directory() const {
   const cluster::Image& image = *metadata_->image();
   const cluster::Broker* known = image.find_broker(config_.node);
-  if (!recovery_.wal_was_empty || known == nullptr || known->directory != identity_.directory) {
+  const bool has_logs = logs_->assigned() != LogIndex::none() || recovery_.logs > 0;
+  if (has_logs || known == nullptr || known->directory != identity_.directory) {
     return ok();
   }
   std::size_t replicas = 0;
@@ -146,10 +158,17 @@ Status Node::check_directory() const {
   if (replicas == 0) {
     return ok();
   }
-  // Replicas are placed here only once the log is begun.
   return absl::DataLossError(fmt::format(
-      "{} partitions are placed here, and nothing of the write-ahead log can be read: was wal/ removed or damaged?",
+      "{} partitions are placed here, and the write-ahead log knows nothing of them: was wal/ removed or "
+      "damaged? Bring it back; or empty the whole data directory, if other nodes hold the data, and add the "
+      "node anew",
       replicas));
+}
+
+// Rule R10. Long before the port's own timeout ends the process.
+bool Node::disk_is_stuck() const {
+  const MonotonicTime since = logs_->disk_busy_since();
+  return since != MonotonicTime::never() && fiber::Scheduler::current().now() - since > config_.replication.lag_max / 2;
 }
 
 Status Node::register_broker(const Deadline& deadline) {
@@ -194,25 +213,61 @@ void Node::on_metadata(const cluster::Delta& delta) {
   for (const log::LogKey& key : table_->apply(delta)) {
     doom(key);
   }
-  if (table_->lacks_logs()) {
+  note_assigned(delta.after->applied);
+  if (table_->lacks_logs() || assigned_due_ || !table_->lost().empty()) {
     logs_lack_.notify_all();
   }
 }
 
+void Node::note_assigned(LogIndex applied) {
+  assigned_due_ |= table_->take_made_logs();
+  if (assigned_due_ && !table_->lacks_logs()) {
+    assigned_due_ = !logs_->note_assigned(applied);
+  }
+}
+
 // The image has a topic, and applying it may not wait; its log waits until the write-ahead log has room for a record.
+// One that was lost waits until everybody knows.
 void Node::make_missing_logs() {
   constexpr Duration kPause = Duration::milliseconds(100);
   for (;;) {
-    while (!table_->lacks_logs()) {
+    while (!table_->lacks_logs() && !assigned_due_ && table_->lost().empty()) {
       if (!logs_lack_.wait({WaitKind::kEvent, 3, 0, 0}, fiber::for_ever()).ok()) {
         return;
       }
     }
-    if (!fiber::sleep(kPause).ok()) {
+    const bool reported = !table_->lost().empty() && report_lost_logs().ok();
+    if (!reported && !fiber::sleep(kPause).ok()) {
       return;
     }
     table_->make_missing_logs(*metadata_->image());
+    note_assigned(metadata_->image()->applied);
   }
+}
+
+// Rule R12.
+Status Node::report_lost_logs() {
+  constexpr Duration kPatience = Duration::seconds(10);
+  const std::vector<log::LogKey> lost(table_->lost().begin(), table_->lost().end());
+  cluster::ReportDamage report{.epoch = metadata_->broker_epoch(), .replicas = {}};
+  for (const log::LogKey& key : lost) {
+    report.replicas.push_back({.topic = key.topic, .partition = key.partition, .lost = true});
+  }
+  const StatusOr<cluster::CommandResult> result = metadata_->propose(report, fiber::within(kPatience, Expiry::kPeer));
+  RETURN_IF_ERROR(result.status());
+  if (!result->whole.ok()) {
+    return absl::UnavailableError(result->whole.message);
+  }
+  Status status = ok();
+  for (std::size_t i = 0; i < lost.size(); ++i) {
+    if (result->items[i].ok()) {
+      lost_logs_.add();
+      table_->begin_lost_anew(lost[i]);
+    } else {
+      status = absl::UnavailableError(result->items[i].message);  // the image here may be old
+    }
+  }
+  return status;
 }
 
 void Node::remove_logs() {

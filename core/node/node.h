@@ -28,7 +28,7 @@
 
 namespace chronik::node {
 
-class Node final : private cluster::MetadataListener {
+class Node final : private cluster::MetadataListener, private cluster::DiskWatch {
  public:
   // Both outlive the node.
   Node(const Ports& ports, const NodeConfig& config);
@@ -66,6 +66,7 @@ class Node final : private cluster::MetadataListener {
   enum class Phase : std::uint8_t { kRecovering, kForming, kRegistering };
 
   void on_metadata(const cluster::Delta& delta) override;
+  bool disk_is_stuck() const override;
   Status open_metadata(const Deadline& deadline);
   Status check_directory() const;
   Status register_broker(const Deadline& deadline);
@@ -75,6 +76,9 @@ class Node final : private cluster::MetadataListener {
   RaftStatus raft_status() const;
   void remove_logs();
   void make_missing_logs();
+  Status report_lost_logs();
+  // As soon as every log is there that the image wants.
+  void note_assigned(LogIndex applied);
 
   const Ports& ports_;
   const NodeConfig& config_;
@@ -96,6 +100,8 @@ class Node final : private cluster::MetadataListener {
   fiber::Event logs_lack_;
   cluster::MetadataListener* watch_ = nullptr;
   bool raft_opened_ = false;
+  bool assigned_due_ = true;  // logs were made of which the log itself does not know yet that these were all
+  Counter lost_logs_;
   bool reconciled_ = false;  // from then on the table follows every image
   bool serving_ = false;
   Phase phase_ = Phase::kRecovering;

@@ -59,6 +59,7 @@ void Fetcher::follow(const Ref<Partition>& partition) {
   following = std::make_unique<Following>();
   following->partition = partition;
   following->epoch = partition->epoch();
+  following->held_back = partition->damaged();
   std::erase(forgotten_, partition->log().key());
   mark(*following);
 }
@@ -68,6 +69,18 @@ void Fetcher::forget(const log::LogKey& key) {
     paused_.erase(key);
     forgotten_.push_back(key);
     changed_.notify_all();
+  }
+}
+
+bool Fetcher::held_back(const log::LogKey& key) const {
+  const auto found = following_.find(key);
+  return found != following_.end() && found->second->held_back;
+}
+
+void Fetcher::follow_again(const log::LogKey& key) {
+  if (held_back(key)) {
+    following_.at(key)->held_back = false;
+    mark(*following_.at(key));
   }
 }
 
@@ -86,7 +99,7 @@ void Fetcher::connect_anew() {
 }
 
 void Fetcher::mark(Following& following) {
-  if (!following.linked()) {
+  if (!following.linked() && !following.held_back) {
     dirty_.push_back(following);
     changed_.notify_all();
   }

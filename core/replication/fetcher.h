@@ -48,6 +48,9 @@ class Fetcher {
   // The partition has this leader, perhaps in another epoch than before.
   void follow(const Ref<Partition>& partition);
   void forget(const log::LogKey& key);
+  // A replica that is damaged when an epoch begins is not told of in it until follow_again() (rule R18).
+  bool held_back(const log::LogKey& key) const;
+  void follow_again(const log::LogKey& key);
   // The leader has registered anew: what leads to its earlier life leads nowhere.
   void connect_anew();
   // Something of it has moved, which the leader should know.
@@ -61,6 +64,7 @@ class Fetcher {
     LeaderEpoch epoch;
     std::uint64_t asked_first = 0;  // the first request that asks in this epoch; 0: none has
     bool halted = false;            // it may not go on by itself
+    bool held_back = false;         // nor has the leader been told anything of it
     Duration pause;                 // after the latest trouble
     MonotonicTime not_before;
   };

@@ -10,6 +10,8 @@ struct ReplicationMetrics {
   Counter isr_expands;
   Counter fetch_failures;
   Counter truncations;
+  Counter repairs;
+  Gauge disk_stuck;
 
   void register_in(MetricsRegistry& registry) const {
     registry.add("isr_shrinks_total", "Changes that took a replica out of the ISR of a partition led here",
@@ -18,6 +20,9 @@ struct ReplicationMetrics {
     registry.add("replica_fetch_failures_total", "Sessions with a leader that failed, and partitions it refused",
                  fetch_failures);
     registry.add("log_truncations_total", "Logs that were cut to their leader's", truncations);
+    registry.add("disk_stuck", "1 while this node's disk is at one operation for so long that others have its duties",
+                 disk_stuck);
+    registry.add("log_repaired_total", "Damaged logs that were cut, to be fetched again from another replica", repairs);
   }
 };
 

@@ -166,6 +166,12 @@ void Partition::on_durable(Offset durable_end) {
   }
 }
 
+void Partition::on_damage() {
+  if (host_ != nullptr && !closed_) {
+    host_->on_damage(*this);
+  }
+}
+
 Offset Partition::least_durable_end() const {
   Offset least = log_->durable_end();
   const auto count = [&](NodeId node) {

@@ -6,8 +6,9 @@
 // changes of its ISR to its host, which brings them to the controller.
 //
 // Life: counted; close() ends its service, the last request that holds it ends it.
-// Invariants: high_watermark() goes back only where an unclean election lets the log be cut (R8), and never exceeds the
-// log's durable end; a wait that began in one epoch is failed when it ends (R11).
+// Invariants: high_watermark() goes back only where an unclean election lets the log be cut (R8) or what is damaged is
+// discarded (R18), and never exceeds the log's durable end; a wait that began in one epoch is failed when it ends
+// (R11).
 #pragma once
 
 #include <optional>
@@ -33,6 +34,7 @@ struct Leadership {
   std::vector<NodeId> in_sync;
   LeaderEpoch unclean_epoch = LeaderEpoch::none();  // the latest that may have taken back what was committed
   bool others_eligible = false;                     // an eligible replica is not in sync (rule R8)
+  bool eligible = false;                            // this one is one of them
   std::int32_t min_in_sync = 1;
 };
 
@@ -48,6 +50,8 @@ class PartitionHost {
   virtual void on_isr_news(Partition& partition) = 0;
   // The log of a follower is durable further than before.
   virtual void on_follower_durable(Partition& partition) = 0;
+  // More of its log is known to be damaged.
+  virtual void on_damage(Partition& partition) = 0;
 };
 
 // Told that a follower's fetch may have something to bring: the log has grown, the high watermark has risen, the epoch
@@ -145,11 +149,16 @@ class Partition final : public Counted, private log::PartitionLog::Listener {
   // Whether its log may be cut at `to`: below the high watermark only where an unclean election came after all that it
   // has (rule R8).
   bool may_cut(Offset to) const { return to >= high_watermark_ || log_->last_epoch() < leadership_.unclean_epoch; }
+  bool damaged() const { return !log_->damaged().empty(); }
+  // Whether what is damaged may be discarded, committed or not: nobody counts on this replica, and another leads (rule
+  // R18).
+  bool may_discard() const { return following() && !in_sync(self_) && !leadership_.eligible; }
   // It is about to be cut there.
   void lower_high_watermark(Offset to) { high_watermark_ = std::min(high_watermark_, to); }
 
  private:
   void on_durable(Offset durable_end) override;
+  void on_damage() override;
   bool may_join(const Follower& follower) const;
   void advance_high_watermark();
   void raise_high_watermark(Offset to);

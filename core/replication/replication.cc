@@ -15,7 +15,12 @@ constexpr Duration kIsrPause = Duration::milliseconds(100);  // after a change t
 
 Replication::Replication(Network& network, cluster::Metadata& metadata, log::LogManager& logs, NodeId self,
                          const ReplicationOptions& options)
-    : network_(network), metadata_(metadata), logs_(logs), self_(self), options_(options) {
+    : network_(network),
+      metadata_(metadata),
+      logs_(logs),
+      self_(self),
+      options_(options),
+      repairs_(metadata, *this, metrics_) {
   metadata_.subscribe(*this);
 }
 
@@ -24,6 +29,7 @@ Replication::~Replication() = default;
 void Replication::start() {
   started_ = true;
   scope_.spawn({"isr", 0}, [this] { change_isrs_for_ever(); });
+  scope_.spawn({"repairs", 0}, [this] { repairs_.run(); });
   for (const auto& [leader, fetcher] : fetchers_) {
     scope_.spawn({"fetcher", static_cast<std::uint64_t>(leader.value())},
                  [fetcher = fetcher.get()] { fetcher->run(); });
@@ -66,6 +72,9 @@ void Replication::follow(const Ref<Partition>& partition) {
   if (leader != NodeId::none()) {
     fetcher(leader).follow(partition);
   }
+  if (partition->damaged()) {
+    repairs_.note(key);
+  }
 }
 
 void Replication::forget(const log::LogKey& key) {
@@ -85,6 +94,32 @@ void Replication::on_follower_durable(Partition& partition) {
   const auto found = known_.find(key);
   if (found != known_.end() && found->second.followed != NodeId::none()) {
     fetcher(found->second.followed).note(key);
+  }
+}
+
+// ---- damage ----
+
+void Replication::on_damage(Partition& partition) {
+  if (known_.contains(partition.log().key())) {
+    repairs_.note(partition.log().key());
+  }
+}
+
+Ref<Partition> Replication::hosted(const log::LogKey& key) {
+  const auto found = known_.find(key);
+  return found == known_.end() ? Ref<Partition>() : found->second.partition;
+}
+
+bool Replication::held_back(const log::LogKey& key) {
+  const auto found = known_.find(key);
+  return found != known_.end() && found->second.followed != NodeId::none() &&
+         fetcher(found->second.followed).held_back(key);
+}
+
+void Replication::follow_again(const log::LogKey& key) {
+  const auto found = known_.find(key);
+  if (found != known_.end() && found->second.followed != NodeId::none()) {
+    fetcher(found->second.followed).follow_again(key);
   }
 }
 
@@ -113,10 +148,14 @@ void Replication::on_metadata(const cluster::Delta& delta) {
   count_isr_changes(delta);
   if (!delta.brokers.empty()) {
     look_at_all();  // who was not live may be so now
+    repairs_.note_all();
   }
   for (const NodeId node : delta.brokers) {
     const cluster::Broker* before = delta.before->find_broker(node);
     const cluster::Broker* after = delta.after->find_broker(node);
+    if (node == self_ && after != nullptr) {
+      metrics_.disk_stuck.set(after->stuck ? 1 : 0);
+    }
     const auto found = fetchers_.find(node);
     if (found != fetchers_.end() && before != nullptr && after != nullptr && before->epoch != after->epoch) {
       found->second->connect_anew();
@@ -187,7 +226,7 @@ std::optional<cluster::AlterPartitions::Partition> Replication::proposal_for(
     const BrokerEpoch current = broker == nullptr ? BrokerEpoch::none() : broker->epoch;
     if (in_sync || member.node == self_) {
       proposal.isr.push_back({.node = member.node, .epoch = current});
-    } else if (image.is_live(member.node) && current == member.epoch) {
+    } else if (image.is_well(member.node) && current == member.epoch) {
       proposal.isr.push_back({.node = member.node, .epoch = current});
       differs = true;
     }

@@ -1,4 +1,5 @@
-// Replication on one shard: who follows whom, and the changes of ISRs that leaders here want.
+// Replication on one shard: who follows whom, the changes of ISRs that leaders here want, and what is done about
+// damage.
 //
 // Usage: construct, start(), tell it of each partition whose role has changed; stop() before it is destroyed.
 #pragma once
@@ -17,6 +18,7 @@
 #include "core/replication/fetcher.h"
 #include "core/replication/metrics.h"
 #include "core/replication/partition.h"
+#include "core/replication/repairs.h"
 #include "core/replication/replica_session.h"
 
 namespace chronik::replication {
@@ -27,7 +29,7 @@ struct ReplicationOptions {
   Duration lag_max = Duration::seconds(30);
 };
 
-class Replication final : private PartitionHost, private cluster::MetadataListener {
+class Replication final : private PartitionHost, private RepairHost, private cluster::MetadataListener {
  public:
   // All outlive it.
   Replication(Network& network, cluster::Metadata& metadata, log::LogManager& logs, NodeId self,
@@ -53,6 +55,10 @@ class Replication final : private PartitionHost, private cluster::MetadataListen
   };
   void on_isr_news(Partition& partition) override;
   void on_follower_durable(Partition& partition) override;
+  void on_damage(Partition& partition) override;
+  Ref<Partition> hosted(const log::LogKey& key) override;
+  bool held_back(const log::LogKey& key) override;
+  void follow_again(const log::LogKey& key) override;
   void on_metadata(const cluster::Delta& delta) override;
   void count_isr_changes(const cluster::Delta& delta);
   Fetcher& fetcher(NodeId leader);
@@ -74,6 +80,7 @@ class Replication final : private PartitionHost, private cluster::MetadataListen
   absl::btree_map<log::LogKey, Known> known_;  // with more than one replica
   std::map<NodeId, std::unique_ptr<Fetcher>> fetchers_;
   ReplicaSessions sessions_;
+  Repairs repairs_;
   absl::btree_set<log::LogKey> isr_news_;
   fiber::Event isr_event_;
   MonotonicTime looked_;  // when all lags were looked at

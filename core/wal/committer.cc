@@ -28,9 +28,11 @@ void Engine::commit_loop() {
     }
     // What the rest of this turn has to say goes with this flush.
     fiber::yield_until_quiet();
+    flushing_since_ = fiber::Scheduler::current().now();
     if (!plan_rotation().ok() || !flush().ok()) {
       return;
     }
+    flushing_since_ = MonotonicTime::never();
   }
 }
 

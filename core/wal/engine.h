@@ -37,6 +37,7 @@ class Engine final : public Wal {
   Lsn next_lsn() const override { return next_lsn_; }
   Lsn durable() const override { return durable_; }
   FlushNumber last_flush() const override { return last_flush_; }
+  MonotonicTime flushing_since() const override { return flushing_since_; }
   Generation generation() const override { return files_.current().generation; }
   std::size_t files_in_use() const override { return files_.live().size(); }
   Lsn oldest_lsn() const override { return replay_from_; }
@@ -101,7 +102,8 @@ class Engine final : public Wal {
   std::unique_ptr<WalMetrics> metrics_;
   DiskGuard disk_;
   DiskSpace space_;
-  FileHeader current_;    // of the file that is written
+  FileHeader current_;  // of the file that is written
+  MonotonicTime flushing_since_ = MonotonicTime::never();
   FlushSummary summary_;  // of the last flush, in this file
   FileSet files_;
   FlushBuilder builder_;

@@ -104,6 +104,8 @@ class Wal {
   virtual FlushNumber last_flush() const = 0;
   virtual Generation generation() const = 0;  // of the file that is written now
   virtual std::size_t files_in_use() const = 0;
+  // When the flush that is being written now was begun; never(): there is none.
+  virtual MonotonicTime flushing_since() const = 0;
   virtual Lsn oldest_lsn() const = 0;  // the first record that a replay would read
   virtual const WalMetrics& metrics() const = 0;
 };

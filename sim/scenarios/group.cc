@@ -63,29 +63,6 @@ class ImageWatch final : public cluster::MetadataListener {
   GroupState& state_;
 };
 
-void run_group_node(ProcessContext& process, GroupState& state) {
-  const std::string name = process.machine.name();
-  ImageWatch watch(state);
-  node::Node node(process.ports, state.configs.at(name));
-  node.watch_metadata(watch);
-  const Status started = node.start();
-  if (!started.ok()) {
-    if (!absl::IsAborted(started) && !absl::IsCancelled(started)) {
-      state.world->fail("NODE-START", fmt::format("{}: {}", name, started.ToString()));
-      static_cast<void>(node.stop());
-    }
-    return;
-  }
-  struct Serving {
-    GroupState& state;
-    const std::string& name;
-    ~Serving() { state.serving.erase(name); }
-  } const serving{state, name};
-  state.serving[name] = &node;
-  fiber::Event killed;
-  static_cast<void>(killed.wait({WaitKind::kEvent, 4, 0, 0}, fiber::for_ever()));
-}
-
 // While a node's disk stalls, what it has promised and not written stands out; and all at once a majority is gone.
 void draw_more_deaths(Plan& plan, Draws draws, const std::vector<std::string>& nodes) {
   const std::int64_t spells = draws.below(2) == 0 ? 0 : draws.between(1, 6);
@@ -154,6 +131,29 @@ std::vector<std::string> group_fault_names() {
 }
 
 // ---- a world ----
+
+void run_group_node(ProcessContext& process, GroupState& state) {
+  const std::string name = process.machine.name();
+  ImageWatch watch(state);
+  node::Node node(process.ports, state.configs.at(name));
+  node.watch_metadata(watch);
+  const Status started = node.start();
+  if (!started.ok()) {
+    if (!absl::IsAborted(started) && !absl::IsCancelled(started)) {
+      state.world->fail("NODE-START", fmt::format("{}: {}", name, started.ToString()));
+      static_cast<void>(node.stop());
+    }
+    return;
+  }
+  struct Serving {
+    GroupState& state;
+    const std::string& name;
+    ~Serving() { state.serving.erase(name); }
+  } const serving{state, name};
+  state.serving[name] = &node;
+  fiber::Event killed;
+  static_cast<void>(killed.wait({WaitKind::kEvent, 4, 0, 0}, fiber::for_ever()));
+}
 
 void begin_group(World& world, const Plan& plan, Nemesis& nemesis, GroupState& state) {
   state.world = &world;

@@ -46,6 +46,8 @@ void begin_group(World& world, const Plan& plan, Nemesis& nemesis, GroupState& s
 Machine& add_group_node(World& world, const PlanMachine& planned, const Plan& plan, Nemesis& nemesis,
                         GroupState& state);
 void start_all_machines(World& world);
+// The program of a node.
+void run_group_node(ProcessContext& process, GroupState& state);
 
 // A connection to one of the nodes, whichever.
 StatusOr<std::unique_ptr<client::Client>> connect_to_any(ProcessContext& process, const GroupState& state);

@@ -9,7 +9,7 @@
 // (REPLICA-LIVE). In half of the runs somebody deletes records: what was deleted stays so, also across fail-overs
 // (LOG-START).
 //
-// In replicated-steady nothing goes wrong, and whoever produces is answered within kAnswerWithin (NO-STUCK).
+// In replicated-steady nothing goes wrong, and whoever produces is answered within 10 s (NO-STUCK).
 //
 // In the scenario `reassigned` an administrator moves the partitions about meanwhile (administrator.h); in the end they
 // are on all nodes again. In `unclean` one replica in sync is enough, and whoever is left may lead: records get lost,

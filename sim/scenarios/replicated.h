@@ -24,7 +24,9 @@ struct ReplicatedState final : GroupState {
   };
   Ledger ledger;
   bool forwarded = false;    // nodes name themselves the leaders of everything
-  bool undisturbed = false;  // nothing goes wrong: who has begun is answered within kAnswerWithin
+  bool rots = false;         // a damaged offset may answer an error; all the same it must be read in the end
+  bool undisturbed = false;  // nothing goes wrong: who has begun is answered within answer_within
+  Duration answer_within = Duration::seconds(10);  // far below a parked fetch's time, far above the slowest network
   AdministratorState administrator;
   std::map<std::string, Producer> producers;
   bool all_read = false;
@@ -34,9 +36,6 @@ struct ReplicatedState final : GroupState {
     return std::all_of(producers.begin(), producers.end(), [](const auto& of) { return of.second.done; });
   }
 };
-
-// Of a produce with acks=all, where nothing goes wrong: far below a parked fetch's time, far above the slowest network.
-constexpr Duration kAnswerWithin = Duration::seconds(10);
 
 // What a client knows of the topic, and its connections to those who lead.
 class LeaderClients {

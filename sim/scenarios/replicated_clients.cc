@@ -62,7 +62,7 @@ class Awaited {
  public:
   Awaited(ReplicatedState& state, std::string what) : state_(state) {
     if (state.undisturbed) {
-      obligation_ = state.world->obligations().open(std::move(what), kAnswerWithin);
+      obligation_ = state.world->obligations().open(std::move(what), state.answer_within);
     }
   }
   ~Awaited() {
@@ -268,7 +268,8 @@ class ReplicatedReader {
         }
         return absl::UnavailableError("the log's start is moving");
       }
-      if (got.error_code == ErrorCode::kOffsetOutOfRange || got.error_code == ErrorCode::kCorruptMessage) {
+      const bool damaged = got.error_code == ErrorCode::kCorruptMessage && !state_.rots;
+      if (got.error_code == ErrorCode::kOffsetOutOfRange || damaged) {
         state_.world->fail("ACK-DURABLE", fmt::format("partition {} at {}: {}", partition, position,
                                                       protocol::error_name(got.error_code)));
       }

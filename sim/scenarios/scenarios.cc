@@ -5,13 +5,14 @@ namespace chronik::sim {
 
 const std::vector<const Scenario*>& scenarios() {
   static const std::vector<const Scenario*> kAll{
-      echo_scenario(),        steady_scenario(),      node_kill_scenario(),
-      failed_sync_scenario(), hung_sync_scenario(),   slow_disk_scenario(),
-      full_disk_scenario(),   bit_rot_scenario(),     restart_storm_scenario(),
-      clock_steps_scenario(), bad_clients_scenario(), malformed_scenario(),
-      idle_scenario(),        topic_loop_scenario(),  retention_scenario(),
-      three_nodes_scenario(), replicated_scenario(),  replicated_steady_scenario(),
-      reassigned_scenario(),  unclean_scenario(),     forwarded_scenario(),
+      echo_scenario(),           steady_scenario(),       node_kill_scenario(),
+      failed_sync_scenario(),    hung_sync_scenario(),    slow_disk_scenario(),
+      full_disk_scenario(),      bit_rot_scenario(),      restart_storm_scenario(),
+      clock_steps_scenario(),    bad_clients_scenario(),  malformed_scenario(),
+      idle_scenario(),           topic_loop_scenario(),   retention_scenario(),
+      three_nodes_scenario(),    replicated_scenario(),   replicated_steady_scenario(),
+      reassigned_scenario(),     unclean_scenario(),      forwarded_scenario(),
+      rotten_replica_scenario(), lost_replica_scenario(), stuck_disk_scenario(),
   };
   return kAll;
 }

@@ -30,12 +30,14 @@ class Directory(unittest.TestCase):
         broker = self.killed_broker()
         for path in (broker.directory / "data" / "wal" / "0").iterdir():
             path.write_bytes(os.urandom(path.stat().st_size))
-        self.assertIn("nothing of the write-ahead log can be read", self.refused(broker))
+        for _ in range(3):  # what a refused start leaves is no reason to accept the next one
+            self.assertIn("the write-ahead log knows nothing of them", self.refused(broker))
 
     def test_a_log_that_was_removed_is_missed(self):
         broker = self.killed_broker()
         shutil.rmtree(broker.directory / "data" / "wal")
-        self.assertIn("wal/", self.refused(broker))
+        for _ in range(3):
+            self.assertIn("was wal/ removed", self.refused(broker))
 
     def test_the_directory_of_another_node_is_refused(self):
         broker = self.killed_broker()

@@ -33,6 +33,8 @@ std::vector<Command> one_of_each() {
            .may_change_factor = false,
            .partitions = {{.topic = uuid_of(10), .partition = PartitionId(2), .target = {{NodeId(1), NodeId(3)}}},
                           {.topic = uuid_of(10), .partition = PartitionId(3), .target = std::nullopt}}}},
+      {some_proposal(), ReportDamage{.epoch = BrokerEpoch(6),
+                                     .replicas = {{.topic = uuid_of(11), .partition = PartitionId(4), .lost = true}}}},
   };
 }
 

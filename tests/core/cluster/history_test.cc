@@ -20,14 +20,14 @@ class History {
 
   Command next(const Image& image) {
     const std::int32_t node = pick(4);
-    const std::uint64_t kind = below(random_.next(), 24);
+    const std::uint64_t kind = below(random_.next(), 25);
     if (kind == 0 || image.find_broker(NodeId(node)) == nullptr) {
       return start(image, node);
     }
     if (!issued_.empty() && kind == 1) {
       return issued_[below(random_.next(), issued_.size())];  // a retry, perhaps a very late one
     }
-    CommandBody next = body(image, kind);
+    CommandBody next = body(image, NodeId(node), kind);
     NodeId proposer(node);
     if (const auto* alter = std::get_if<AlterPartitions>(&next); alter != nullptr) {
       const Partition* partition = image.find_partition(alter->partitions[0].topic, alter->partitions[0].partition);
@@ -63,7 +63,7 @@ class History {
         .rack = ""};
     return {{NodeId(node), Uuid::from_random(random_.next(), 2), 0}, body};
   }
-  CommandBody body(const Image& image, std::uint64_t kind) {
+  CommandBody body(const Image& image, NodeId proposer, std::uint64_t kind) {
     if (kind < 6) {
       CreateTopics create;
       for (std::int32_t n = 1 + pick(2); n > 0; --n) {
@@ -93,10 +93,10 @@ class History {
     if (kind < 12) {
       return AllocateProducerIds{pick(3) * 1000};
     }
-    return body_of_replicas(image, kind);
+    return body_of_replicas(image, proposer, kind);
   }
   // Brokers that come and go, ISRs, elections, reassignments.
-  CommandBody body_of_replicas(const Image& image, std::uint64_t kind) {
+  CommandBody body_of_replicas(const Image& image, NodeId proposer, std::uint64_t kind) {
     const TopicId topic = some_topic(image);
     const PartitionId partition(pick(2));
     if (kind < 16) {
@@ -114,6 +114,11 @@ class History {
                                 .partitions = {{.topic = topic, .partition = partition, .target = target}}};
     }
     if (kind < 23) {
+      const Broker* reporter = image.find_broker(proposer);
+      return ReportDamage{.epoch = pick(8) == 0 ? BrokerEpoch(1) : reporter->epoch,
+                          .replicas = {{.topic = topic, .partition = partition, .lost = pick(2) == 0}}};
+    }
+    if (kind < 24) {
       return ElectLeaders{.unclean = pick(2) == 0, .partitions = {{.topic = topic, .partition = partition}}};
     }
     return AlterConfigs{

@@ -55,6 +55,13 @@ class Three {
     return world.propose(proposer, AlterPartitions{{wish}}).items.at(0).error;
   }
 
+  ErrorCode report(std::int32_t node, bool lost) {
+    const CommandResult result = world.propose(
+        node, ReportDamage{.epoch = epoch_of(node),
+                           .replicas = {{.topic = uuid_of(mix_text("t")), .partition = PartitionId(0), .lost = lost}}});
+    return result.items.at(0).error;
+  }
+
   void configure(const std::string& name, const std::string& value) {
     const CommandResult result =
         world.propose(1, AlterConfigs{{{.of = uuid_of(mix_text("t")), .changes = {{name, value}}}}});

@@ -243,6 +243,28 @@ TEST(Divergence, WhatWasCommittedIsCutOnlyAfterAnUncleanElection) {
   });
 }
 
+// Rule R18.
+TEST(Damage, IsDiscardedOnlyByWhomNobodyCountsOn) {
+  ReplicaWorld of;
+  of.run([&] {
+    of.log->rot(2, 4);
+    EXPECT_EQ(of.damage_news, 1);
+    EXPECT_TRUE(of.partition->damaged());
+    const auto assume = [&](std::int32_t leader, const std::vector<NodeId>& isr, bool eligible) {
+      of.image.leader = node(leader);
+      of.image.epoch = of.image.epoch.next();
+      of.image.eligible = eligible;
+      of.alter_isr(isr);
+      return of.partition->may_discard();
+    };
+    EXPECT_FALSE(of.partition->may_discard()) << "it leads";
+    EXPECT_FALSE(assume(2, {node(1), node(2), node(3)}, false)) << "it is in sync";
+    EXPECT_FALSE(assume(2, {node(2), node(3)}, true)) << "it is eligible";
+    EXPECT_FALSE(assume(NodeId::none().value(), {}, false)) << "nobody leads";
+    EXPECT_TRUE(assume(2, {node(2), node(3)}, false));
+  });
+}
+
 // Rule R16.
 TEST(Deletion, WaitsForAllWhoMayBeElected) {
   ReplicaWorld of;

@@ -51,6 +51,15 @@ class PositionsLog final : public log::PartitionLog {
   }
   Status truncate(Offset, absl::FunctionRef<bool()>, const Deadline&) override { return ok(); }
   Status begin_anew(Offset, absl::FunctionRef<bool()>, const Deadline&) override { return ok(); }
+  StatusOr<Offset> discard_damage(absl::FunctionRef<bool(Offset)> still, const Deadline&) override {
+    if (damaged_.empty() || !still(damaged_.front().from)) {
+      return absl::AbortedError("not to be cut");
+    }
+    end = durable = damaged_.front().from;
+    epochs.truncate(end);
+    damaged_.clear();
+    return end;
+  }
   Status advance_log_start(Offset, const Deadline&) override { return ok(); }
   void set_listener(Listener* listener) override { listener_ = listener; }
   void note_high_watermark(Offset) override {}
@@ -59,6 +68,11 @@ class PositionsLog final : public log::PartitionLog {
   void become_durable(Offset to) {
     durable = to;
     listener_->on_durable(to);
+  }
+
+  void rot(std::int64_t from, std::int64_t to) {
+    damaged_.push_back({Offset(from), Offset(to)});
+    listener_->on_damage();
   }
 
   Offset start{0}, end{0}, durable{0}, recovered{0};
@@ -103,6 +117,7 @@ class ReplicaWorld : public PartitionHost {
   }
   void on_isr_news(Partition&) override { ++isr_news; }
   void on_follower_durable(Partition&) override { ++durable_news; }
+  void on_damage(Partition&) override { ++damage_news; }
 
   // The image has spoken again.
   void assume() { partition->assume(image); }
@@ -137,6 +152,7 @@ class ReplicaWorld : public PartitionHost {
   Ref<Partition> partition;
   int isr_news = 0;
   int durable_news = 0;
+  int damage_news = 0;
   bool ended = false;
 };
 
