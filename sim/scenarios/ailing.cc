@@ -7,6 +7,7 @@
 #include "sim/fault_draws.h"
 #include "sim/knobs.h"
 #include "sim/replica_checker.h"
+#include "sim/scenarios/one_node.h"
 
 namespace chronik::sim {
 

@@ -4,12 +4,19 @@
 // A damaged offset may answer an error until another node leads. The last flush of a dead node's write-ahead log is in
 // doubt (rule R3), so where that log rots, the node dies only once its disk has kept some more flushes. Other nodes die
 // whenever it happens.
-#include <memory>
+#include <fmt/core.h>
 
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "core/base/observer.h"
+#include "sim/checkers.h"
 #include "sim/disk_faults.h"
 #include "sim/fault_draws.h"
 #include "sim/scenarios/ailing.h"
 #include "sim/scenarios/scenarios.h"
+#include "sim/world.h"
 
 namespace chronik::sim {
 
@@ -34,7 +41,12 @@ class RottenReplica final : public Ailing {
   void draw_trouble(Plan& plan, Draws& draws, const std::vector<std::string>& /*names*/) const override {
     Draws faults = draws.child("rot", 0);
     for (std::int64_t i = faults.between(1, 6); i > 0; --i) {
-      add_fault(plan, faults, faults.below(3) == 0 ? "wal-rot-then-death" : "segment-rot", kAilingNode);
+      const bool of_wal = faults.below(2) == 0;
+      PlanFault& fault = add_fault(plan, faults, of_wal ? "wal-rot-then-death" : "segment-rot", kAilingNode);
+      if (of_wal && faults.below(2) == 0) {
+        fault.numbers["other"] = faults.between(2, 3);
+        fault.numbers["for_ns"] = faults.magnitude(1'000'000, 200'000'000);
+      }
     }
     if (draws.below(2) == 0) {
       draw_deaths(plan, draws.child("deaths", 0), {"node-2", "node-3"});
@@ -48,7 +60,7 @@ class RottenReplica final : public Ailing {
     nemesis.teach("wal-rot-then-death", [&world, &state](const PlanFault& fault) {
       Machine& machine = world.machine(fault.target);
       if (state.serving.contains(kAilingNode) && disk_of(machine).rot_somewhere("wal/")) {
-        die_when_settled(world, machine, state, machine.incarnation(), flushes_of(state) + kFlushesLater, 200);
+        die_when_settled(world, state, fault, machine.incarnation(), flushes_of(state) + kFlushesLater);
       }
     });
     world.checkers().add(std::make_unique<Repaired>(world, state));
@@ -78,18 +90,46 @@ class RottenReplica final : public Ailing {
     absl::btree_set<PartitionRef> damaged_;
   };
 
-  static void die_when_settled(World& world, Machine& machine, const ReplicatedState& state, std::uint64_t incarnation,
-                               std::uint64_t flushes, int tries) {
-    if (tries == 0 || !machine.running() || machine.incarnation() != incarnation || world.now() >= state.healed) {
+  // Calls `then` as soon as `when` is true, within the time of faults.
+  static void as_soon_as(World& world, const ReplicatedState& state, std::function<bool()> when,
+                         std::function<void()> then) {
+    if (world.now() >= state.healed) {
       return;
     }
-    if (flushes_of(state) >= flushes) {
+    if (when()) {
+      return then();
+    }
+    world.after(Duration::milliseconds(5), [&world, &state, when, then] { as_soon_as(world, state, when, then); });
+  }
+
+  // Whoever led meanwhile may die as soon as the node is back: it must not be elected for what it has lost.
+  static void die_when_settled(World& world, const ReplicatedState& state, const PlanFault& fault,
+                               std::uint64_t incarnation, std::uint64_t flushes) {
+    Machine& machine = world.machine(fault.target);
+    const auto settled = [&state, &machine, flushes, incarnation] {
+      return machine.incarnation() != incarnation || flushes_of(state) >= flushes;
+    };
+    const auto back = [&state, incarnation, &machine] {
+      return machine.incarnation() > incarnation && state.serving.contains(kAilingNode);
+    };
+    const std::string other = fault.number("other", 0) == 0 ? "" : fmt::format("node-{}", fault.number("other", 0));
+    const Duration later = Duration::nanoseconds(fault.number("for_ns", 0));
+    as_soon_as(world, state, settled, [&world, &state, &machine, incarnation, back, other, later] {
+      if (!machine.running() || machine.incarnation() != incarnation) {
+        return;
+      }
       world.fault_fired("process kill", mix_text(machine.name()));
       machine.kill(Death::kProcessKill);
-      return;
-    }
-    world.after(Duration::milliseconds(100), [&world, &machine, &state, incarnation, flushes, tries] {
-      die_when_settled(world, machine, state, incarnation, flushes, tries - 1);
+      if (other.empty()) {
+        return;
+      }
+      as_soon_as(world, state, back, [&world, other, later] {
+        world.after(later, [&world, other] {
+          if (world.machine(other).running()) {
+            world.machine(other).kill(Death::kProcessKill);
+          }
+        });
+      });
     });
   }
 };

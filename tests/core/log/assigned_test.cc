@@ -64,8 +64,12 @@ TEST(Assigned, SegmentsOfALostWriteAheadLogAreNeverTakenForLeftovers) {
         n.append(0, "value", 3);
       }
       ASSERT_TRUE(n.logs->stop(fiber::within(Duration::seconds(30), Expiry::kPeer)).ok());
-      lose_the_wal(n);
     });
+  }
+  model.process_kill();
+  {
+    LogNode nobody(model, 9);
+    nobody.run([](LogNode& n) { lose_the_wal(n); });
   }
   model.process_kill();
   for (const std::uint64_t life : {2, 3, 4}) {
