@@ -73,13 +73,15 @@ TEST(Assigned, SegmentsOfALostWriteAheadLogAreNeverTakenForLeftovers) {
   }
   model.process_kill();
   for (const std::uint64_t life : {2, 3, 4}) {
-    LogNode node(model, life);
-    node.run([](LogNode& n) {
-      EXPECT_TRUE(absl::IsFailedPrecondition(n.open()));
-      const auto files = n.disk.list_directory("logs/" + testing::key_of(0).to_string(), n.soon());
-      ASSERT_TRUE(files.ok());
-      EXPECT_FALSE(files->empty());
-    });
+    {
+      LogNode node(model, life);
+      node.run([](LogNode& n) {
+        EXPECT_TRUE(absl::IsFailedPrecondition(n.open()));
+        const auto files = n.disk.list_directory("logs/" + testing::key_of(0).to_string(), n.soon());
+        ASSERT_TRUE(files.ok());
+        EXPECT_FALSE(files->empty());
+      });
+    }
     model.process_kill();
   }
 }
