@@ -53,7 +53,11 @@ replication::ReplicationOptions replication_options_of(const NodeConfig& config)
 
 }  // namespace
 
-Node::Node(const Ports& ports, const NodeConfig& config) : ports_(ports), config_(config), limits_(limits_of(config)) {}
+Node::Node(const Ports& ports, const NodeConfig& config)
+    : ports_(ports),
+      config_(config),
+      limits_(limits_of(config)),
+      stuck_after_(replication_options_of(config).lag_max / 2) {}
 
 Node::~Node() = default;
 
@@ -168,7 +172,7 @@ Status Node::check_directory() const {
 // Rule R10. Long before the port's own timeout ends the process.
 bool Node::disk_is_stuck() const {
   const MonotonicTime since = logs_->disk_busy_since();
-  return since != MonotonicTime::never() && fiber::Scheduler::current().now() - since > config_.replication.lag_max / 2;
+  return since != MonotonicTime::never() && fiber::Scheduler::current().now() - since > stuck_after_;
 }
 
 Status Node::register_broker(const Deadline& deadline) {

@@ -83,6 +83,7 @@ class Node final : private cluster::MetadataListener, private cluster::DiskWatch
   const Ports& ports_;
   const NodeConfig& config_;
   broker::Limits limits_;
+  Duration stuck_after_;  // one operation of the disk
   raft::Identity identity_;
   log::RecoverySummary recovery_;
   MetricsRegistry metrics_;

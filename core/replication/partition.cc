@@ -167,8 +167,8 @@ void Partition::on_durable(Offset durable_end) {
 }
 
 void Partition::on_damage() {
-  if (host_ != nullptr && !closed_) {
-    host_->on_damage(*this);
+  if (!closed_) {
+    host_.on_damage(*this);
   }
 }
 

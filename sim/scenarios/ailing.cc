@@ -105,7 +105,7 @@ std::unique_ptr<ScenarioState> Ailing::build(World& world, const Plan& plan, Nem
       add_group_node(world, planned, plan, nemesis, *state);
       node::NodeConfig& config = state->configs.at(planned.name);
       config.limits.request = Duration::seconds(20);
-      config.replication.lag_max = Duration::milliseconds(plan.knob("replica.lag_ms", 30'000));
+      config.broker["replica.lag.time.max.ms"] = fmt::format("{}", plan.knob("replica.lag_ms", 30'000));
       config.logs.tail_bytes_max = static_cast<std::uint64_t>(plan.knob("log.tail_bytes_max", 1 << 20));
       config.broker["log.segment.bytes"] = fmt::format("{}", plan.knob("log.segment_bytes", 1 << 20));
       config.broker["num.partitions"] = fmt::format("{}", plan.knob("partitions", 1));
