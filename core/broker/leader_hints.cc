@@ -23,14 +23,17 @@ void add_endpoint(const cluster::Image& image, NodeId leader, std::vector<protoc
                        .rack = broker->rack.empty() ? std::nullopt : std::optional<std::string>(broker->rack)});
 }
 
+// Whose image may be out of date in that: this node itself, while it is isolated.
+NodeId doubted_leader(Broker& broker) { return broker.replication().isolated() ? broker.self() : NodeId::none(); }
+
 template <typename Answer>
-void name_leader(const cluster::Image& image, const cluster::Topic* topic, PartitionId index, Answer& answer,
-                 std::vector<protocol::NodeEndpoint>& endpoints) {
+void name_leader(const cluster::Image& image, NodeId doubted, const cluster::Topic* topic, PartitionId index,
+                 Answer& answer, std::vector<protocol::NodeEndpoint>& endpoints) {
   if (answer.error_code != ErrorCode::kNotLeaderOrFollower && answer.error_code != ErrorCode::kFencedLeaderEpoch) {
     return;
   }
   const cluster::Partition* partition = topic == nullptr ? nullptr : topic->partitions.find(index);
-  if (partition == nullptr || partition->leader == NodeId::none()) {
+  if (partition == nullptr || partition->leader == NodeId::none() || partition->leader == doubted) {
     return;
   }
   answer.current_leader = {.leader_id = partition->leader, .leader_epoch = partition->leader_epoch};
@@ -44,10 +47,11 @@ void name_leaders(Broker& broker, protocol::ProduceResponse& response) {
     return;
   }
   const cluster::ImageRef image = broker.metadata().image();
+  const NodeId doubted = doubted_leader(broker);
   for (protocol::ProduceTopicResponse& topic : response.responses) {
     const cluster::Topic* known = image->find_topic(topic.name);
     for (protocol::ProducePartitionResponse& answer : topic.partition_responses) {
-      name_leader(*image, known, answer.index, answer, response.node_endpoints);
+      name_leader(*image, doubted, known, answer.index, answer, response.node_endpoints);
     }
   }
 }
@@ -58,11 +62,12 @@ void name_leaders(Broker& broker, protocol::FetchResponse& response, std::int16_
     return;
   }
   const cluster::ImageRef image = broker.metadata().image();
+  const NodeId doubted = doubted_leader(broker);
   for (protocol::FetchTopicResponse& topic : response.responses) {
     const cluster::Topic* known =
         topic.topic.empty() ? image->find_topic(topic.topic_id) : image->find_topic(topic.topic);
     for (protocol::FetchPartitionResponse& answer : topic.partitions) {
-      name_leader(*image, known, answer.partition_index, answer, response.node_endpoints);
+      name_leader(*image, doubted, known, answer.partition_index, answer, response.node_endpoints);
     }
   }
 }

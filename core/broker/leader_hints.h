@@ -9,8 +9,8 @@ namespace chronik::broker {
 class Broker;
 
 // For each partition that is refused because another node leads it, as far as the image knows: the leader and where it
-// is. Says nothing where this node forwards: its clients are to stay with it. Clients of
-// versions that do not know it are not told.
+// is. Says nothing where this node forwards: its clients are to stay with it. An isolated node does not name itself.
+// Clients of versions that do not know it are not told.
 void name_leaders(Broker& broker, protocol::ProduceResponse& response);
 void name_leaders(Broker& broker, protocol::FetchResponse& response, std::int16_t version);
 

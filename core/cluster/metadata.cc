@@ -138,6 +138,7 @@ void Metadata::on_leadership(const raft::Leadership& leadership) {
   if (controller_ != nullptr) {
     controller_->on_leadership(leadership, leader_, consensus_->last_heard(leader_));
   }
+  listeners_.for_each([&leadership](MetadataListener& listener) { listener.on_leader(leadership.leader); });
   if (leadership.leader == NodeId::none()) {
     return;
   }

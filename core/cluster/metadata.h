@@ -26,11 +26,14 @@
 
 namespace chronik::cluster {
 
-// Told of every published image, in the order of subscribing. Must not suspend, nor subscribe or unsubscribe others.
+// Told of every published image and of who leads the log, in the order of subscribing. Must not suspend, nor subscribe
+// or unsubscribe others.
 class MetadataListener : public ListHook<struct MetadataListenerTag> {
  public:
   virtual ~MetadataListener() = default;
   virtual void on_metadata(const Delta& delta) = 0;
+  // Who leads, as far as this node knows, or in which term, has changed; none: it knows of nobody.
+  virtual void on_leader(NodeId /*leader*/) {}
 };
 
 // What the leader of the log does besides. No call may suspend.
@@ -79,7 +82,7 @@ class Metadata final : public raft::StateMachine {
   // Waits until the image has reached `index`.
   Status wait_applied(LogIndex index, const Deadline& deadline);
 
-  // From the next published image on, until the listener is unlinked or destroyed.
+  // From the next published image or change of leadership on, until the listener is unlinked or destroyed.
   void subscribe(MetadataListener& listener) { listeners_.push_back(listener); }
 
   void attach_controller(ControllerDuties& controller) { controller_ = &controller; }

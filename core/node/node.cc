@@ -48,6 +48,7 @@ replication::ReplicationOptions replication_options_of(const NodeConfig& config)
   replication::ReplicationOptions options = config.replication;
   options.lag_max = timing.lag_max;
   options.fetch.wait = timing.fetch_wait_max;
+  options.without_leader_max = timing.session + timing.election_max;
   return options;
 }
 
@@ -89,7 +90,7 @@ Status Node::start() {
 
   replication_ = std::make_unique<replication::Replication>(ports_.network, *metadata_, *logs_, config_.node,
                                                             replication_options_of(config_));
-  replication_->metrics().register_in(metrics_);
+  replication_->register_metrics(metrics_);
   table_ = std::make_unique<broker::PartitionTable>(*logs_, *replication_, config_.node, config_.broker);
   if (config_.forward) {
     forwarding_ =

@@ -69,6 +69,22 @@ void Partition::assume(const Leadership& leadership) {
   start_progress_.notify_all();
 }
 
+void Partition::note_isolated() {
+  if (may_be_deposed()) {
+    watermark_waiters_.fail_all();
+    start_progress_.notify_all();
+  }
+}
+
+// Whom nobody can replace, since nobody else is in sync or eligible, goes on acknowledging by itself: exactly where
+// there is nobody else to wait for.
+bool Partition::may_be_deposed() const {
+  const auto another = [this](NodeId node) { return node != self_; };
+  return host_.isolated() && leading() &&
+         (leadership_.others_eligible || std::any_of(leadership_.in_sync.begin(), leadership_.in_sync.end(), another) ||
+          std::any_of(maybe_in_sync_.begin(), maybe_in_sync_.end(), another));
+}
+
 void Partition::close() {
   if (closed_) {
     return;
@@ -104,6 +120,10 @@ Partition::AppendOutcome Partition::append(Slice batch, const log::BatchSummary&
   outcome.epoch = leadership_.epoch;
   outcome.error = check_leadership(LeaderEpoch::none());
   if (outcome.error != ErrorCode::kNone) {
+    outcome.error = ErrorCode::kNotLeaderOrFollower;
+    return outcome;
+  }
+  if (acks == Acks::kAll && may_be_deposed()) {
     outcome.error = ErrorCode::kNotLeaderOrFollower;
     return outcome;
   }
@@ -244,7 +264,7 @@ Status Partition::await_log_start(Offset to, const Deadline& deadline) {
     const Follower* follower = followers_.find(node);
     return node == self_ || (follower != nullptr && follower->log_start >= to);
   };
-  while (leading() && leadership_.epoch == epoch) {
+  while (leading() && leadership_.epoch == epoch && !may_be_deposed()) {
     // Nor may an eligible one undo it, which is not asked (R8).
     if (enough_in_sync() && !leadership_.others_eligible &&
         std::all_of(leadership_.in_sync.begin(), leadership_.in_sync.end(), began) &&

@@ -52,6 +52,8 @@ class PartitionHost {
   virtual void on_follower_durable(Partition& partition) = 0;
   // More of its log is known to be damaged.
   virtual void on_damage(Partition& partition) = 0;
+  // Whether others may lead what the image says is led here (isolation.h).
+  virtual bool isolated() const = 0;
 };
 
 // Told that a follower's fetch may have something to bring: the log has grown, the high watermark has risen, the epoch
@@ -73,6 +75,9 @@ class Partition final : public Counted, private log::PartitionLog::Listener {
   // The image has spoken. A newer epoch ends the old one: its waits fail. An epoch below the log's last is refused
   // (CHECK): the image would be older than what this replica acted on (R13).
   void assume(const Leadership& leadership);
+  // The host is isolated from now on: who waits for the other replicas is told that this is not the leader, where
+  // another can be elected.
+  void note_isolated();
   // The topic is gone or the node stops: everybody who waits is told.
   void close();
   bool closed() const { return closed_; }
@@ -103,6 +108,8 @@ class Partition final : public Counted, private log::PartitionLog::Listener {
     bool duplicate = false;
   };
   // Checks leadership, min.insync.replicas and the producer window, then appends, without a suspension between (R11).
+  // While the node is isolated, acks=all is refused with kNotLeaderOrFollower where another replica can be elected: it
+  // would wait for what cannot come. acks=1 and 0 are taken, as before.
   AppendOutcome append(Slice batch, const log::BatchSummary& summary, Acks acks);
   // Tells `waiter` when the outcome may be acknowledged under `acks`, which is not kNone, or that it never will be: at
   // once where that is known already.
@@ -123,7 +130,8 @@ class Partition final : public Counted, private log::PartitionLog::Listener {
   const Followers& followers() const { return followers_; }
   // The own log's start has moved: followers are to hear of it.
   void tell_log_start();
-  // Waits until all in-sync replicas begin at `to` or later (R16). kAborted: the epoch has ended.
+  // Waits until all in-sync replicas begin at `to` or later (R16). kAborted: the epoch has ended, or must be supposed
+  // to have.
   Status await_log_start(Offset to, const Deadline& deadline);
   // Whether it is unknown if a proposal of this leader will still be done.
   bool undecided() const;
@@ -159,6 +167,7 @@ class Partition final : public Counted, private log::PartitionLog::Listener {
  private:
   void on_durable(Offset durable_end) override;
   void on_damage() override;
+  bool may_be_deposed() const;
   bool may_join(const Follower& follower) const;
   void advance_high_watermark();
   void raise_high_watermark(Offset to);

@@ -20,11 +20,19 @@ Replication::Replication(Network& network, cluster::Metadata& metadata, log::Log
       logs_(logs),
       self_(self),
       options_(options),
-      repairs_(metadata, *this, metrics_) {
+      repairs_(metadata, *this, metrics_),
+      isolation_(options.without_leader_max, *this) {
   metadata_.subscribe(*this);
+  isolation_.on_leader(metadata_.leadership().leader);
 }
 
 Replication::~Replication() = default;
+
+void Replication::register_metrics(MetricsRegistry& registry) const {
+  metrics_.register_in(registry);
+  registry.add("broker_isolated", "1 while no leader of the metadata is known and others may lead what is led here",
+               isolation_.gauge());
+}
 
 void Replication::start() {
   started_ = true;
@@ -87,6 +95,12 @@ void Replication::forget(const log::LogKey& key) {
   }
   isr_news_.erase(key);
   known_.erase(found);
+}
+
+void Replication::on_isolated() {
+  for (const auto& [key, known] : known_) {
+    known.partition->note_isolated();
+  }
 }
 
 void Replication::on_follower_durable(Partition& partition) {

@@ -16,6 +16,7 @@
 #include "core/log/log_manager.h"
 #include "core/ports/network.h"
 #include "core/replication/fetcher.h"
+#include "core/replication/isolation.h"
 #include "core/replication/metrics.h"
 #include "core/replication/partition.h"
 #include "core/replication/repairs.h"
@@ -27,9 +28,15 @@ struct ReplicationOptions {
   FetchOptions fetch;
   // replica.lag.time.max.ms: a follower that has not been durable with everything for so long is not in sync.
   Duration lag_max = Duration::seconds(30);
+  // Without a leader of the metadata, until it must be supposed that others lead what is led here: no less than
+  // broker.session.timeout.ms and an election take elsewhere.
+  Duration without_leader_max = Duration::milliseconds(2500);
 };
 
-class Replication final : private PartitionHost, private RepairHost, private cluster::MetadataListener {
+class Replication final : private PartitionHost,
+                          private RepairHost,
+                          private cluster::MetadataListener,
+                          private IsolationListener {
  public:
   // All outlive it.
   Replication(Network& network, cluster::Metadata& metadata, log::LogManager& logs, NodeId self,
@@ -45,8 +52,11 @@ class Replication final : private PartitionHost, private RepairHost, private clu
   // The partition is not hosted here any more.
   void forget(const log::LogKey& key);
 
+  // Whether others may lead what the image says is led here (isolation.h).
+  bool isolated() const override { return isolation_.holds(); }
+  void register_metrics(MetricsRegistry& registry) const;
+
   ReplicaSessions& sessions() { return sessions_; }
-  const ReplicationMetrics& metrics() const { return metrics_; }
 
  private:
   struct Known {
@@ -60,6 +70,8 @@ class Replication final : private PartitionHost, private RepairHost, private clu
   bool held_back(const log::LogKey& key) override;
   void follow_again(const log::LogKey& key) override;
   void on_metadata(const cluster::Delta& delta) override;
+  void on_leader(NodeId leader) override { isolation_.on_leader(leader); }
+  void on_isolated() override;
   void count_isr_changes(const cluster::Delta& delta);
   Fetcher& fetcher(NodeId leader);
   void change_isrs_for_ever();
@@ -77,6 +89,7 @@ class Replication final : private PartitionHost, private RepairHost, private clu
   NodeId self_;
   ReplicationOptions options_;
   ReplicationMetrics metrics_;
+  Isolation isolation_;
   absl::btree_map<log::LogKey, Known> known_;  // with more than one replica
   std::map<NodeId, std::unique_ptr<Fetcher>> fetchers_;
   ReplicaSessions sessions_;

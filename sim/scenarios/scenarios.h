@@ -29,5 +29,6 @@ const Scenario* forwarded_scenario();
 const Scenario* rotten_replica_scenario();
 const Scenario* lost_replica_scenario();
 const Scenario* stuck_disk_scenario();
+const Scenario* cut_off_scenario();
 
 }  // namespace chronik::sim

@@ -17,6 +17,8 @@ from cluster import Cluster
 WHOLE_AFTER = 15  # seconds after a cut is healed, at the latest
 LONGEST = 3.5  # seconds of a cut
 LONGER = (3.5, 3.5, 3.5, 20)  # of chaos
+CUT = 10  # seconds for which a leader is cut off, while clients reach it
+PAUSE = 5.5  # seconds: it supposes after 3.5 to 4 that others lead, and the client has to find them
 CLIENTS = 0
 REFUSED = 'chronik_produce_requests_total{result="error"}'
 
@@ -34,6 +36,16 @@ for i in range(10):
                      on_delivery=lambda error, message: acknowledged.append(1) if error is None else None)
 producer.flush(20)
 print(len(acknowledged))
+"""
+
+# A topic t1 whose partition is led by node 1, and so on.
+CREATE = """
+import sys, confluent_kafka.admin as admin
+client = admin.AdminClient({"bootstrap.servers": sys.argv[1]})
+topics = [admin.NewTopic(f"t{led}", 1, replica_assignment=[[led] + [n for n in (1, 2, 3) if n != led]])
+          for led in (1, 2, 3)]
+for future in client.create_topics(topics).values():
+    future.result(20)
 """
 
 
@@ -136,6 +148,40 @@ class CutOff(unittest.TestCase):
             for node in cluster.nodes:
                 self.assertEqual(self.read_at(node, partition),
                                  [f"{when} {i}" for when in ("before", "meanwhile") for i in range(10)])
+
+    def pause_of_a_cut(self, cluster, topic, alone):
+        """The longest pause of a producer whose leader is cut off from the other nodes for CUT seconds; nothing else is,
+        and all timeouts are the client's own."""
+        settings = {"acks": "all", "enable.idempotence": True}  # a value that is sent again is there once
+        with producers.Producers(cluster.addresses, {topic: (producers.LIBRDKAFKA, settings)}, partitions=1) as struck:
+            time.sleep(2)
+            ways = [way for other in cluster.nodes if other != alone
+                    for way in ((alone.number, other.number), (other.number, alone.number))]
+            for of, to in ways:
+                cluster.links.cut(of, to)
+            cluster.wait_until(lambda: alone.metrics()["chronik_broker_isolated"] == 1, "it knows that it is alone",
+                               seconds=6)
+            time.sleep(CUT - 4)
+            for of, to in ways:
+                cluster.links.heal(of, to)
+            cluster.wait_until_whole(f"after node {alone.number} was alone", seconds=WHOLE_AFTER)
+            self.assertEqual(alone.metrics()["chronik_broker_isolated"], 0)
+            struck.stop(self)
+            return struck.compare(self, cluster.nodes[0].address, topic)
+
+    def test_a_producer_goes_on_where_its_leader_is_cut_off(self):
+        with Cluster(links=True) as cluster:
+            cluster.start()
+            run_system_python(CREATE, cluster.addresses)
+            struck = []
+            for leads_metadata in (1, 0):
+                alone = next(node for node in cluster.nodes if node not in struck and
+                             node.metrics()["chronik_raft_is_leader"] == leads_metadata)
+                struck.append(alone)
+                count, longest = self.pause_of_a_cut(cluster, f"t{alone.number}", alone)
+                print(json.dumps({"leads_metadata": leads_metadata, "acknowledged": count,
+                                  "longest_pause": round(longest, 2)}), flush=True)
+                self.assertLess(longest, PAUSE)
 
 
 if __name__ == "__main__":

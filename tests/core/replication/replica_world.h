@@ -118,6 +118,7 @@ class ReplicaWorld : public PartitionHost {
   void on_isr_news(Partition&) override { ++isr_news; }
   void on_follower_durable(Partition&) override { ++durable_news; }
   void on_damage(Partition&) override { ++damage_news; }
+  bool isolated() const override { return alone; }
 
   // The image has spoken again.
   void assume() { partition->assume(image); }
@@ -153,6 +154,7 @@ class ReplicaWorld : public PartitionHost {
   int isr_news = 0;
   int durable_news = 0;
   int damage_news = 0;
+  bool alone = false;  // the node is isolated
   bool ended = false;
 };
 

@@ -1,0 +1,94 @@
+// A leader that hears of neither other node, and a client that reaches no other: what it is answered, and when.
+#include "core/protocol/messages/metadata.h"
+#include "core/protocol/messages/produce.h"
+#include "tests/core/broker/nodes_world.h"
+
+namespace chronik::broker::testing {
+namespace {
+
+using protocol::ErrorCode;
+
+constexpr std::int16_t kVersionWithHints = 10;
+constexpr std::int32_t kTimeoutMs = 30'000;
+
+void make_topic(client::Client& client, const std::string& name, const std::vector<NodeId>& replicas) {
+  protocol::CreateTopicsRequest request;
+  request.timeout_ms = 30'000;
+  auto& topic = request.topics.emplace_back();
+  topic.name = name;
+  topic.num_partitions = topic.replication_factor = -1;
+  topic.assignments.push_back({.partition_index = PartitionId(0), .broker_ids = replicas});
+  const auto response = ask<protocol::CreateTopicsResponse>(client, request, 7);
+  ASSERT_EQ(response.topics.at(0).error_code, ErrorCode::kNone);
+}
+
+struct Answer {
+  ErrorCode error;
+  NodeId named;  // as the leader
+  std::size_t endpoints;
+  double seconds;
+};
+
+Answer produce(client::Client& client, const std::string& topic, std::int16_t acks) {
+  protocol::ProduceRequest request;
+  request.acks = acks;
+  request.timeout_ms = kTimeoutMs;
+  request.topic_data.push_back(
+      {.name = topic, .partition_data = {{.index = PartitionId(0), .records = batch_of({"a"})}}});
+  const fiber::Scheduler& scheduler = fiber::Scheduler::current();
+  const MonotonicTime began = scheduler.now();
+  const auto response = ask<protocol::ProduceResponse>(client, request, kVersionWithHints);
+  const auto& answer = response.responses.at(0).partition_responses.at(0);
+  return {answer.error_code, answer.current_leader.leader_id, response.node_endpoints.size(),
+          (scheduler.now() - began).seconds()};
+}
+
+std::int64_t isolated(const node::Node& node) {
+  for (const MetricsRegistry::Entry& entry : node.metrics().entries()) {
+    if (entry.name == "broker_isolated") {
+      return entry.gauge->value();
+    }
+  }
+  ADD_FAILURE() << "no such metric";
+  return -1;
+}
+
+TEST(Isolated, ALeaderWithoutItsFollowersAnswersAfterASessionAndAnElection) {
+  NodesWorld world(/*forward=*/false);
+  world.run([&](NodesVisit& visit) {
+    const auto client = visit.connect(1);
+    make_topic(*client, "replicated", {NodeId(1), NodeId(2), NodeId(3)});
+    make_topic(*client, "single", {NodeId(1)});
+    ASSERT_TRUE(fiber::sleep(Duration::seconds(1)).ok());
+    EXPECT_EQ(produce(*client, "replicated", -1).error, ErrorCode::kNone);
+    EXPECT_EQ(isolated(world.node(1)), 0);
+    world.suspend(2);
+    world.suspend(3);
+    ASSERT_TRUE(fiber::sleep(Duration::milliseconds(10)).ok());
+
+    // One that waits meanwhile: the loss is noticed after 1 to 1.5 s, a session has 1 s, an election at most 1.5 s.
+    const Answer parked = produce(*client, "replicated", -1);
+    EXPECT_EQ(parked.error, ErrorCode::kNotLeaderOrFollower);
+    EXPECT_GT(parked.seconds, 3.2);  // the last heartbeat may be a quarter of a second old
+    EXPECT_LT(parked.seconds, 4.2);
+    EXPECT_EQ(isolated(world.node(1)), 1);
+    // One that comes afterwards.
+    const Answer refused = produce(*client, "replicated", -1);
+    EXPECT_EQ(refused.error, ErrorCode::kNotLeaderOrFollower);
+    EXPECT_LT(refused.seconds, 0.1);
+    for (const Answer& answer : {parked, refused}) {
+      EXPECT_EQ(answer.named, NodeId::none()) << "it sends the client to itself";
+      EXPECT_EQ(answer.endpoints, 0u);
+    }
+    EXPECT_EQ(produce(*client, "replicated", 1).error, ErrorCode::kNone);
+    EXPECT_EQ(produce(*client, "single", -1).error, ErrorCode::kNone);
+    // As with Kafka, metadata are what the node knows: consumers may go on reading here.
+    const auto metadata = ask<protocol::MetadataResponse>(*client, protocol::MetadataRequest{}, 12);
+    for (const protocol::MetadataTopic& topic : metadata.topics) {
+      EXPECT_EQ(topic.partitions.at(0).leader_id, NodeId(1));
+    }
+  });
+}
+
+}  // namespace
+}  // namespace chronik::broker::testing
