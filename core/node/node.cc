@@ -48,7 +48,7 @@ replication::ReplicationOptions replication_options_of(const NodeConfig& config)
   replication::ReplicationOptions options = config.replication;
   options.lag_max = timing.lag_max;
   options.fetch.wait = timing.fetch_wait_max;
-  options.without_leader_max = timing.session + timing.election_max;
+  options.isolated_after = timing.session + timing.election_max;
   return options;
 }
 

@@ -20,22 +20,27 @@ Replication::Replication(Network& network, cluster::Metadata& metadata, log::Log
       logs_(logs),
       self_(self),
       options_(options),
-      repairs_(metadata, *this, metrics_),
-      isolation_(options.without_leader_max, *this) {
+      isolation_(options.isolated_after, *this),
+      repairs_(metadata, *this, metrics_) {
   metadata_.subscribe(*this);
-  isolation_.on_leader(metadata_.leadership().leader);
+  if (metadata_.leadership().leader == NodeId::none()) {
+    isolation_.lose();
+  }
 }
 
 Replication::~Replication() = default;
 
 void Replication::register_metrics(MetricsRegistry& registry) const {
   metrics_.register_in(registry);
-  registry.add("broker_isolated", "1 while no leader of the metadata is known and others may lead what is led here",
+  registry.add("broker_isolated", "1 while no leader of the metadata answers and others may lead what is led here",
                isolation_.gauge());
 }
 
 void Replication::start() {
   started_ = true;
+  if (!isolation_.in_touch()) {
+    regain_touch();
+  }
   scope_.spawn({"isr", 0}, [this] { change_isrs_for_ever(); });
   scope_.spawn({"repairs", 0}, [this] { repairs_.run(); });
   for (const auto& [leader, fetcher] : fetchers_) {
@@ -95,6 +100,34 @@ void Replication::forget(const log::LogKey& key) {
   }
   isr_news_.erase(key);
   known_.erase(found);
+}
+
+void Replication::on_leader(NodeId /*leader*/) {
+  ++leader_changes_;
+  isolation_.lose();
+  if (started_) {
+    regain_touch();
+  }
+}
+
+// Of whoever leads by then: an answer of a leader that has been replaced since says nothing.
+void Replication::regain_touch() {
+  if (std::exchange(regaining_, true)) {
+    return;
+  }
+  scope_.spawn({"leader-asker", leader_changes_}, [this] {
+    while (!isolation_.in_touch()) {
+      const std::uint64_t changes = leader_changes_;
+      const Status answered = metadata_.catch_up(fiber::within(kProposalPatience, Expiry::kNormal));
+      if (absl::IsCancelled(answered) || absl::IsAborted(answered)) {
+        return;
+      }
+      if (answered.ok() && changes == leader_changes_) {
+        isolation_.regain();
+      }
+    }
+    regaining_ = false;
+  });
 }
 
 void Replication::on_isolated() {

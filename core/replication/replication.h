@@ -28,9 +28,9 @@ struct ReplicationOptions {
   FetchOptions fetch;
   // replica.lag.time.max.ms: a follower that has not been durable with everything for so long is not in sync.
   Duration lag_max = Duration::seconds(30);
-  // Without a leader of the metadata, until it must be supposed that others lead what is led here: no less than
-  // broker.session.timeout.ms and an election take elsewhere.
-  Duration without_leader_max = Duration::milliseconds(2500);
+  // Out of touch with the leader of the metadata, until it must be supposed that others lead what is led here: no less
+  // than broker.session.timeout.ms and an election take elsewhere.
+  Duration isolated_after = Duration::milliseconds(2500);
 };
 
 class Replication final : private PartitionHost,
@@ -70,8 +70,9 @@ class Replication final : private PartitionHost,
   bool held_back(const log::LogKey& key) override;
   void follow_again(const log::LogKey& key) override;
   void on_metadata(const cluster::Delta& delta) override;
-  void on_leader(NodeId leader) override { isolation_.on_leader(leader); }
+  void on_leader(NodeId leader) override;
   void on_isolated() override;
+  void regain_touch();
   void count_isr_changes(const cluster::Delta& delta);
   Fetcher& fetcher(NodeId leader);
   void change_isrs_for_ever();
@@ -90,6 +91,8 @@ class Replication final : private PartitionHost,
   ReplicationOptions options_;
   ReplicationMetrics metrics_;
   Isolation isolation_;
+  std::uint64_t leader_changes_ = 0;
+  bool regaining_ = false;                     // a fiber waits for the leader's answer
   absl::btree_map<log::LogKey, Known> known_;  // with more than one replica
   std::map<NodeId, std::unique_ptr<Fetcher>> fetchers_;
   ReplicaSessions sessions_;

@@ -207,7 +207,7 @@ class CutOff final : public Scenario {
   }
 
   void at_end(World& world, ScenarioState& of) const override {
-    const auto& state = static_cast<ReplicatedState&>(of);
+    auto& state = static_cast<ReplicatedState&>(of);
     if (!judge_images(world, state)) {
       return;
     }

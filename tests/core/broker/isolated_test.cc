@@ -9,9 +9,9 @@ namespace {
 using protocol::ErrorCode;
 
 constexpr std::int16_t kVersionWithHints = 10;
-constexpr std::int32_t kTimeoutMs = 30'000;
+constexpr std::int32_t kIsolatedTimeoutMs = 30'000;
 
-void make_topic(client::Client& client, const std::string& name, const std::vector<NodeId>& replicas) {
+void make_topic_on(client::Client& client, const std::string& name, const std::vector<NodeId>& replicas) {
   protocol::CreateTopicsRequest request;
   request.timeout_ms = 30'000;
   auto& topic = request.topics.emplace_back();
@@ -22,17 +22,17 @@ void make_topic(client::Client& client, const std::string& name, const std::vect
   ASSERT_EQ(response.topics.at(0).error_code, ErrorCode::kNone);
 }
 
-struct Answer {
+struct IsolatedAnswer {
   ErrorCode error;
   NodeId named;  // as the leader
   std::size_t endpoints;
   double seconds;
 };
 
-Answer produce(client::Client& client, const std::string& topic, std::int16_t acks) {
+IsolatedAnswer produce_to(client::Client& client, const std::string& topic, std::int16_t acks) {
   protocol::ProduceRequest request;
   request.acks = acks;
-  request.timeout_ms = kTimeoutMs;
+  request.timeout_ms = kIsolatedTimeoutMs;
   request.topic_data.push_back(
       {.name = topic, .partition_data = {{.index = PartitionId(0), .records = batch_of({"a"})}}});
   const fiber::Scheduler& scheduler = fiber::Scheduler::current();
@@ -43,7 +43,7 @@ Answer produce(client::Client& client, const std::string& topic, std::int16_t ac
           (scheduler.now() - began).seconds()};
 }
 
-std::int64_t isolated(const node::Node& node) {
+std::int64_t isolated_gauge(const node::Node& node) {
   for (const MetricsRegistry::Entry& entry : node.metrics().entries()) {
     if (entry.name == "broker_isolated") {
       return entry.gauge->value();
@@ -57,31 +57,31 @@ TEST(Isolated, ALeaderWithoutItsFollowersAnswersAfterASessionAndAnElection) {
   NodesWorld world(/*forward=*/false);
   world.run([&](NodesVisit& visit) {
     const auto client = visit.connect(1);
-    make_topic(*client, "replicated", {NodeId(1), NodeId(2), NodeId(3)});
-    make_topic(*client, "single", {NodeId(1)});
+    make_topic_on(*client, "replicated", {NodeId(1), NodeId(2), NodeId(3)});
+    make_topic_on(*client, "single", {NodeId(1)});
     ASSERT_TRUE(fiber::sleep(Duration::seconds(1)).ok());
-    EXPECT_EQ(produce(*client, "replicated", -1).error, ErrorCode::kNone);
-    EXPECT_EQ(isolated(world.node(1)), 0);
+    EXPECT_EQ(produce_to(*client, "replicated", -1).error, ErrorCode::kNone);
+    EXPECT_EQ(isolated_gauge(world.node(1)), 0);
     world.suspend(2);
     world.suspend(3);
     ASSERT_TRUE(fiber::sleep(Duration::milliseconds(10)).ok());
 
     // One that waits meanwhile: the loss is noticed after 1 to 1.5 s, a session has 1 s, an election at most 1.5 s.
-    const Answer parked = produce(*client, "replicated", -1);
+    const IsolatedAnswer parked = produce_to(*client, "replicated", -1);
     EXPECT_EQ(parked.error, ErrorCode::kNotLeaderOrFollower);
     EXPECT_GT(parked.seconds, 3.2);  // the last heartbeat may be a quarter of a second old
     EXPECT_LT(parked.seconds, 4.2);
-    EXPECT_EQ(isolated(world.node(1)), 1);
+    EXPECT_EQ(isolated_gauge(world.node(1)), 1);
     // One that comes afterwards.
-    const Answer refused = produce(*client, "replicated", -1);
+    const IsolatedAnswer refused = produce_to(*client, "replicated", -1);
     EXPECT_EQ(refused.error, ErrorCode::kNotLeaderOrFollower);
     EXPECT_LT(refused.seconds, 0.1);
-    for (const Answer& answer : {parked, refused}) {
+    for (const IsolatedAnswer& answer : {parked, refused}) {
       EXPECT_EQ(answer.named, NodeId::none()) << "it sends the client to itself";
       EXPECT_EQ(answer.endpoints, 0u);
     }
-    EXPECT_EQ(produce(*client, "replicated", 1).error, ErrorCode::kNone);
-    EXPECT_EQ(produce(*client, "single", -1).error, ErrorCode::kNone);
+    EXPECT_EQ(produce_to(*client, "replicated", 1).error, ErrorCode::kNone);
+    EXPECT_EQ(produce_to(*client, "single", -1).error, ErrorCode::kNone);
     // As with Kafka, metadata are what the node knows: consumers may go on reading here.
     const auto metadata = ask<protocol::MetadataResponse>(*client, protocol::MetadataRequest{}, 12);
     for (const protocol::MetadataTopic& topic : metadata.topics) {

@@ -1,5 +1,5 @@
-// A node that knows of no leader of the metadata: when it supposes that others lead, and what its partitions then
-// answer.
+// A node that is out of touch with the leader of the metadata: when it supposes that others lead, and what its
+// partitions then answer.
 #include "core/replication/isolation.h"
 
 #include <gtest/gtest.h>
@@ -35,45 +35,48 @@ void in_a_fiber(const std::function<void()>& body) {
   EXPECT_TRUE(ended);
 }
 
-TEST(Isolation, BeginsWhenNoLeaderIsKnownForSoLongAndEndsWithTheFirst) {
+TEST(Isolation, BeginsSoLongAfterTouchIsLostAndEndsWithTheLeadersAnswer) {
   in_a_fiber([] {
     Counting told;
     Isolation isolation(kPatience, told);
-    isolation.on_leader(NodeId::none());
+    EXPECT_TRUE(isolation.in_touch());
+    isolation.lose();
+    EXPECT_FALSE(isolation.in_touch());
     pass(kPatience - Duration::milliseconds(100));
     EXPECT_FALSE(isolation.holds());
     pass(Duration::milliseconds(200));
     EXPECT_TRUE(isolation.holds());
     EXPECT_EQ(told.times, 1);
     EXPECT_EQ(isolation.gauge().value(), 1);
-    isolation.on_leader(node(2));
+    isolation.lose();
+    isolation.regain();
     EXPECT_FALSE(isolation.holds());
     EXPECT_EQ(isolation.gauge().value(), 0);
     pass(kPatience * 3);
-    EXPECT_FALSE(isolation.holds()) << "with a leader nothing is waited for";
+    EXPECT_TRUE(isolation.in_touch()) << "nothing is waited for any more";
     EXPECT_EQ(told.times, 1);
   });
 }
 
-TEST(Isolation, ALeaderInBetweenBeginsTheTimeAnew) {
+TEST(Isolation, AnAnswerInBetweenBeginsTheTimeAnew) {
   in_a_fiber([] {
     Counting told;
     Isolation isolation(kPatience, told);
     for (int i = 0; i < 3; ++i) {
-      isolation.on_leader(NodeId::none());
+      isolation.lose();
       pass(kPatience - Duration::milliseconds(100));
-      isolation.on_leader(node(2));
+      isolation.regain();
     }
     EXPECT_EQ(told.times, 0);
   });
 }
 
-TEST(Isolation, AnotherTermWithoutALeaderDoesNot) {
+TEST(Isolation, AnotherLeaderThatDoesNotAnswerDoesNot) {
   in_a_fiber([] {
     Counting told;
     Isolation isolation(kPatience, told);
     for (int i = 0; i < 10; ++i) {
-      isolation.on_leader(NodeId::none());
+      isolation.lose();
       pass(Duration::seconds(1));
     }
     EXPECT_EQ(told.times, 1);
@@ -107,7 +110,7 @@ TEST(IsolatedLeader, TellsWhoWaitsForOthersAndTakesNothingThatWould) {
   });
 }
 
-TEST(IsolatedLeader, ServesAgainByTheImageWhenALeaderIsKnown) {
+TEST(IsolatedLeader, ServesAgainByTheImageWhenALeaderAnswers) {
   ReplicaWorld of;
   of.run([&] {
     of.alone = true;
