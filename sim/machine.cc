@@ -21,6 +21,14 @@ Machine::Machine(World& world, MachineOptions options, std::size_t index)
 
 Machine::~Machine() { CHECK(!running()); }
 
+void Machine::replace_disk() {
+  CHECK(!running());
+  world_.trace().record(Record::kLife, mix_text(options_.name), incarnation_, 9);
+  replaced_.emplace_back(std::move(disk_), std::move(store_));
+  disk_ = options_.disk ? options_.disk(world_, options_.name) : no_disk();
+  store_ = options_.store ? options_.store(world_, options_.name) : no_store();
+}
+
 Draws Machine::draws(std::string_view stream) { return world_.draws(stream, options_.name); }
 
 void Machine::start() {

@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/base/ids.h"
@@ -86,6 +87,8 @@ class Machine {
   void start();
   // Ends the process at once. Not from within a fiber. Nothing happens where nothing runs.
   void kill(Death how);
+  // Everything that was on its disk and in its store is gone. Nothing may run.
+  void replace_disk();
   // Stops the process's turns; its machine's kernel goes on (rule S12). resume() delivers what came meanwhile in one
   // batch.
   void suspend();
@@ -111,6 +114,7 @@ class Machine {
   MachineClock clock_;
   std::unique_ptr<DiskDevice> disk_;
   std::unique_ptr<StoreDevice> store_;
+  std::vector<std::pair<std::unique_ptr<DiskDevice>, std::unique_ptr<StoreDevice>>> replaced_;  // events may name them
   Program program_;
   absl::AnyInvocable<void(const Exit&)> on_exit_;
   std::vector<std::unique_ptr<Shard>> shards_;

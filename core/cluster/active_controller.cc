@@ -40,6 +40,9 @@ void ActiveController::on_leadership(const raft::Leadership& leadership, NodeId 
   leading_ = leadership.here;
   balance_at_ = MonotonicTime::never();
   plan_to_balance();
+  nodes_at_ = fiber::Scheduler::current().now();
+  moves_wanted_ = true;
+  trouble_.clear();
   changed_.notify_all();
 }
 
@@ -56,6 +59,12 @@ void ActiveController::on_metadata(const Delta& delta) {
   }
   if (!delta.partitions.empty() || !delta.created.empty() || !delta.brokers.empty()) {
     plan_to_balance();
+  }
+  const Image& image = *metadata_.image();
+  if (leading_ && (!image.joining.empty() || !image.departing.empty() || image.rebalancing)) {
+    nodes_at_ = fiber::Scheduler::current().now();
+    moves_wanted_ = true;
+    changed_.notify_all();
   }
 }
 
@@ -94,7 +103,12 @@ std::optional<CommandBody> ActiveController::due_command() {
   sessions_.hear(self_, metadata_.sign_of_life(), now);
   const std::vector<ChangeBrokers::Change> changes = sessions_.due(*metadata_.image(), now);
   if (changes.empty()) {
-    return due_elections(now);
+    for (const auto& due : {&ActiveController::due_node_change, &ActiveController::due_elections}) {
+      if (std::optional<CommandBody> command = (this->*due)(now); command.has_value()) {
+        return command;
+      }
+    }
+    return due_moves();
   }
   for (const ChangeBrokers::Change& change : changes) {
     const char* what = !change.live   ? "broker fenced: nothing is heard of it"
@@ -107,7 +121,7 @@ std::optional<CommandBody> ActiveController::due_command() {
 
 Status ActiveController::wait_for_work() {
   const MonotonicTime next =
-      leading_ ? std::min(sessions_.next(*metadata_.image()), balance_at_) : MonotonicTime::never();
+      leading_ ? std::min({sessions_.next(*metadata_.image()), balance_at_, nodes_at_}) : MonotonicTime::never();
   const Status woken =
       changed_.wait({WaitKind::kEvent, 8, 0, 0}, fiber::for_ever().no_later_than(next, Expiry::kNormal));
   return absl::IsDeadlineExceeded(woken) ? ok() : woken;

@@ -7,6 +7,7 @@
 #include <limits>
 #include <optional>
 
+#include "core/cluster/node_changes.h"
 #include "core/cluster/partition_changes.h"
 #include "core/cluster/partition_state.h"
 #include "core/cluster/reassignment.h"
@@ -224,6 +225,9 @@ CommandResult run(Image& image, LogIndex index, const ProposalId& proposal, cons
             .items = {}};
   }
   const bool lost = known != nullptr && !same_disk;
+  if (ItemResult problem = welcome(image, proposal.node, same_disk); !problem.ok()) {
+    return {.whole = std::move(problem), .items = {}};
+  }
   Broker broker{.node = proposal.node,
                 .epoch = same_incarnation ? known->epoch : BrokerEpoch(index.value()),
                 .incarnation = proposal.incarnation,
@@ -301,6 +305,11 @@ CommandResult run(Image& image, LogIndex, const ProposalId&, const ChangeBrokers
       result.items.push_back(
           refused(ErrorCode::kStaleBrokerEpoch,
                   fmt::format("broker {} is not registered in epoch {}", change.node, change.epoch)));
+      continue;
+    }
+    if (const DepartingNode* departing = image.departing.find(change.node);
+        change.live && departing != nullptr && departing->lost) {
+      result.items.push_back(refused(ErrorCode::kStaleBrokerEpoch, "the broker was removed by force"));
       continue;
     }
     const bool stuck = change.live && change.stuck;
@@ -407,6 +416,23 @@ CommandResult run(Image& image, LogIndex, const ProposalId& proposal, const Repo
         }));
   }
   return result;
+}
+
+CommandResult run(Image& image, LogIndex, const ProposalId&, const AddNode& command) {
+  return {.whole = add_node(image, command), .items = {}};
+}
+
+CommandResult run(Image& image, LogIndex, const ProposalId&, const RemoveNode& command) {
+  return {.whole = remove_node(image, command), .items = {}};
+}
+
+CommandResult run(Image& image, LogIndex, const ProposalId&, const ForgetNode& command) {
+  return {.whole = forget_node(image, command.node), .items = {}};
+}
+
+CommandResult run(Image& image, LogIndex, const ProposalId&, const Rebalance& command) {
+  image.rebalancing = command.begin;
+  return {};
 }
 
 // Whether this proposal may be applied now: its result of an earlier time, a refusal, or nothing: go on.

@@ -67,7 +67,10 @@ std::vector<ChangeBrokers::Change> BrokerSessions::due(const Image& image, Monot
     if (silent && !broker.fenced) {
       changes.push_back({.node = broker.node, .epoch = broker.epoch, .live = false});
     } else if (speaks && (broker.fenced || broker.stuck != session.stuck)) {
-      changes.push_back({.node = broker.node, .epoch = broker.epoch, .live = true, .stuck = session.stuck});
+      const DepartingNode* departing = image.departing.find(broker.node);
+      if (departing == nullptr || !departing->lost) {
+        changes.push_back({.node = broker.node, .epoch = broker.epoch, .live = true, .stuck = session.stuck});
+      }
     }
   });
   return changes;

@@ -22,6 +22,10 @@ const char* command_name(const CommandBody& body) {
     const char* operator()(const ElectLeaders&) { return "elect-leaders"; }
     const char* operator()(const AlterReassignments&) { return "alter-reassignments"; }
     const char* operator()(const ReportDamage&) { return "report-damage"; }
+    const char* operator()(const AddNode&) { return "add-node"; }
+    const char* operator()(const RemoveNode&) { return "remove-node"; }
+    const char* operator()(const ForgetNode&) { return "forget-node"; }
+    const char* operator()(const Rebalance&) { return "rebalance"; }
   };
   return std::visit(Name{}, body);
 }

@@ -300,9 +300,55 @@ struct ReportDamage {
   }
 };
 
-using CommandBody =
-    std::variant<RegisterBroker, CreateTopics, DeleteTopics, CreatePartitions, AlterConfigs, AllocateProducerIds,
-                 ChangeBrokers, AlterPartitions, ElectLeaders, AlterReassignments, ReportDamage>;
+// A node is to be let into the group that agrees on the metadata: by the controller, whenever it finds it there. Over
+// once the node has registered.
+struct AddNode {
+  NodeId node;
+  std::string host;  // where it listens for the other nodes
+  std::uint16_t port = 0;
+
+  friend bool operator==(const AddNode&, const AddNode&) = default;
+  static void fields(auto& op, auto& m) {
+    op(m.node);
+    op(m.host);
+    op(m.port);
+  }
+};
+
+// A node is to go: by the controller, when its replicas are elsewhere.
+struct RemoveNode {
+  NodeId node;
+  BrokerEpoch epoch = BrokerEpoch::none();  // of the registration that is meant; none: it has none
+  bool force = false;                       // it is dead, and will not come back
+
+  friend bool operator==(const RemoveNode&, const RemoveNode&) = default;
+  static void fields(auto& op, auto& m) {
+    op(m.node);
+    op(m.epoch);
+    op(m.force);
+  }
+};
+
+// A node that was to go is no member any more. Nothing of it is kept, but its place in partitions where it is lost and
+// they have nowhere else to go.
+struct ForgetNode {
+  NodeId node;
+
+  friend bool operator==(const ForgetNode&, const ForgetNode&) = default;
+  static void fields(auto& op, auto& m) { op(m.node); }
+};
+
+// Replicas and preferred leaders are to be spread evenly over the brokers: by the controller, some at a time.
+struct Rebalance {
+  bool begin = false;  // else it is done
+
+  friend bool operator==(const Rebalance&, const Rebalance&) = default;
+  static void fields(auto& op, auto& m) { op(m.begin); }
+};
+
+using CommandBody = std::variant<RegisterBroker, CreateTopics, DeleteTopics, CreatePartitions, AlterConfigs,
+                                 AllocateProducerIds, ChangeBrokers, AlterPartitions, ElectLeaders, AlterReassignments,
+                                 ReportDamage, AddNode, RemoveNode, ForgetNode, Rebalance>;
 
 struct Command {
   ProposalId proposal;

@@ -161,6 +161,38 @@ struct Proposer {
   }
 };
 
+// A node that is to become a member, and has not registered yet.
+struct JoiningNode {
+  NodeId node;
+  std::string host;  // where it listens for the other nodes
+  std::uint16_t port = 0;
+
+  friend bool operator==(const JoiningNode&, const JoiningNode&) = default;
+  static void fields(auto& op, auto& m) {
+    op(m.node);
+    op(m.host);
+    op(m.port);
+  }
+};
+
+// A node that is to go: nothing is placed on it.
+struct DepartingNode {
+  NodeId node;
+  DirectoryId directory;  // that it is registered with; zero: it was not registered
+  bool lost = false;      // by force: it was dead
+  // Only of one that is lost: it is no member any more, and has its place in partitions that have nowhere else to go. A
+  // node that is added with its id takes it.
+  bool gone = false;
+
+  friend bool operator==(const DepartingNode&, const DepartingNode&) = default;
+  static void fields(auto& op, auto& m) {
+    op(m.node);
+    op(m.directory);
+    op(m.lost);
+    op(m.gone);
+  }
+};
+
 struct NodeKey {
   NodeId operator()(const auto& of_node) const { return of_node.node; }
 };
@@ -182,6 +214,9 @@ struct Image : Counted {
   PersistentSet<TopicRef, ByTopicId> topics_by_id;
   PersistentSet<BrokerConfigs, NodeKey> broker_configs;
   PersistentSet<Proposer, NodeKey> proposers;
+  PersistentSet<JoiningNode, NodeKey> joining;
+  PersistentSet<DepartingNode, NodeKey> departing;
+  bool rebalancing = false;  // replicas are being spread evenly
 
   // Null where there is none. What is returned lives as long as the image.
   const Topic* find_topic(std::string_view name) const;
@@ -194,6 +229,8 @@ struct Image : Counted {
   bool is_live(NodeId node) const;
   // The same, and its disk is not stuck.
   bool is_well(NodeId node) const;
+  // May be given new replicas: live, and not about to go.
+  bool may_be_given_more(NodeId node) const { return is_live(node) && departing.find(node) == nullptr; }
   const ConfigMap* configs_of_broker(NodeId node) const;
   const ConfigMap* configs_of_all_brokers() const { return configs_of_broker(NodeId::none()); }
   // In force for the topic, as far as the image says; at least 1.

@@ -113,6 +113,13 @@ void check_brokers(const Image& image, Broken& broken) {
     expect(broker.node >= NodeId(0), broker.node, "its id is not negative");
     expect(broker.epoch.value() <= image.applied.value(), broker.node, "its epoch is the index of an applied command");
   });
+  image.joining.for_each([&](const JoiningNode& joining) {
+    expect(!joining.host.empty() && joining.port != 0, joining.node, "who joins can be found");
+  });
+  image.departing.for_each([&](const DepartingNode& departing) {
+    expect(!departing.lost || !image.is_live(departing.node), departing.node, "who is lost is not live");
+    expect(!departing.gone || departing.lost, departing.node, "who is gone and not forgotten is lost");
+  });
   image.broker_configs.for_each([&](const BrokerConfigs& configs) {
     expect(!configs.values.empty(), configs.node, "an empty configuration is not kept");
   });

@@ -17,12 +17,13 @@ struct Candidate {
   std::string_view rack;  // empty: none
 };
 
-// Live brokers, racks taking turns, so that neighbours in the circle are in different racks where that is possible.
+// Brokers that may be given more, racks taking turns, so that neighbours in the circle are in different racks where
+// that is possible.
 std::vector<Candidate> circle_of(const Image& image) {
   absl::btree_map<std::string_view, std::vector<NodeId>> racks;
   std::size_t live = 0;
   image.brokers.for_each([&](const Broker& broker) {
-    if (!broker.fenced) {
+    if (image.may_be_given_more(broker.node)) {
       racks[broker.rack].push_back(broker.node);
       ++live;
     }

@@ -10,8 +10,9 @@ namespace chronik::cluster {
 namespace {
 
 constexpr std::uint32_t kMagic = 0x494d4843;  // "CHMI"
-// 2: eligible leaders, reassignments, unclean elections. 3: when partitions were made, stuck disks.
-constexpr std::uint16_t kSnapshotVersion = 3;
+// 2: eligible leaders, reassignments, unclean elections. 3: when partitions were made, stuck disks. 4: nodes that come
+// and go.
+constexpr std::uint16_t kSnapshotVersion = 4;
 constexpr std::size_t kCrcBytes = 4;
 
 // topics_by_id holds the same topics and is not written.
@@ -25,6 +26,9 @@ void fields(auto& op, auto& image) {
   op(image.proposers);
   op.since(2, image.min_insync_replicas);
   op.since(2, image.unclean_leader_election);
+  op.since(4, image.joining);
+  op.since(4, image.departing);
+  op.since(4, image.rebalancing);
 }
 
 }  // namespace

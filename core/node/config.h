@@ -19,14 +19,16 @@ namespace chronik::node {
 
 struct NodeConfig {
   NodeId node = NodeId(1);
-  Address bind;                                 // where clients connect
-  std::string advertised_host;                  // what they are told to connect to
-  std::uint16_t advertised_port = 0;            // 0: the port that was bound
-  std::string log_directory = "logs";           // where the logs are, as DescribeLogDirs says it
-  broker::Limits limits;                        // but for those that `broker` sets
-  log::StoredLogsOptions logs;                  // but for the interval of retention, which `broker` sets
-  Address raft_bind;                            // where the other nodes connect; unused where there are none
-  std::vector<raft::PeerAddress> peers;         // the others, who are the cluster's first voters with this one
+  Address bind;                        // where clients connect
+  std::string advertised_host;         // what they are told to connect to
+  std::uint16_t advertised_port = 0;   // 0: the port that was bound
+  std::string log_directory = "logs";  // where the logs are, as DescribeLogDirs says it
+  broker::Limits limits;               // but for those that `broker` sets
+  log::StoredLogsOptions logs;         // but for the interval of retention, which `broker` sets
+  Address raft_bind;                   // where the other nodes connect; unused where there are none
+  std::string raft_host;               // where these find it; empty: where their own configuration says
+  std::uint16_t raft_port = 0;
+  std::vector<raft::PeerAddress> peers;         // others of the cluster; where it begins, all first voters but this one
   raft::DriverOptions raft;                     // but for the member, and the times that `broker` sets
   replication::ReplicationOptions replication;  // but for those that `broker` sets
   bool forward = false;  // clients see this node as the leader of everything; it takes to the others what they lead

@@ -120,6 +120,7 @@ Status Node::open_metadata(const Deadline& deadline) {
   raft::GroupOptions options = group_options_of(config_);
   options.self = {.node = config_.node, .directory = identity_.directory};
   options.driver.raft.seed = ports_.random.next();
+  options.address = {.node = config_.node, .host = config_.raft_host, .port = config_.raft_port};
   group_ = std::make_unique<raft::GroupMember>(ports_.network, ports_.store, ports_.process, options);
   RETURN_IF_ERROR(group_->form(identity_, deadline));
   const cluster::IncarnationId incarnation = Uuid::from_random(ports_.random.next(), ports_.random.next());
@@ -141,6 +142,8 @@ Status Node::open_metadata(const Deadline& deadline) {
     }
   }
   metadata_->attach(group_->driver());
+  controller_->attach(group_->driver());
+  group_->attach(*this);
   group_->start();
   scope_.spawn({"controller", 0}, [this] { controller_->run(); });
   return metadata_->catch_up(deadline);
@@ -204,6 +207,12 @@ Status Node::reconcile() {
     }
   }
   return ok();
+}
+
+void Node::on_removed() {
+  if (phase_ != Phase::kForming) {  // else it goes on to wait, in case it is added again
+    ports_.process.fatal(ExitStatus::kRemoved, "this node was removed from the cluster");
+  }
 }
 
 void Node::doom(const log::LogKey& key) {
@@ -303,6 +312,9 @@ std::string Node::state() const {
   switch (phase_) {
     case Phase::kRecovering: return "recovering";
     case Phase::kForming:
+      if (raft_opened_ && group_->removed()) {
+        return "removed from the cluster";
+      }
       if (raft_opened_ && !raft().raft().membership().contains(raft().raft().self())) {
         return "waiting to be added to the cluster";
       }

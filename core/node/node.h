@@ -19,6 +19,7 @@
 #include "core/fiber/channel.h"
 #include "core/fiber/scope.h"
 #include "core/log/stored_logs.h"
+#include "core/node/admin.h"
 #include "core/node/config.h"
 #include "core/node/status.h"
 #include "core/ports/ports.h"
@@ -28,7 +29,7 @@
 
 namespace chronik::node {
 
-class Node final : private cluster::MetadataListener, private cluster::DiskWatch {
+class Node final : private cluster::MetadataListener, private cluster::DiskWatch, private raft::GroupOwner {
  public:
   // Both outlive the node.
   Node(const Ports& ports, const NodeConfig& config);
@@ -57,16 +58,26 @@ class Node final : private cluster::MetadataListener, private cluster::DiskWatch
   const MetricsRegistry& metrics() const { return metrics_; }
   bool serving() const { return serving_; }
   // What it does, for people: "recovering", "waiting for quorum (1 of 3)", "waiting to be added to the
-  // cluster", "registering", "serving".
+  // cluster", "removed from the cluster", "registering", "serving".
   std::string state() const;
   // At any time after the construction. Looks at every partition of the cluster.
   NodeStatus status() const;
+
+  // ---- what an administrator asks for, of whichever node: the leader of the metadata does it (admin.cc) ----
+  // Each says, in a sentence, what happens from now on; status() shows how far it is. kFailedPrecondition: refused, and
+  // why; kUnavailable: this node does not serve; and what Metadata::propose() says.
+  StatusOr<std::string> add_node(const NodeAddition& wanted, const Deadline& deadline);
+  // force: it is dead and will not come back.
+  StatusOr<std::string> remove_node(NodeId node, bool force, const Deadline& deadline);
+  // What is going to move; empty: nothing need be.
+  StatusOr<std::vector<PlannedMove>> rebalance(const Deadline& deadline);
 
  private:
   enum class Phase : std::uint8_t { kRecovering, kForming, kRegistering };
 
   void on_metadata(const cluster::Delta& delta) override;
   bool disk_is_stuck() const override;
+  void on_removed() override;
   Status open_metadata(const Deadline& deadline);
   Status check_directory() const;
   Status register_broker(const Deadline& deadline);
@@ -74,6 +85,9 @@ class Node final : private cluster::MetadataListener, private cluster::DiskWatch
   void doom(const log::LogKey& key);
   void leave();
   RaftStatus raft_status() const;
+  Status check_addition(const NodeAddition& wanted) const;
+  Status check_quorum_without(NodeId node) const;
+  Status order(const cluster::CommandBody& body, const Deadline& deadline);
   void remove_logs();
   void make_missing_logs();
   Status report_lost_logs();

@@ -22,14 +22,17 @@ struct RaftStatus {
   LogIndex log_end{0};  // the index of the last entry here
   std::uint64_t elections = 0;
   std::vector<NodeId> voters;
+  std::vector<NodeId> learners;  // who vote once they have caught up
 };
 
 struct BrokerStatus {
   NodeId node;
   bool live = false;
+  bool leaving = false;  // it is being removed
   BrokerEpoch epoch;
   std::string host;  // what clients are told
   std::uint16_t port = 0;
+  std::size_t replicas = 0;
 };
 
 struct PartitionCounts {
@@ -37,6 +40,7 @@ struct PartitionCounts {
   std::size_t offline = 0;           // without a leader
   std::size_t under_replicated = 0;  // fewer in sync than there are replicas
   std::size_t under_min_isr = 0;     // fewer in sync than min.insync.replicas: acks=all is refused
+  std::size_t moving = 0;            // on their way to other brokers
   std::size_t led = 0;               // by this node
   std::size_t led_under_replicated = 0;
   std::size_t led_under_min_isr = 0;
@@ -51,6 +55,8 @@ struct NodeStatus {
   std::optional<RaftStatus> raft;      // none: the group has not formed
   std::vector<BrokerStatus> brokers;   // as the image here has them
   PartitionCounts partitions;
+  std::vector<NodeId> joining;  // to be added, and not registered yet
+  bool rebalancing = false;
 };
 
 }  // namespace chronik::node

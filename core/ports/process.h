@@ -13,6 +13,7 @@ enum class ExitStatus : int {
   kUsage = 2,          // flags, configuration
   kDataDirectory = 3,  // locked by another process, of another cluster, of a newer format
   kListen = 4,         // an address that cannot be bound
+  kRemoved = 5,        // the node was removed from its cluster while it served
   kDiskFailed = 10,    // a write or sync of the log failed or was overdue (rule R2)
   kStoreFailed = 11,   // a durable commit of the key-value store failed (rule R6)
   kBug = 20,           // an invariant was found broken where going on would endanger data

@@ -11,6 +11,7 @@
 #include "core/base/ids.h"
 #include "core/base/slice.h"
 #include "core/base/status.h"
+#include "core/raft/membership.h"
 
 namespace chronik::raft {
 
@@ -84,6 +85,25 @@ class Consensus {
   // An index such that whoever has applied it sees every proposal that was committed before this call began.
   // kFailedPrecondition: no leader is known; kUnavailable: it does not answer. Suspends where others must be asked.
   virtual StatusOr<LogIndex> read_barrier(const Deadline& deadline) = 0;
+};
+
+// Who is in the group. Changes are made on the leader only, one at a time (thesis 4.1). Nothing here suspends.
+class GroupMembers {
+ public:
+  virtual ~GroupMembers() = default;
+  // In force here: the newest in the log.
+  virtual const Membership& membership() const = 0;
+  // It cannot be taken back.
+  virtual bool membership_is_committed() const = 0;
+  // A node that announces itself learns from now on, and votes once it has caught up. kAlreadyExists: it is a member;
+  // kNotFound: nothing is heard of it yet, and it is being looked for at that address; kFailedPrecondition: this is not
+  // the leader; kUnavailable, kAborted: not now.
+  virtual StatusOr<Proposed> add_member(const MemberAddress& at) = 0;
+  // kNotFound: it is no member; kFailedPrecondition: this is not the leader, or it is the last voter; kUnavailable: of
+  // the voters that would be left, too few have been heard of lately; kAborted: not now.
+  virtual StatusOr<Proposed> remove_member(NodeId node) = 0;
+  // Gives leadership away where it is here, to the voter that has most of the log. Says nothing about whether it went.
+  virtual void hand_over() = 0;
 };
 
 }  // namespace chronik::raft

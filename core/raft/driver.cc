@@ -87,15 +87,18 @@ void Driver::wake() {
 void Driver::receive(NodeId from, const PeerMessage& message) {
   tick();
   heard_[from] = fiber::Scheduler::current().now();
+  // What is not Raft's own does not say of which directory it is, and nobody else looks.
+  const bool of_a_member = membership().find(from) != nullptr;
   if (const auto* raft = std::get_if<Message>(&message)) {
     on_message(from, *raft);
-  } else if (const auto* proposal = std::get_if<ProposalForLeader>(&message)) {
+  } else if (const auto* proposal = std::get_if<ProposalForLeader>(&message); proposal != nullptr && of_a_member) {
     on_proposal(from, *proposal);
-  } else if (const auto* question = std::get_if<ReadQuestion>(&message)) {
+  } else if (const auto* question = std::get_if<ReadQuestion>(&message); question != nullptr && of_a_member) {
     on_question(from, *question);
   } else if (const auto* reply = std::get_if<ReadReply>(&message)) {
     on_read(reply->context, reply->index);
-  } else if (const auto* sign = std::get_if<SignOfLife>(&message); sign != nullptr && leadership().here) {
+  } else if (const auto* sign = std::get_if<SignOfLife>(&message);
+             sign != nullptr && of_a_member && leadership().here) {
     machine_.on_sign_of_life(from, sign->said.bytes());
   }
   wake();
@@ -247,6 +250,8 @@ void Driver::carry_out() {
   for (;;) {
     input_ = false;
     tell_leadership();
+    promote_learners();
+    tell_group();
     Output output = raft_->take_output();
     if (output.empty()) {
       return;
@@ -279,6 +284,16 @@ void Driver::tell_leadership() {
   if (const Leadership now = raft_->leadership(); now != told_) {
     told_ = now;
     machine_.on_leadership(now);
+    if (peers_ != nullptr) {
+      peers_->on_group_change();
+    }
+  }
+}
+
+void Driver::tell_group() {
+  if (peers_ != nullptr && membership() != told_members_) {
+    told_members_ = membership();
+    peers_->on_group_change();
   }
 }
 

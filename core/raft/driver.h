@@ -33,9 +33,17 @@ class Peers {
  public:
   virtual ~Peers() = default;
   virtual void send(NodeId to, const PeerMessage& message) = 0;
+  // Leader or members are others than before. None of these may suspend.
+  virtual void on_group_change() = 0;
+  // Where that node is, as far as this one has been configured.
+  virtual const MemberAddress* configured_address_of(NodeId node) const = 0;
+  // A node that is no member and has announced itself lately.
+  virtual std::optional<Member> find_stranger(NodeId node) const = 0;
+  // Asks whoever is there to announce itself.
+  virtual void seek(const MemberAddress& at) = 0;
 };
 
-class Driver final : public Consensus {
+class Driver final : public Consensus, public GroupMembers {
  public:
   // All outlive this. peers: null where there are none.
   Driver(KeyValueStore& store, Process& process, StateMachine& machine, Peers* peers, const DriverOptions& options);
@@ -55,9 +63,13 @@ class Driver final : public Consensus {
   StatusOr<Proposed> propose(Slice data) override;
   Leadership leadership() const override { return raft_->leadership(); }
   MonotonicTime last_heard(NodeId node) const override;
-  // Gives leadership away where it is here, to the voter that has most of the log. Says nothing about whether it went.
-  void hand_over();
+  void hand_over() override;
   StatusOr<LogIndex> read_barrier(const Deadline& deadline) override;
+
+  const Membership& membership() const override { return raft_->membership(); }
+  bool membership_is_committed() const override { return raft_->log().membership_index() <= raft_->commit(); }
+  StatusOr<Proposed> add_member(const MemberAddress& at) override;
+  StatusOr<Proposed> remove_member(NodeId node) override;
 
   const Raft& raft() const { return *raft_; }
   LogIndex applied() const { return applied_; }
@@ -95,6 +107,9 @@ class Driver final : public Consensus {
   void run();
   void carry_out();
   void tell_leadership();
+  void tell_group();
+  void promote_learners();
+  StatusOr<Proposed> propose_membership(Membership wanted);
   void write(const Persist& persist);
   void apply(const std::vector<Entry>& committed);
   void install(const Snapshot& snapshot);
@@ -111,6 +126,7 @@ class Driver final : public Consensus {
   DriverOptions options_;
   std::optional<Raft> raft_;
   Leadership told_;
+  Membership told_members_;
   bool input_ = false;  // since the last output was taken
   fiber::Event woken_;
   Writes writes_;
@@ -121,7 +137,7 @@ class Driver final : public Consensus {
   std::uint64_t commits_ = 0;
   std::map<NodeId, MonotonicTime> heard_;
   MonotonicTime sign_given_;
-  bool sign_due_ = false;  // goes with the answer to the leader, in one write
+  bool sign_due_ = false;    // goes with the answer to the leader, in one write
   std::uint64_t next_read_;  // drawn: an answer to an earlier life must not be taken for one to this
   std::map<std::uint64_t, Read*> reads_;
   std::map<std::uint64_t, RemoteRead> remote_reads_;

@@ -8,13 +8,12 @@
 namespace chronik::raft {
 
 Formation::Formation(const Member& self, const Uuid& proposed, std::vector<NodeId> peers)
-    : self_{.self = self, .cluster = proposed, .formed = false, .members = {}}, peers_(std::move(peers)) {}
+    : self_{.self = self, .cluster = proposed}, peers_(std::move(peers)) {}
 
 bool Formation::hear(const Announcement& announcement) {
   const NodeId node = announcement.self.node;
   const bool known = std::find(peers_.begin(), peers_.end(), node) != peers_.end();
-  const bool members =
-      announcement.members.empty() ? !announcement.formed : is_sound({.voters = announcement.members, .learners = {}});
+  const bool members = announcement.group == Membership{} ? !announcement.formed : is_sound(announcement.group);
   if (!known || !members || announcement.cluster.is_zero()) {
     return false;
   }
@@ -40,12 +39,12 @@ Announcement Formation::announcement() const {
   Announcement said = self_;
   if (missing().empty()) {
     const Announcement* least = &self_;
-    said.members.push_back(self_.self);
+    said.group.voters.push_back(self_.self);
     for (const auto& [node, other] : heard_) {
-      said.members.push_back(other.self);
+      said.group.voters.push_back(other.self);
       least = node < least->self.node ? &other : least;
     }
-    std::sort(said.members.begin(), said.members.end());
+    std::sort(said.group.voters.begin(), said.group.voters.end());
     said.cluster = least->cluster;
   }
   return said;
@@ -54,14 +53,14 @@ Announcement Formation::announcement() const {
 std::optional<Formation::Group> Formation::agreed() const {
   for (const auto& [node, other] : heard_) {
     if (other.formed) {
-      return Group{other.cluster, other.members};
+      return Group{other.cluster, other.group};
     }
   }
   const Announcement own = announcement();
-  const bool unanimous = !own.members.empty() && std::all_of(heard_.begin(), heard_.end(), [&](const auto& known) {
-    return known.second.members == own.members && known.second.cluster == own.cluster;
+  const bool unanimous = !own.group.voters.empty() && std::all_of(heard_.begin(), heard_.end(), [&](const auto& known) {
+    return known.second.group == own.group && known.second.cluster == own.cluster;
   });
-  return unanimous ? std::optional<Group>({own.cluster, own.members}) : std::nullopt;
+  return unanimous ? std::optional<Group>({own.cluster, own.group}) : std::nullopt;
 }
 
 }  // namespace chronik::raft

@@ -22,7 +22,7 @@ class Formation {
 
   struct Group {
     Uuid cluster;
-    std::vector<Member> voters;  // without self: it has begun without this node, who waits to be added
+    Membership members;  // without self: it has begun without this node, who waits to be added
   };
   std::optional<Group> agreed() const;
 

@@ -83,17 +83,20 @@ Status GroupMember::agree(Identity& identity, const Deadline& deadline) {
   announce();  // those who have not heard of this node's agreement yet
   const Formation::Group group = *formation_->agreed();
   identity.cluster = cluster_ = group.cluster;
-  first_ = {.voters = group.voters, .learners = {}};
+  first_ = group.members;
   RETURN_IF_ERROR(store_identity(store_, identity, deadline));
-  if (!first_.is_voter(options_.self)) {
+  if (!first_.contains(options_.self)) {
     log_warn("the cluster has begun without this directory: it waits to be added", field("node", options_.self.node));
   }
   return ok();
 }
 
 void GroupMember::announce() {
+  Announcement said = formation_->announcement();
+  said.host = options_.address.host;
+  said.port = options_.address.port;
   for (const PeerAddress& peer : options_.links.peers) {
-    links_->send(peer.node, formation_->announcement());
+    links_->send(peer.node, said);
   }
 }
 
@@ -102,6 +105,7 @@ Status GroupMember::open(StateMachine& machine, const Deadline& deadline) {
   driver_ = std::make_unique<Driver>(store_, process_, machine, peers, options_.driver);
   RETURN_IF_ERROR(driver_->open(first_, deadline));
   formation_.reset();  // what was agreed on is durable
+  follow_members();
   const Membership& members = driver_->raft().membership();
   if (alone() && members.voters.size() + members.learners.size() > 1) {
     return absl::FailedPreconditionError(
@@ -114,6 +118,9 @@ Status GroupMember::open(StateMachine& machine, const Deadline& deadline) {
 void GroupMember::start() {
   driver_->start(driver_scope_);
   started_ = true;
+  if (!alone()) {
+    driver_scope_.spawn({"announcer", 0}, [this] { announce_while_lost(); });
+  }
 }
 
 void GroupMember::stop() {
@@ -122,29 +129,6 @@ void GroupMember::stop() {
     links_->stop();
   }
   driver_scope_.cancel_and_join();
-}
-
-Announcement GroupMember::formed_announcement() const {
-  return {.self = options_.self, .cluster = cluster_, .formed = true, .members = driver_->raft().membership().voters};
-}
-
-void GroupMember::on_peer_message(NodeId from, PeerMessage message) {
-  if (const auto* announcement = std::get_if<Announcement>(&message)) {
-    if (announcement->self.node != from) {
-      return;
-    }
-    if (formation_.has_value()) {
-      if (formation_->hear(*announcement)) {
-        heard_.notify_all();
-      }
-    } else if (!announcement->formed && started_) {
-      links_->send(from, formed_announcement());
-    }
-    return;
-  }
-  if (started_) {
-    driver_->receive(from, message);
-  }
 }
 
 void GroupMember::on_peer_gone(NodeId node) {

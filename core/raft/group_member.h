@@ -1,9 +1,15 @@
 // A node's part in its group: how the group begins, the links to the others, and the driver.
 //
+// Links follow the members. A node that hears of no leader, or is no member yet, announces itself to all that it knows
+// of once a second; whoever has a group answers with its members and where they are. So one that waits to be added is
+// known to those who add it, one that was away learns of those who came meanwhile, and one that was removed learns that
+// (rule R15).
+//
 // Usage: form(), then open() with the machine that applies the log, then start(). A node without peers is a group of
 // its own.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 
@@ -17,9 +23,18 @@ namespace chronik::raft {
 
 struct GroupOptions {
   Member self;
+  MemberAddress address;   // where the others find this one; without a host: where their configuration says
   PeerLinksOptions links;  // no peers: the node is alone, and needs no address
   DriverOptions driver;
   Duration announce = Duration::milliseconds(200);  // while the group forms
+  Duration announce_again = Duration::seconds(1);   // without a leader
+};
+
+class GroupOwner {
+ public:
+  virtual ~GroupOwner() = default;
+  // The group has told this node that it is a member no more. Once; must not suspend.
+  virtual void on_removed() = 0;
 };
 
 class GroupMember final : private PeerListener, private Peers {
@@ -39,16 +54,30 @@ class GroupMember final : private PeerListener, private Peers {
   Driver& driver() { return *driver_; }
   const Driver& driver() const { return *driver_; }
   bool alone() const { return links_ == nullptr; }
+  // The group has told it that it is a member no more.
+  bool removed() const { return removed_; }
+  // Outlives it.
+  void attach(GroupOwner& owner) { owner_ = &owner; }
   // This one, and those of which something came lately.
   std::size_t nodes_heard() const { return 1 + (alone() ? 0 : links_->heard_lately()); }
 
  private:
   void on_peer_message(NodeId from, PeerMessage message) override;
   void on_peer_gone(NodeId node) override;
+  void on_stranger(NodeId from, const PeerMessage& message) override;
   void send(NodeId to, const PeerMessage& message) override;
+  void on_group_change() override;
+  const MemberAddress* configured_address_of(NodeId node) const override;
+  std::optional<Member> find_stranger(NodeId node) const override;
+  void seek(const MemberAddress& at) override;
   Status agree(Identity& identity, const Deadline& deadline);
   void announce();
   Announcement formed_announcement() const;
+  void hear_formed(const Announcement& announcement);
+  void hear_lost(const Announcement& announcement);
+  bool is_lost() const;
+  void announce_while_lost();
+  void follow_members();
 
   KeyValueStore& store_;
   Process& process_;
@@ -60,6 +89,16 @@ class GroupMember final : private PeerListener, private Peers {
   Uuid cluster_;
   std::unique_ptr<Driver> driver_;
   bool started_ = false;
+  struct Stranger {
+    Announcement said;
+    MonotonicTime heard;
+  };
+  std::map<NodeId, Stranger> strangers_;  // who announced themselves and are no members
+  std::map<NodeId, MemberAddress> told_;  // where others say that members are
+  std::optional<MemberAddress> sought_;   // of who is about to be added
+  bool removed_ = false;
+  GroupOwner* owner_ = nullptr;
+  fiber::Event group_changed_;
   fiber::FiberScope driver_scope_;
 };
 

@@ -16,6 +16,16 @@ bool ascends(const std::vector<Member>& members) {
          std::adjacent_find(members.begin(), members.end(), out_of_order) == members.end();
 }
 
+bool addresses_are_sound(const Membership& membership) {
+  const auto out_of_order = [](const MemberAddress& a, const MemberAddress& b) { return a.node >= b.node; };
+  const auto is_usable = [&](const MemberAddress& at) {
+    return membership.find(at.node) != nullptr && !at.host.empty() && at.port != 0;
+  };
+  const std::vector<MemberAddress>& all = membership.addresses;
+  return std::adjacent_find(all.begin(), all.end(), out_of_order) == all.end() &&
+         std::all_of(all.begin(), all.end(), is_usable);
+}
+
 }  // namespace
 
 bool is_sound(const Membership& membership) {
@@ -24,20 +34,30 @@ bool is_sound(const Membership& membership) {
                        [&](const Member& voter) { return voter.node == learner.node; });
   };
   return !membership.voters.empty() && ascends(membership.voters) && ascends(membership.learners) &&
-         std::none_of(membership.learners.begin(), membership.learners.end(), is_voting_node);
+         std::none_of(membership.learners.begin(), membership.learners.end(), is_voting_node) &&
+         addresses_are_sound(membership);
 }
 
 std::string encode_membership(const Membership& membership) {
   Writer writer;
-  writer(membership);
+  writer(membership.voters);
+  writer(membership.learners);
+  if (!membership.addresses.empty()) {
+    writer(membership.addresses);
+  }
   return writer.take();
 }
 
 StatusOr<Membership> decode_membership(ByteSpan bytes) {
   Membership membership;
   Reader reader(bytes);
-  reader(membership);
-  if (!reader.complete() || !is_sound(membership)) {
+  reader(membership.voters);
+  reader(membership.learners);
+  const bool has_addresses = reader.ok() && !reader.complete();
+  if (has_addresses) {
+    reader(membership.addresses);
+  }
+  if (has_addresses == membership.addresses.empty() || !reader.complete() || !is_sound(membership)) {
     return absl::DataLossError("a membership cannot be decoded");
   }
   return membership;

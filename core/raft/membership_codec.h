@@ -9,7 +9,8 @@
 
 namespace chronik::raft {
 
-// There is a voter, both lists ascend and are of a size that a group can have, and no node is in both.
+// There is a voter, the lists ascend and are of a size that a group can have, no node is in two, and addresses are
+// those of members.
 bool is_sound(const Membership& membership);
 std::string encode_membership(const Membership& membership);
 // Total. kDataLoss: not what encode_membership() gives.

@@ -17,9 +17,7 @@ constexpr Duration kLately = Duration::seconds(3);
 PeerLinks::PeerLinks(Network& network, const PeerLinksOptions& options, PeerListener& listener)
     : network_(network), options_(options), peer_listener_(listener) {
   for (const PeerAddress& peer : options.peers) {
-    CHECK(peer.node != options.self);
-    links_[peer.node] = std::make_unique<Link>();
-    links_[peer.node]->peer = peer;
+    put(peer);
   }
 }
 
@@ -28,10 +26,50 @@ PeerLinks::~PeerLinks() = default;
 Status PeerLinks::start() {
   ASSIGN_OR_RETURN(listener_, network_.listen(options_.bind));
   scope_.spawn({"peer-acceptor", 0}, [this] { accept_all(); });
+  started_ = true;
   for (const auto& [node, link] : links_) {
-    scope_.spawn({"peer-link", static_cast<std::uint64_t>(node.value())}, [this, to = link.get()] { run(*to); });
+    start_link(link);
   }
   return ok();
+}
+
+void PeerLinks::start_link(const Ref<Link>& link) {
+  scope_.spawn({"peer-link", static_cast<std::uint64_t>(link->peer.node.value())}, [this, link] { run(*link); });
+}
+
+// ---- who they are ----
+
+void PeerLinks::put(const PeerAddress& peer) {
+  CHECK(peer.node != options_.self);
+  drop(peer.node);
+  const auto link = Ref<Link>::make();
+  link->peer = peer;
+  links_[peer.node] = link;
+  if (started_) {
+    start_link(link);
+  }
+}
+
+void PeerLinks::drop(NodeId node) {
+  if (const auto found = links_.find(node); found != links_.end()) {
+    drop_queue(*found->second);
+    found->second->dropped = true;
+    found->second->arrived.notify_all();
+    links_.erase(found);
+  }
+}
+
+const PeerAddress* PeerLinks::find(NodeId node) const {
+  const auto found = links_.find(node);
+  return found == links_.end() ? nullptr : &found->second->peer;
+}
+
+std::vector<NodeId> PeerLinks::peers() const {
+  std::vector<NodeId> nodes;
+  for (const auto& [node, link] : links_) {
+    nodes.push_back(node);
+  }
+  return nodes;
 }
 
 std::size_t PeerLinks::heard_lately() const {
@@ -59,11 +97,11 @@ void PeerLinks::send(NodeId to, const PeerMessage& message) {
 }
 
 Status PeerLinks::wait_for_work(Link& link) {
-  while (link.queue.empty() && !link.suspect) {
+  while (link.queue.empty() && !link.suspect && !link.dropped) {
     RETURN_IF_ERROR(link.arrived.wait({WaitKind::kEvent, 6, static_cast<std::uint64_t>(link.peer.node.value()), 0},
                                       fiber::for_ever()));
   }
-  return ok();
+  return link.dropped ? absl::CancelledError("no longer a peer") : ok();
 }
 
 void PeerLinks::drop_queue(Link& link) {
@@ -84,7 +122,7 @@ void PeerLinks::run(Link& link) {
       pause = options_.pause_min;
       status = serve(link, **connection);
     }
-    if (absl::IsCancelled(status) || absl::IsAborted(status)) {
+    if (absl::IsCancelled(status) || absl::IsAborted(status) || link.dropped) {
       return;
     }
     if (!connection.ok() && absl::IsUnavailable(status) && link.incoming == 0 && link.received > 0) {
@@ -150,9 +188,9 @@ void PeerLinks::accept_all() {
 
 void PeerLinks::read_all(Connection& connection) {
   struct Incoming {
-    Link* link = nullptr;
+    Ref<Link> link;
     ~Incoming() {
-      if (link != nullptr && --link->incoming == 0) {
+      if (link && --link->incoming == 0) {
         link->suspect = true;
         link->arrived.notify_all();
       }
@@ -180,20 +218,27 @@ void PeerLinks::read_all(Connection& connection) {
       log_warn("peer closed", field("peer", connection.peer().to_string()), field("why", frame.status().ToString()));
       return;
     }
+    if (!links_.contains(frame->from)) {
+      peer_listener_.on_stranger(frame->from, frame->message);
+    }
     const auto peer = links_.find(frame->from);
     if (peer == links_.end()) {
       log_warn("peer closed: not a node of this cluster", field("peer", connection.peer().to_string()),
                field("node", frame->from));
       return;
     }
-    Link& link = *peer->second;
-    if (incoming.link != nullptr && incoming.link != &link) {
+    const Ref<Link> held = peer->second;
+    Link& link = *held;
+    if (incoming.link && incoming.link->dropped) {
+      return;  // it dials again, and is heard as whoever it is now
+    }
+    if (incoming.link && !(incoming.link == held)) {
       log_warn("peer closed: it says to be another node", field("peer", connection.peer().to_string()),
                field("node", frame->from));
       return;
     }
-    link.incoming += incoming.link == nullptr ? 1 : 0;
-    incoming.link = &link;
+    link.incoming += !incoming.link ? 1 : 0;
+    incoming.link = held;
     ++link.received;
     link.latest = fiber::Scheduler::current().now();
     if (std::exchange(link.answered, frame->received) != frame->received) {

@@ -4,8 +4,8 @@
 // A peer that is down costs the others nothing: each has a queue and a fiber of its own, and what cannot be sent is
 // dropped, as Raft expects of a network. Dialling goes on with a pause that stays short, so that a peer is found within
 // a second of its return. Each frame says how many the peer has had; a connection whose frames do not arrive, whatever
-// comes over the other one, is taken for half-open and dialled anew. Lifetime: made within a fiber, whose scope it
-// lives under; stop() before it is destroyed.
+// comes over the other one, is taken for half-open and dialled anew. Peers come and go while it runs. Lifetime: made
+// within a fiber, whose scope it lives under; stop() before it is destroyed.
 #pragma once
 
 #include <cstdint>
@@ -15,23 +15,21 @@
 #include <string>
 #include <vector>
 
+#include "core/base/counted.h"
 #include "core/fiber/scope.h"
 #include "core/fiber/wait.h"
 #include "core/ports/network.h"
+#include "core/raft/membership.h"
 #include "core/raft/peer_message.h"
 
 namespace chronik::raft {
 
-struct PeerAddress {
-  NodeId node;
-  std::string host;
-  std::uint16_t port = 0;
-};
+using PeerAddress = MemberAddress;
 
 struct PeerLinksOptions {
   NodeId self;
   Address bind;
-  std::vector<PeerAddress> peers;           // the others
+  std::vector<PeerAddress> peers;           // the others, at first
   std::size_t queue_bytes_max = 8 << 20;    // for one peer; what is beyond it is dropped
   std::int32_t frame_bytes_max = 64 << 20;  // of one that comes in
   std::size_t connections_max = 64;         // that come in
@@ -48,8 +46,11 @@ struct PeerLinksOptions {
 class PeerListener {
  public:
   virtual ~PeerListener() = default;
-  // From a configured peer, as far as it says so itself. Must not suspend.
+  // From a peer, as far as it says so itself. Must not suspend.
   virtual void on_peer_message(NodeId from, PeerMessage message) = 0;
+  // From a node that is no peer. Where it is put() now, it is heard as one from this message on; else its connection is
+  // closed. Must not suspend.
+  virtual void on_stranger(NodeId from, const PeerMessage& message) = 0;
   // It has been heard before; now its connections have ended, and its machine refuses new ones: again and again, until
   // it is heard. Must not suspend.
   virtual void on_peer_gone(NodeId node) = 0;
@@ -67,6 +68,14 @@ class PeerLinks {
   Status start();
   void stop() { scope_.cancel_and_join(); }
 
+  // From now on it is a peer, at that address; in the place of another. May be called while a message is heard.
+  void put(const PeerAddress& peer);
+  // No longer: what waits for it is dropped.
+  void drop(NodeId node);
+  // Null: it is no peer. Good until the next put() or drop().
+  const PeerAddress* find(NodeId node) const;
+  std::vector<NodeId> peers() const;
+
   // How many peers have sent something in the last seconds.
   std::size_t heard_lately() const;
 
@@ -74,7 +83,7 @@ class PeerLinks {
   void send(NodeId to, const PeerMessage& message);
 
  private:
-  struct Link {
+  struct Link : Counted {
     PeerAddress peer;
     std::deque<Slice> queue;
     std::size_t queued_bytes = 0;
@@ -85,7 +94,9 @@ class PeerLinks {
     MonotonicTime latest;        // of them
     std::uint64_t answered = 0;  // how many of ours it says it has had
     MonotonicTime heard;         // when that last changed
+    bool dropped = false;
   };
+  void start_link(const Ref<Link>& link);
   void run(Link& link);
   // Returns when the connection has broken or its time has come.
   Status serve(Link& link, Connection& connection);
@@ -97,7 +108,8 @@ class PeerLinks {
   Network& network_;
   PeerLinksOptions options_;
   PeerListener& peer_listener_;
-  std::map<NodeId, std::unique_ptr<Link>> links_;
+  std::map<NodeId, Ref<Link>> links_;  // each also held by the fibers that use it
+  bool started_ = false;
   std::unique_ptr<Listener> listener_;
   std::size_t connections_ = 0;
   std::uint64_t accepted_ = 0;

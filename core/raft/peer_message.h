@@ -31,18 +31,25 @@ struct ReadReply {
   }
 };
 
-// Who a node is, while its group forms (rule R15).
+// Who a node is, while its group forms, while it waits to be added, or hears of no leader (rule R15); and the answer to
+// that, by one that has a group.
 struct Announcement {
   Member self;
-  Uuid cluster;                 // formed: the group's; else what this node proposes
-  bool formed = false;          // `members` are stored: there is no other first set of them
-  std::vector<Member> members;  // the voters, or all of whom it has heard; empty: it has not heard of all yet
+  std::string host = {};  // where it listens for the others; empty: where they know it to be
+  std::uint16_t port = 0;
+  Uuid cluster = {};      // formed: the group's; else what this node proposes
+  bool formed = false;    // there is a group: there is no other first set of members
+  Membership group = {};  // the members, or as voters all of whom it has heard; empty: it has not heard of all yet
+  LogIndex index{0};      // formed: as of this index that is committed; 0: it may not be
   friend bool operator==(const Announcement&, const Announcement&) = default;
   static void fields(auto& op, auto& m) {
     op(m.self);
+    op(m.host);
+    op(m.port);
     op(m.cluster);
     op(m.formed);
-    op(m.members);
+    op(m.group);
+    op(m.index);
   }
 };
 

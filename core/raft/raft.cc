@@ -45,6 +45,9 @@ void Raft::tick(MonotonicTime now) {
     if (may_campaign()) {
       campaign(/*pre_vote=*/true, /*transfer=*/false);
     } else {
+      // Whoever leads has been silent for too long, to one that may not stand for election, too.
+      leader_.reset();
+      heard_of_leader_ = MonotonicTime::never();
       draw_election_time();
     }
   }

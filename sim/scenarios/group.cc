@@ -23,6 +23,8 @@ node::NodeConfig group_config_of(const Plan& plan, int number, int nodes) {
   config.bind = Address::ipv4(0, 0, 0, 0, kNodePort);
   config.advertised_host = group_node_name(number);
   config.raft_bind = Address::ipv4(0, 0, 0, 0, kRaftPort);
+  config.raft_host = group_node_name(number);
+  config.raft_port = kRaftPort;
   for (int peer = 1; peer <= nodes; ++peer) {
     if (peer != number) {
       config.peers.push_back({.node = NodeId(peer), .host = group_node_name(peer), .port = kRaftPort});
@@ -62,6 +64,17 @@ class ImageWatch final : public cluster::MetadataListener {
  private:
   GroupState& state_;
 };
+
+void take_orders(node::Node& node, const std::string& name, GroupState& state) {
+  while (fiber::sleep(Duration::milliseconds(200)).ok()) {
+    std::deque<GroupState::Order>& orders = state.orders[name];
+    while (!orders.empty()) {
+      const GroupState::Order order = std::move(orders.front());
+      orders.pop_front();
+      order(node);
+    }
+  }
+}
 
 // While a node's disk stalls, what it has promised and not written stands out; and all at once a majority is gone.
 void draw_more_deaths(Plan& plan, Draws draws, const std::vector<std::string>& nodes) {
@@ -140,7 +153,9 @@ void run_group_node(ProcessContext& process, GroupState& state) {
   const Status started = node.start();
   if (!started.ok()) {
     if (!absl::IsAborted(started) && !absl::IsCancelled(started)) {
-      state.world->fail("NODE-START", fmt::format("{}: {}", name, started.ToString()));
+      if (!state.may_be_removed.contains(name) || !absl::IsFailedPrecondition(started)) {
+        state.world->fail("NODE-START", fmt::format("{}: {}", name, started.ToString()));
+      }
       static_cast<void>(node.stop());
     }
     return;
@@ -148,9 +163,15 @@ void run_group_node(ProcessContext& process, GroupState& state) {
   struct Serving {
     GroupState& state;
     const std::string& name;
-    ~Serving() { state.serving.erase(name); }
+    ~Serving() {
+      state.serving.erase(name);
+      state.orders.erase(name);
+    }
   } const serving{state, name};
   state.serving[name] = &node;
+  if (state.takes_orders) {
+    return take_orders(node, name, state);
+  }
   fiber::Event killed;
   static_cast<void>(killed.wait({WaitKind::kEvent, 4, 0, 0}, fiber::for_ever()));
 }
@@ -167,8 +188,11 @@ Machine& add_group_node(World& world, const PlanMachine& planned, const Plan& pl
   const auto number = static_cast<int>(planned.numbers.at("number"));
   state.configs.emplace(planned.name, group_config_of(plan, number, static_cast<int>(plan.knob("nodes", 3))));
   machine.install([&state](ProcessContext& process) { run_group_node(process, state); });
-  machine.on_exit([&world, &nemesis, &machine](const Exit& exit) {
-    if (exit.how == Death::kFatal) {
+  machine.on_exit([&world, &nemesis, &machine, &state](const Exit& exit) {
+    const bool removed = exit.status == ExitStatus::kRemoved || (exit.how == Death::kExit && state.takes_orders);
+    if (removed && state.may_be_removed.contains(machine.name())) {
+      nemesis.restart(machine, Duration::seconds(3));
+    } else if (exit.how == Death::kFatal) {
       world.fail("NODE-FATAL", fmt::format("{}: {}", machine.name(), exit.reason));
     } else if (exit.how != Death::kExit) {
       nemesis.restart(machine, Duration::milliseconds(500));
@@ -195,10 +219,10 @@ StatusOr<std::unique_ptr<client::Client>> connect_to_any(ProcessContext& process
                                NodeId(static_cast<std::int32_t>(1 + process.ports.random.next() % state.nodes())));
 }
 
-bool judge_images(World& world, const GroupState& state) {
-  if (state.serving.size() < state.nodes()) {
-    world.fail("META-LIVE", fmt::format("{} of {} nodes serve after all was healed\n{}", state.serving.size(),
-                                        state.nodes(), world.describe_waits()));
+bool judge_images(World& world, const GroupState& state, std::size_t nodes) {
+  if (state.serving.size() != nodes) {
+    world.fail("META-LIVE", fmt::format("{} of {} nodes serve after all was healed\n{}", state.serving.size(), nodes,
+                                        world.describe_waits()));
     return false;
   }
   const cluster::Image& first = *state.serving.begin()->second->metadata().image();

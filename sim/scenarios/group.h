@@ -6,7 +6,10 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
+#include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -24,6 +27,11 @@ struct GroupState : ScenarioState {
   std::map<std::string, node::NodeConfig> configs;  // by the machine's name
   std::map<std::string, const node::Node*> serving;
   std::map<LogIndex, std::uint32_t> images;  // checksums, of the first node that had one
+  // What is asked of a node, by name, as an administrator does over HTTP: done in a fiber of its process.
+  using Order = std::function<void(node::Node&)>;
+  bool takes_orders = false;
+  std::map<std::string, std::deque<Order>> orders;
+  std::set<std::string> may_be_removed;  // these may end, or not begin, because they were removed
 
   std::size_t nodes() const { return configs.size(); }
 };
@@ -53,7 +61,8 @@ void run_group_node(ProcessContext& process, GroupState& state);
 StatusOr<std::unique_ptr<client::Client>> connect_to_any(ProcessContext& process, const GroupState& state);
 StatusOr<std::unique_ptr<client::Client>> connect_to_group_node(ProcessContext& process, NodeId node);
 
-// At the end, all healed: everybody serves, with one image. False where that was a finding.
-bool judge_images(World& world, const GroupState& state);
+// At the end, all healed: everybody serves, with one image. False where that was a finding. `nodes`: who is to serve.
+bool judge_images(World& world, const GroupState& state, std::size_t nodes);
+inline bool judge_images(World& world, const GroupState& state) { return judge_images(world, state, state.nodes()); }
 
 }  // namespace chronik::sim

@@ -14,7 +14,7 @@
 
 namespace chronik::sim {
 
-struct ReplicatedState final : GroupState {
+struct ReplicatedState : GroupState {
   ReplicatedState(World& of, std::size_t partitions) : ledger(of, partitions) { world = &of; }
   struct Producer {
     std::vector<PlanOperation> operations;

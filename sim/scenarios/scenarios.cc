@@ -13,7 +13,7 @@ const std::vector<const Scenario*>& scenarios() {
       three_nodes_scenario(),    replicated_scenario(),   replicated_steady_scenario(),
       reassigned_scenario(),     unclean_scenario(),      forwarded_scenario(),
       rotten_replica_scenario(), lost_replica_scenario(), stuck_disk_scenario(),
-      cut_off_scenario(),
+      cut_off_scenario(),        membership_scenario(),
   };
   return kAll;
 }

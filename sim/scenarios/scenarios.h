@@ -30,5 +30,6 @@ const Scenario* rotten_replica_scenario();
 const Scenario* lost_replica_scenario();
 const Scenario* stuck_disk_scenario();
 const Scenario* cut_off_scenario();
+const Scenario* membership_scenario();
 
 }  // namespace chronik::sim

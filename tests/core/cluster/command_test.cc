@@ -35,6 +35,10 @@ std::vector<Command> one_of_each() {
                           {.topic = uuid_of(10), .partition = PartitionId(3), .target = std::nullopt}}}},
       {some_proposal(), ReportDamage{.epoch = BrokerEpoch(6),
                                      .replicas = {{.topic = uuid_of(11), .partition = PartitionId(4), .lost = true}}}},
+      {some_proposal(), AddNode{.node = NodeId(4), .host = "host-4", .port = 9093}},
+      {some_proposal(), RemoveNode{.node = NodeId(4), .epoch = BrokerEpoch(9), .force = true}},
+      {some_proposal(), ForgetNode{NodeId(4)}},
+      {some_proposal(), Rebalance{.begin = true}},
   };
 }
 

@@ -113,6 +113,9 @@ class History {
       return AlterReassignments{.may_change_factor = pick(4) != 0,
                                 .partitions = {{.topic = topic, .partition = partition, .target = target}}};
     }
+    if (pick(4) == 0) {
+      return body_of_nodes(image, NodeId(pick(4)));
+    }
     if (kind < 23) {
       const Broker* reporter = image.find_broker(proposer);
       return ReportDamage{.epoch = pick(8) == 0 ? BrokerEpoch(1) : reporter->epoch,
@@ -123,6 +126,17 @@ class History {
     }
     return AlterConfigs{
         {{.of = topic, .changes = {{"unclean.leader.election.enable", pick(2) == 0 ? "true" : "false"}}}}};
+  }
+  CommandBody body_of_nodes(const Image& image, NodeId node) {
+    const Broker* broker = image.find_broker(node);
+    switch (pick(4)) {
+      case 0: return AddNode{.node = node, .host = "host", .port = static_cast<std::uint16_t>(1 + pick(2))};
+      case 1: return ForgetNode{node};
+      case 2: return Rebalance{.begin = pick(2) == 0};
+      default:
+        return RemoveNode{
+            .node = node, .epoch = broker == nullptr ? BrokerEpoch::none() : broker->epoch, .force = pick(2) == 0};
+    }
   }
   // Of the partition's leader: itself and some others.
   AlterPartitions::Partition wish(const Image& image, const TopicId& topic, PartitionId index) {

@@ -38,7 +38,13 @@ std::vector<PeerMessage> one_of_each() {
           ReadQuestion{12},
           ReadReply{.context = 12, .index = LogIndex(4)},
           ReadReply{.context = 12, .index = std::nullopt},
-          Announcement{.self = member(1), .cluster = Uuid::from_random(1, 2), .formed = true, .members = {member(2)}}};
+          Announcement{.self = member(1),
+                       .host = "host-1",
+                       .port = 9093,
+                       .cluster = Uuid::from_random(1, 2),
+                       .formed = true,
+                       .group = {.voters = {member(2)}, .learners = {}, .addresses = {{NodeId(2), "host-2", 9093}}},
+                       .index = LogIndex(7)}};
 }
 
 Slice frame_of(const PeerMessage& message) {
@@ -104,7 +110,7 @@ TEST(Formation, NobodyBeginsBeforeAllHaveSaidThatTheyKnowOfAll) {
     nodes.tell(other, 1);
   }
   ASSERT_TRUE(nodes.of(1).agreed().has_value());
-  EXPECT_EQ(nodes.of(1).agreed()->voters, (std::vector<Member>{member(1), member(2), member(3)}));
+  EXPECT_EQ(nodes.of(1).agreed()->members.voters, (std::vector<Member>{member(1), member(2), member(3)}));
   EXPECT_EQ(nodes.of(1).agreed()->cluster, Uuid::from_random(9, 1)) << "what the least node proposed";
 }
 
@@ -116,10 +122,12 @@ TEST(Formation, WhoLostItsDiskMeanwhileIsNotTheOneThatWasAgreedOn) {
   nodes.of(1).hear(empty.announcement());
   EXPECT_FALSE(nodes.of(1).agreed().has_value());
   // The group has begun with the old disk: the new one takes it over, without being in it.
-  empty.hear(
-      {.self = member(1), .cluster = Uuid::from_random(9, 1), .formed = true, .members = {member(1), member(2)}});
+  empty.hear({.self = member(1),
+              .cluster = Uuid::from_random(9, 1),
+              .formed = true,
+              .group = {.voters = {member(1), member(2)}, .learners = {}}});
   ASSERT_TRUE(empty.agreed().has_value());
-  EXPECT_EQ(empty.agreed()->voters, (std::vector<Member>{member(1), member(2)}));
+  EXPECT_EQ(empty.agreed()->members.voters, (std::vector<Member>{member(1), member(2)}));
 }
 
 }  // namespace
