@@ -20,6 +20,10 @@ Json raft_json(const node::RaftStatus& raft) {
   for (const NodeId voter : raft.voters) {
     voters.push_back(voter.value());
   }
+  Json learners = Json::array();
+  for (const NodeId learner : raft.learners) {
+    learners.push_back(learner.value());
+  }
   return {{"role", role_name(raft.role)},
           {"term", raft.term.value()},
           {"leader", raft.leader == NodeId::none() ? Json() : Json(raft.leader.value())},
@@ -27,7 +31,8 @@ Json raft_json(const node::RaftStatus& raft) {
           {"last_applied", raft.applied.value()},
           {"log_end_index", raft.log_end.value()},
           {"election_count", raft.elections},
-          {"voters", std::move(voters)}};
+          {"voters", std::move(voters)},
+          {"learners", std::move(learners)}};
 }
 
 Json brokers_json(const std::vector<node::BrokerStatus>& brokers) {
@@ -37,6 +42,8 @@ Json brokers_json(const std::vector<node::BrokerStatus>& brokers) {
                    {"host", broker.host},
                    {"port", broker.port},
                    {"state", broker.live ? "live" : "fenced"},
+                   {"leaving", broker.leaving},
+                   {"replicas", broker.replicas},
                    {"epoch", broker.epoch.value()}});
   }
   return all;
@@ -47,10 +54,19 @@ Json partitions_json(const node::PartitionCounts& counts) {
           {"offline", counts.offline},
           {"under_replicated", counts.under_replicated},
           {"under_min_isr", counts.under_min_isr},
+          {"moving", counts.moving},
           {"led_here", counts.led},
           {"led_here_under_replicated", counts.led_under_replicated},
           {"led_here_under_min_isr", counts.led_under_min_isr},
           {"followed_here", counts.followed}};
+}
+
+Json joining_json(const std::vector<NodeId>& joining) {
+  Json all = Json::array();
+  for (const NodeId node : joining) {
+    all.push_back(node.value());
+  }
+  return all;
 }
 
 // at() and get() throw where a key is missing or its value is of another kind: parse_status_json() catches that.
@@ -70,15 +86,20 @@ node::RaftStatus raft_of(const Json& json) {
   for (const Json& voter : json.at("voters")) {
     raft.voters.emplace_back(voter.get<std::int32_t>());
   }
+  for (const Json& learner : json.at("learners")) {
+    raft.learners.emplace_back(learner.get<std::int32_t>());
+  }
   return raft;
 }
 
 node::BrokerStatus broker_of(const Json& json) {
   return {.node = NodeId(json.at("id").get<std::int32_t>()),
           .live = json.at("state").get<std::string>() == "live",
+          .leaving = json.at("leaving").get<bool>(),
           .epoch = BrokerEpoch(json.at("epoch").get<std::int64_t>()),
           .host = json.at("host").get<std::string>(),
-          .port = json.at("port").get<std::uint16_t>()};
+          .port = json.at("port").get<std::uint16_t>(),
+          .replicas = json.at("replicas").get<std::size_t>()};
 }
 
 node::PartitionCounts partitions_of(const Json& json) {
@@ -87,6 +108,7 @@ node::PartitionCounts partitions_of(const Json& json) {
           .offline = count("offline"),
           .under_replicated = count("under_replicated"),
           .under_min_isr = count("under_min_isr"),
+          .moving = count("moving"),
           .led = count("led_here"),
           .led_under_replicated = count("led_here_under_replicated"),
           .led_under_min_isr = count("led_here_under_min_isr"),
@@ -112,7 +134,9 @@ std::string status_json(const node::NodeStatus& status) {
                   {"cluster_id", status.cluster.has_value() ? Json(*status.cluster) : Json()},
                   {"raft", status.raft.has_value() ? raft_json(*status.raft) : Json()},
                   {"brokers", brokers_json(status.brokers)},
-                  {"partitions", partitions_json(status.partitions)}};
+                  {"partitions", partitions_json(status.partitions)},
+                  {"joining", joining_json(status.joining)},
+                  {"rebalancing", status.rebalancing}};
   return json.dump(2, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace) + "\n";
 }
 
@@ -131,6 +155,10 @@ StatusOr<node::NodeStatus> parse_status_json(const std::string& text) {
     for (const Json& broker : json.at("brokers")) {
       status.brokers.push_back(broker_of(broker));
     }
+    for (const Json& joining : json.at("joining")) {
+      status.joining.emplace_back(joining.get<std::int32_t>());
+    }
+    status.rebalancing = json.at("rebalancing").get<bool>();
     return status;
   } catch (const Json::exception& error) {
     return absl::InvalidArgumentError(error.what());

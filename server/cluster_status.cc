@@ -52,8 +52,7 @@ StatusOr<node::NodeStatus> ask_node(const AdminPeer& peer, const std::string& ap
   return status;
 }
 
-// The leader's own view; else, of those that know of a leader, the newest; else any.
-const node::NodeStatus* newest_view(const std::vector<NodeReport>& nodes) {
+const node::NodeStatus* newest_of(const std::vector<NodeReport>& nodes) {
   const auto rank = [](const node::NodeStatus& status) {
     const node::RaftStatus raft = status.raft.value_or(node::RaftStatus{});
     return std::array<std::int64_t, 3>{raft.leader == NodeId::none() ? 0 : raft.term.value(),
@@ -68,10 +67,23 @@ const node::NodeStatus* newest_view(const std::vector<NodeReport>& nodes) {
   return best;
 }
 
+bool is_among(const std::vector<NodeId>& nodes, NodeId node) {
+  return std::find(nodes.begin(), nodes.end(), node) != nodes.end();
+}
+
+// Of a view from before the cluster has begun, whoever is configured is.
+bool is_of_cluster(const node::NodeStatus& view, NodeId node) {
+  return !view.raft.has_value() || is_among(view.raft->voters, node) || is_among(view.raft->learners, node) ||
+         is_among(view.joining, node);
+}
+
 const char* broker_state(const node::NodeStatus& view, NodeId node) {
   const auto found = std::find_if(view.brokers.begin(), view.brokers.end(),
                                   [node](const node::BrokerStatus& broker) { return broker.node == node; });
-  return found == view.brokers.end() ? "not registered" : found->live ? "live" : "fenced";
+  if (found != view.brokers.end()) {
+    return found->leaving ? "leaving" : found->live ? "live" : "fenced";
+  }
+  return is_of_cluster(view, node) ? "not registered" : "no member";
 }
 
 const char* role_of(const NodeReport& node, NodeId leader) {
@@ -79,6 +91,23 @@ const char* role_of(const NodeReport& node, NodeId leader) {
     return node.status->raft.has_value() ? role_name(node.status->raft->role) : "-";
   }
   return node.peer.id == leader ? "leader" : "unknown";
+}
+
+// At once: a machine that is down costs the whole of its patience.
+std::vector<NodeReport> ask_all(const std::vector<AdminPeer>& peers, const std::string& api_key) {
+  std::vector<NodeReport> nodes;
+  for (const AdminPeer& peer : peers) {
+    nodes.push_back({.peer = peer});
+  }
+  std::vector<std::thread> threads;
+  threads.reserve(nodes.size());
+  for (NodeReport& node : nodes) {
+    threads.emplace_back([&node, &api_key] { node.status = ask_node(node.peer, api_key); });
+  }
+  for (std::thread& thread : threads) {
+    thread.join();
+  }
+  return nodes;
 }
 
 // Columns as wide as their widest cell, two blanks between them.
@@ -101,13 +130,31 @@ std::string table(const std::vector<std::array<std::string, 5>>& rows) {
   return text;
 }
 
+std::string changes_under_way(const node::NodeStatus& view) {
+  std::string text;
+  if (view.partitions.moving > 0 || view.rebalancing) {
+    text += fmt::format("moving      {} partitions are on their way to other nodes{}\n", view.partitions.moving,
+                        view.rebalancing ? "; replicas are being spread evenly" : "");
+  }
+  for (const node::BrokerStatus& broker : view.brokers) {
+    if (broker.leaving) {
+      text += fmt::format("leaving     node {}, with {} replicas\n", broker.node, broker.replicas);
+    }
+  }
+  for (const NodeId node : view.joining) {
+    text += fmt::format("joining     node {}\n", node);
+  }
+  return text;
+}
+
 std::vector<std::string> what_is_wrong(const node::NodeStatus& view, const std::vector<NodeReport>& nodes) {
   std::vector<std::string> wrong;
   if (!view.raft.has_value() || view.raft->leader == NodeId::none()) {
     wrong.emplace_back("no leader of the metadata is known");
   }
   for (const NodeReport& node : nodes) {
-    if (const std::string state = broker_state(view, node.peer.id); state != "live") {
+    const std::string state = broker_state(view, node.peer.id);
+    if (state != "live" && state != "no member") {
       wrong.push_back(fmt::format("node {} is {}", node.peer.id, state));
     }
   }
@@ -127,7 +174,7 @@ std::vector<std::string> what_is_wrong(const node::NodeStatus& view, const std::
 }  // namespace
 
 ClusterReport report_on(const std::vector<NodeReport>& nodes) {
-  const node::NodeStatus* view = newest_view(nodes);
+  const node::NodeStatus* view = newest_of(nodes);
   if (view == nullptr) {
     std::string text = "no node was reached:\n";
     for (const NodeReport& node : nodes) {
@@ -144,8 +191,9 @@ ClusterReport report_on(const std::vector<NodeReport>& nodes) {
   }
   text += leader == NodeId::none() ? "leader      none\n"
                                    : fmt::format("leader      node {}, term {}\n", leader, view->raft->term);
-  text += fmt::format("partitions  {}, of which {} under-replicated, {} offline\n\n", view->partitions.all,
+  text += fmt::format("partitions  {}, of which {} under-replicated, {} offline\n", view->partitions.all,
                       view->partitions.under_replicated, view->partitions.offline);
+  text += changes_under_way(*view) + "\n";
   std::vector<std::array<std::string, 5>> rows{{"NODE", "ADDRESS", "BROKER", "RAFT", "STATE"}};
   for (const NodeReport& node : nodes) {
     rows.push_back(
@@ -156,21 +204,30 @@ ClusterReport report_on(const std::vector<NodeReport>& nodes) {
   return {.text = text + table(rows), .whole = wrong.empty()};
 }
 
-int print_cluster_status(const AdminAccess& access) {
+const node::NodeStatus* newest_view(const std::vector<NodeReport>& nodes) { return newest_of(nodes); }
+
+std::vector<NodeReport> ask_nodes(const AdminAccess& access) {
   ::signal(SIGPIPE, SIG_IGN);  // of a node that closes its connection while it is asked
-  std::vector<NodeReport> nodes;
-  for (const AdminPeer& peer : access.peers) {
-    nodes.push_back({.peer = peer});
+  std::vector<NodeReport> nodes = ask_all(access.peers, access.api_key);
+  std::vector<AdminPeer> others;
+  if (const node::NodeStatus* view = newest_of(nodes); view != nullptr) {
+    for (const node::BrokerStatus& broker : view->brokers) {
+      const bool asked = std::any_of(access.peers.begin(), access.peers.end(),
+                                     [&](const AdminPeer& peer) { return peer.id == broker.node; });
+      if (!asked) {
+        others.push_back({.id = broker.node,
+                          .kafka = {.host = broker.host, .port = broker.port},
+                          .admin = {{.host = broker.host, .port = default_admin_port(broker.node)}}});
+      }
+    }
   }
-  // At once: a machine that is down costs the whole of its patience.
-  std::vector<std::thread> threads;
-  threads.reserve(nodes.size());
-  for (NodeReport& node : nodes) {
-    threads.emplace_back([&node, &access] { node.status = ask_node(node.peer, access.api_key); });
-  }
-  for (std::thread& thread : threads) {
-    thread.join();
-  }
+  std::vector<NodeReport> more = ask_all(others, access.api_key);
+  std::move(more.begin(), more.end(), std::back_inserter(nodes));
+  return nodes;
+}
+
+int print_cluster_status(const AdminAccess& access) {
+  const std::vector<NodeReport> nodes = ask_nodes(access);
   const ClusterReport report = report_on(nodes);
   const bool reached = std::any_of(nodes.begin(), nodes.end(), [](const NodeReport& node) { return node.status.ok(); });
   fmt::print(reached ? stdout : stderr, "{}{}", reached ? "" : "chronik-server: ", report.text);

@@ -25,7 +25,12 @@ struct ClusterReport {
 // all its replicas in sync.
 ClusterReport report_on(const std::vector<NodeReport>& nodes);
 
-// Asks all of them at once, prints the report, and returns the exit status.
+// Asks all nodes at once, those of the configuration and then those that these know of besides.
+std::vector<NodeReport> ask_nodes(const AdminAccess& access);
+// The leader's own view; else, of those that know of a leader, the newest; else any. Null: nobody has answered.
+const node::NodeStatus* newest_view(const std::vector<NodeReport>& nodes);
+
+// Asks, prints the report, and returns the exit status.
 int print_cluster_status(const AdminAccess& access);
 
 }  // namespace chronik::server

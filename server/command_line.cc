@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "core/ports/process.h"
 #include "server/setting_names.h"
@@ -47,9 +48,12 @@ class Parser {
   CLI::App* start_ = app_.add_subcommand("start", "Start a broker");
   CLI::App* standalone_ = app_.add_subcommand("standalone", "Start a broker, with the flags of the old form");
   CLI::App* version_ = app_.add_subcommand("version", "Print version and build");
-  CLI::App* cluster_ = app_.add_subcommand("cluster", "Ask the nodes of a cluster");
+  CLI::App* cluster_ = app_.add_subcommand("cluster", "Ask the nodes of a cluster, and change which there are");
   CLI::App* cluster_status_ = cluster_->add_subcommand("status", "Say whether it is whole, and what each node does");
-  std::vector<CLI::App*> later_;  // commands that are known, and refused
+  CLI::App* add_node_ = cluster_->add_subcommand("add-node", "Let a node in that has been started with an empty disk");
+  CLI::App* remove_node_ = cluster_->add_subcommand("remove-node", "Move what a node has to the others, and let it go");
+  CLI::App* rebalance_ = cluster_->add_subcommand("rebalance", "Spread replicas and leaders evenly over the nodes");
+  ClusterChangeCommand change_;
   Flags flags_;
   OldForm old_;
 };
@@ -68,7 +72,9 @@ Parser::Parser() {
     const std::string help = help_of(setting);
     const std::string names(setting.flags);
     if (long_flag(setting) == "--config") {
-      cluster_status_->add_option_function<std::string>(names, keep, help);
+      for (CLI::App* command : {cluster_status_, add_node_, remove_node_, rebalance_}) {
+        command->add_option_function<std::string>(names, keep, help);
+      }
     }
     if (setting.before_command) {
       app_.add_option_function<std::string>(names, keep, help);
@@ -82,11 +88,12 @@ Parser::Parser() {
   app_.add_option("--advertised-addr", old_.advertised_host, "Host of --advertise")->group(old);
   app_.add_option("--advertised-port", old_.advertised_port, "Port of --advertise")->group(old);
   cluster_->allow_extras();  // what is no command of its own is named by parse()
-  for (const char* const name : {"add-node", "remove-node", "rebalance"}) {
-    later_.push_back(cluster_->add_subcommand(name, "Not in this version"));
-    later_.back()->group("");  // not shown
-    later_.back()->allow_extras();
-  }
+  add_node_->add_option("id", change_.id, "Number of the node")->required();
+  add_node_->add_option("--kafka", change_.kafka, "Where it serves clients: HOST:PORT")->required();
+  add_node_->add_option("--wal", change_.wal, "Accepted, and not needed: nodes have one port for each other");
+  add_node_->add_option("--raft", change_.raft, "Where it listens for the other nodes: HOST:PORT")->required();
+  remove_node_->add_option("id", change_.id, "Number of the node")->required();
+  remove_node_->add_flag("--force", change_.force, "It is dead, and will not come back with what it had");
   app_.footer(
       "A flag goes before a variable, a variable before the configuration file. docs/OPERATIONS.md lists what else "
       "there is.");
@@ -151,18 +158,19 @@ Command Parser::parse(int argc, const char* const* argv) {
   if (version_->parsed()) {
     return VersionCommand{};
   }
-  for (const CLI::App* const command : later_) {
+  using Kind = ClusterChangeCommand::Kind;
+  for (const auto& [command, kind] : {std::pair(add_node_, Kind::kAddNode), std::pair(remove_node_, Kind::kRemoveNode),
+                                      std::pair(rebalance_, Kind::kRebalance)}) {
     if (command->parsed()) {
-      fmt::print(stderr,
-                 "chronik-server: cluster {}: it comes with a later version; until then a cluster keeps the nodes that "
-                 "it began with\n",
-                 command->get_name());
-      return NoCommand{kUsage};
+      change_.kind = kind;
+      change_.flags = std::move(flags_);
+      return std::move(change_);
     }
   }
   if (cluster_->parsed() && !cluster_status_->parsed()) {
     const std::vector<std::string> typed = cluster_->remaining();
-    fmt::print(stderr, "chronik-server: cluster: '{}': must be status\n", typed.empty() ? "" : typed.front());
+    fmt::print(stderr, "chronik-server: cluster: '{}': must be status, add-node, remove-node or rebalance\n",
+               typed.empty() ? "" : typed.front());
     return NoCommand{kUsage};
   }
   if (cluster_status_->parsed()) {

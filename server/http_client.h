@@ -12,5 +12,8 @@ namespace chronik::server {
 
 // With `api_key` in the header X-API-Key, unless it is empty. kUnavailable: there came no answer; the message says why.
 StatusOr<HttpPage> http_get(const HostPort& at, const std::string& path, const std::string& api_key, Duration patience);
+// The same with a body of JSON.
+StatusOr<HttpPage> http_post(const HostPort& at, const std::string& path, const std::string& body,
+                             const std::string& api_key, Duration patience);
 
 }  // namespace chronik::server

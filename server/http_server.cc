@@ -51,7 +51,9 @@ class LibraryServer final : public HttpServer {
       server_.Get(path, [make = make](const httplib::Request&, httplib::Response& out) { put_page(make(), out); });
     }
     for (const auto& [path, make] : pages.post) {
-      server_.Post(path, [make = make](const httplib::Request&, httplib::Response& out) { put_page(make(), out); });
+      server_.Post(path, [make = make](const httplib::Request& request, httplib::Response& out) {
+        put_page(make(request.body), out);
+      });
     }
     if (!pages.api_key.empty()) {
       server_.set_pre_routing_handler([key = pages.api_key](const httplib::Request& request, httplib::Response& out) {

@@ -19,10 +19,11 @@ struct HttpPage {
 
 class HttpServer {
  public:
-  using MakePage = std::function<HttpPage()>;  // on any thread
+  using MakePage = std::function<HttpPage()>;                         // on any thread
+  using TakePage = std::function<HttpPage(const std::string& body)>;  // as that
   struct Pages {
     std::map<std::string, MakePage> get;  // by path
-    std::map<std::string, MakePage> post = {};
+    std::map<std::string, TakePage> post = {};
     std::string api_key = {};  // that each request must carry in its header X-API-Key; empty: none
   };
 

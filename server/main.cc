@@ -3,6 +3,7 @@
 
 #include <cstdio>
 
+#include "server/cluster_change.h"
 #include "server/cluster_status.h"
 #include "server/command_line.h"
 #include "server/config_file.h"
@@ -30,14 +31,25 @@ StatusOr<std::vector<FileValue>> configuration(const Flags& flags, const Variabl
   return file;
 }
 
-int cluster_status(const Flags& flags) {
+StatusOr<AdminAccess> admin_access(const Flags& flags) {
   const Variables variables = variables_of_process();
-  const StatusOr<std::vector<FileValue>> file = configuration(flags, variables);
-  if (!file.ok()) {
-    return refuse(message_of(file.status()));
+  ASSIGN_OR_RETURN(const std::vector<FileValue> file, configuration(flags, variables));
+  const StatusOr<AdminAccess> access = resolve_admin_access(flags, variables, file);
+  return access.ok() ? access : absl::InvalidArgumentError("cluster: " + message_of(access.status()));
+}
+
+int cluster_status(const Flags& flags) {
+  const StatusOr<AdminAccess> access = admin_access(flags);
+  return access.ok() ? print_cluster_status(*access) : refuse(message_of(access.status()));
+}
+
+int change_cluster(const ClusterChangeCommand& command) {
+  const StatusOr<ClusterChange> change = check_change(command);
+  if (!change.ok()) {
+    return refuse(message_of(change.status()));
   }
-  const StatusOr<AdminAccess> access = resolve_admin_access(flags, variables, *file);
-  return access.ok() ? print_cluster_status(*access) : refuse("cluster status: " + message_of(access.status()));
+  const StatusOr<AdminAccess> access = admin_access(command.flags);
+  return access.ok() ? carry_out_change(*access, *change) : refuse(message_of(access.status()));
 }
 
 int start(const Flags& flags) {
@@ -66,6 +78,9 @@ int main_program(int argc, const char* const* argv) {
   }
   if (const auto* asked = std::get_if<ClusterStatusCommand>(&command)) {
     return cluster_status(asked->flags);
+  }
+  if (const auto* change = std::get_if<ClusterChangeCommand>(&command)) {
+    return change_cluster(*change);
   }
   fmt::print("{}\n", version_text());
   return 0;

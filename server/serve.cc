@@ -13,6 +13,7 @@
 #include "runtime/shard_runtime.h"
 #include "runtime/stderr_log.h"
 #include "server/admin_json.h"
+#include "server/admin_orders.h"
 #include "server/banner.h"
 #include "server/http_server.h"
 #include "server/snapshot.h"
@@ -26,6 +27,7 @@ constexpr ShardId kShard{0};
 constexpr std::size_t kMailboxCapacity = 1024;
 constexpr Duration kResolveTimeout = Duration::seconds(10);
 constexpr Duration kAskTimeout = Duration::seconds(2);  // a shard that does not answer by then is stuck
+constexpr Duration kOrderTimeout = Duration::seconds(10);
 
 bool is_every_address(const Address& address) {
   Address four = Address::ipv4(0, 0, 0, 0, 0);
@@ -54,6 +56,7 @@ class Server {
   HttpPage ready_page();
   HttpPage admin_health_page();
   HttpPage admin_status_page();
+  HttpPage order_page(const AdminOrder& carry_out, const std::string& body);
 
   // ---- in the main fiber ----
   ExitStatus be_broker(Ports& ports, runtime::StopFlag& stop);
@@ -71,7 +74,8 @@ class Server {
   std::unique_ptr<runtime::ShardRuntime> shard_;
   std::unique_ptr<HttpServer> http_;
   std::unique_ptr<HttpServer> admin_;
-  const char* state_ = "starting";  // of the shard's thread
+  const char* state_ = "starting";  // of the shard's thread, as is the next
+  node::Node* node_ = nullptr;
 };
 
 ExitStatus Server::run() {
@@ -107,14 +111,8 @@ ExitStatus Server::start_http() {
                                     {"/admin/status", [this] { return admin_status_page(); }}},
                             .post = {},
                             .api_key = settings_.admin_api_key};
-    for (const char* const later : {"/admin/add-node", "/admin/remove-node", "/admin/rebalance"}) {
-      pages.post[later] = [] {
-        return HttpPage{.status = 501,
-                        .content_type = "application/json",
-                        .body =
-                            "{\"error\":\"it comes with a later version; until then a cluster keeps the nodes that "
-                            "it began with\"}\n"};
-      };
+    for (const auto& [path, carry_out] : admin_orders()) {
+      pages.post[path] = [this, carry_out = carry_out](const std::string& body) { return order_page(carry_out, body); };
     }
     status = listen(admin_, *settings_.admin, pages, "admin pages", "--admin-bind", settings_.admin_is_asked_for);
   }
@@ -180,6 +178,22 @@ HttpPage Server::admin_status_page() {
   return {.content_type = "application/json", .body = status_json(*snapshot->status)};
 }
 
+HttpPage Server::order_page(const AdminOrder& carry_out, const std::string& body) {
+  const std::optional<HttpPage> page = order_shard(
+      mailboxes_, kShard,
+      [this, &carry_out, body] {
+        return node_ == nullptr ? HttpPage{.status = 503,
+                                           .content_type = "application/json",
+                                           .body = "{\"error\":\"this node does not run\"}\n"}
+                                : carry_out(*node_, body, fiber::within(kOrderTimeout, Expiry::kPeer));
+      },
+      kOrderTimeout + kAskTimeout);
+  return page.value_or(HttpPage{.status = 504,
+                                .content_type = "application/json",
+                                .body = "{\"error\":\"the node's loop does not answer: whether it is done is not "
+                                        "known\"}\n"});
+}
+
 // ---- the main fiber ----
 
 StatusOr<Address> Server::find_address(Network& network, const HostPort& host) {
@@ -222,6 +236,7 @@ ExitStatus Server::be_broker(Ports& ports, runtime::StopFlag& stop) {
   config_.log_directory = (std::filesystem::absolute(settings_.data_directory) / "logs").lexically_normal().string();
   advertise(*address);
   node::Node node(ports, config_);
+  node_ = &node;
   const SnapshotService snapshots(ports.mailbox, [this, &node](Wanted wanted) { return take_snapshot(node, wanted); });
   ExitStatus status = ExitStatus::kOk;
   fiber::FiberScope stopper;

@@ -145,6 +145,8 @@ Status Resolver::read_cluster() {
         return address.ok() && !address->port.has_value() ? absl::InvalidArgumentError("must be HOST:PORT") : address;
       },
       settings.raft_bind));
+  settings.node.raft_host = in_force.self(settings.node.node).raft.host;
+  settings.node.raft_port = *in_force.self(settings.node.node).raft.port;
   for (const ClusterPeer& peer : in_force.peers) {
     if (peer.id != settings.node.node) {
       settings.node.peers.push_back({.node = peer.id, .host = peer.raft.host, .port = *peer.raft.port});

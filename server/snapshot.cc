@@ -12,34 +12,35 @@ namespace chronik::server {
 namespace {
 
 // Shared by who asks and the question, whichever lives longer.
+template <typename Answer>
 class PendingAnswer {
  public:
-  void settle(std::optional<ShardSnapshot> snapshot) {
+  void settle(std::optional<Answer> answer) {
     {
       const std::lock_guard lock(mutex_);
       if (std::exchange(settled_, true)) {
         return;
       }
-      snapshot_ = std::move(snapshot);
+      answer_ = std::move(answer);
     }
     changed_.notify_all();
   }
-  std::optional<ShardSnapshot> wait(Duration patience) {
+  std::optional<Answer> wait(Duration patience) {
     std::unique_lock lock(mutex_);
     changed_.wait_for(lock, std::chrono::nanoseconds(patience.nanoseconds()), [this] { return settled_; });
-    return std::move(snapshot_);
+    return std::move(answer_);
   }
 
  private:
   std::mutex mutex_;
   std::condition_variable changed_;
   bool settled_ = false;  // guarded by mutex_, as is the next
-  std::optional<ShardSnapshot> snapshot_;
+  std::optional<Answer> answer_;
 };
 
 class SnapshotQuestion final : public MailboxMessage {
  public:
-  SnapshotQuestion(std::shared_ptr<PendingAnswer> pending, Wanted wanted)
+  SnapshotQuestion(std::shared_ptr<PendingAnswer<ShardSnapshot>> pending, Wanted wanted)
       : pending_(std::move(pending)), wanted_(wanted) {}
   // Thrown away unanswered, where the shard ends: nobody need wait any longer.
   ~SnapshotQuestion() override { pending_->settle(std::nullopt); }
@@ -47,16 +48,34 @@ class SnapshotQuestion final : public MailboxMessage {
   void answer(ShardSnapshot snapshot) { pending_->settle(std::move(snapshot)); }
 
  private:
-  std::shared_ptr<PendingAnswer> pending_;
+  std::shared_ptr<PendingAnswer<ShardSnapshot>> pending_;
   Wanted wanted_;
+};
+
+class OrderMessage final : public MailboxMessage {
+ public:
+  OrderMessage(std::shared_ptr<PendingAnswer<HttpPage>> pending, ShardOrder order)
+      : pending_(std::move(pending)), order_(std::move(order)) {}
+  ~OrderMessage() override { pending_->settle(std::nullopt); }  // as above
+  void carry_out() { pending_->settle(order_()); }
+
+ private:
+  std::shared_ptr<PendingAnswer<HttpPage>> pending_;
+  ShardOrder order_;
 };
 
 }  // namespace
 
 std::optional<ShardSnapshot> ask_shard(runtime::Mailboxes& mailboxes, ShardId shard, Wanted wanted, Duration patience) {
-  auto pending = std::make_shared<PendingAnswer>();
+  auto pending = std::make_shared<PendingAnswer<ShardSnapshot>>();
   std::unique_ptr<MailboxMessage> question = std::make_unique<SnapshotQuestion>(pending, wanted);
   return mailboxes.try_send(shard, question) ? pending->wait(patience) : std::nullopt;
+}
+
+std::optional<HttpPage> order_shard(runtime::Mailboxes& mailboxes, ShardId shard, ShardOrder order, Duration patience) {
+  auto pending = std::make_shared<PendingAnswer<HttpPage>>();
+  std::unique_ptr<MailboxMessage> message = std::make_unique<OrderMessage>(pending, std::move(order));
+  return mailboxes.try_send(shard, message) ? pending->wait(patience) : std::nullopt;
 }
 
 SnapshotService::SnapshotService(Mailbox& mailbox, Take take) : mailbox_(mailbox), take_(std::move(take)) {
@@ -67,9 +86,13 @@ SnapshotService::~SnapshotService() { scope_.cancel_and_join(); }
 
 void SnapshotService::answer_all() {
   for (;;) {
-    const StatusOr<std::unique_ptr<MailboxMessage>> message = mailbox_.receive(fiber::for_ever());
+    StatusOr<std::unique_ptr<MailboxMessage>> message = mailbox_.receive(fiber::for_ever());
     if (!message.ok()) {
       return;
+    }
+    if (auto* order = dynamic_cast<OrderMessage*>(message->get()); order != nullptr) {
+      scope_.spawn({"order", ++orders_}, [held = *std::move(message), order] { order->carry_out(); });
+      continue;
     }
     auto* question = dynamic_cast<SnapshotQuestion*>(message->get());
     CHECK(question != nullptr);  // nothing else is sent in a process of one shard

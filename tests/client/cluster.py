@@ -36,12 +36,12 @@ class Node:
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen([self.program, "start", "--config", self.config], stdout=log, stderr=log)
 
-    def page(self, path, method="GET", headers=None):
+    def page(self, path, method="GET", headers=None, body=None):
         """A page's status and text; nothing where the node does not answer."""
         port = self.admin if path.startswith("/admin/") else self.http
         try:
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-            connection.request(method, path, headers=headers or {})
+            connection.request(method, path, None if body is None else json.dumps(body), headers=headers or {})
             answer = connection.getresponse()
             return answer.status, answer.read().decode()
         except (OSError, http.client.HTTPException):
@@ -124,6 +124,13 @@ class Cluster:
         self.links = Links(self.nodes) if links else None
         for node in self.nodes:
             node.write_config(self.nodes, self.links.raft if links else None, more, head)
+
+    def extend(self, program=SERVER):
+        """One more node, whose file names all that there are: not started, and not added."""
+        node = Node(len(self.nodes) + 1, self.directory, program)
+        self.nodes.append(node)
+        node.write_config(self.nodes)
+        return node
 
     @property
     def addresses(self):

@@ -103,11 +103,15 @@ class WhatAnOperatorSees(unittest.TestCase):
             self.assertEqual(json.loads(first.page("/admin/health", headers=key)[1]),
                              {"status": "ok", "node": 1, "state": "waiting for quorum (1 of 3)"})
             self.assertEqual(first.metrics()["chronik_raft_is_leader"], 0, "also before there is a group")
-            for later in ("add-node", "remove-node", "rebalance"):
-                self.assertEqual(first.page("/admin/" + later, "POST")[0], 401)
-                code, text = first.page("/admin/" + later, "POST", key)
-                self.assertEqual(code, 501)
-                self.assertIn("later version", json.loads(text)["error"])
+            for order, body in (("add-node", {"id": 4, "kafka": "h:1", "raft": "h:2"}), ("remove-node", {"id": 3}),
+                                ("rebalance", {})):
+                self.assertEqual(first.page("/admin/" + order, "POST", body=body)[0], 401)
+                code, text = first.page("/admin/" + order, "POST", key, body)
+                self.assertEqual(code, 503)
+                self.assertIn("waiting for quorum (1 of 3)", json.loads(text)["error"])
+            for order, body in (("add-node", {"id": 4, "kafka": "h:1", "raft": "h"}), ("remove-node", {"id": "x"}),
+                                ("remove-node", {"id": 3, "force": 1}), ("rebalance", {"id": 3})):
+                self.assertEqual(first.page("/admin/" + order, "POST", key, body)[0], 400, (order, body))
             status, out, _ = cluster_status(first.config)
             self.assertEqual(status, 1)
             self.assertIn("cluster not formed: degraded\n  no leader of the metadata is known\n", out)

@@ -165,9 +165,10 @@ TEST(ClusterReport, WithoutALeaderOrARegisteredBrokerItIsDegraded) {
 }
 
 TEST(AdminHttp, WithoutTheKeyNothingIsTold) {
-  const HttpServer::Pages pages{.get = {{"/p", [] { return HttpPage{.body = "told"}; }}},
-                                .post = {{"/q", [] { return HttpPage{.status = 501, .body = "later"}; }}},
-                                .api_key = "key"};
+  const HttpServer::Pages pages{
+      .get = {{"/p", [] { return HttpPage{.body = "told"}; }}},
+      .post = {{"/q", [](const std::string& body) { return HttpPage{.status = 409, .body = body}; }}},
+      .api_key = "key"};
   const auto server = HttpServer::start({.host = "127.0.0.1", .port = 0}, pages).value();
   const auto get = [&](const char* path, const char* key) {
     return http_get(server->address(), path, key, Duration::seconds(5)).value();
