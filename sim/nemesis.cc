@@ -78,7 +78,9 @@ void Nemesis::die(const PlanFault& fault, Death how, std::string_view name) {
   Machine& machine = world_.machine(fault.target);
   if (machine.running()) {
     world_.fault_fired(name, mix_text(fault.target));
+    dies_ = &machine;
     machine.kill(how);
+    dies_ = nullptr;
     restart(machine, duration_of(fault));
   }
 }

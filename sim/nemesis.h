@@ -45,6 +45,8 @@ class Nemesis {
   void heal();
   // Starts the machine after `delay` if nothing runs there then.
   void restart(Machine& machine, Duration delay);
+  // For who watches a machine's exits: a fault is ending its process, and will start it again by itself.
+  bool restarts(const Machine& machine) const { return dies_ == &machine; }
 
  private:
   struct Kind {
@@ -62,6 +64,7 @@ class Nemesis {
   World& world_;
   absl::btree_map<std::string, Kind> kinds_;
   bool healed_ = false;
+  const Machine* dies_ = nullptr;  // by a fault, right now
 };
 
 }  // namespace chronik::sim

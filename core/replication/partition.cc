@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/base/log_line.h"
+#include "core/base/observer.h"
 
 namespace chronik::replication {
 
@@ -17,11 +18,8 @@ bool is_in(const std::vector<NodeId>& nodes, NodeId node) {
 }  // namespace
 
 Partition::Partition(Ref<log::PartitionLog> log, NodeId self, PartitionHost& host)
-    : log_(std::move(log)),
-      topic_in_key_(mix_text(as_text(log_->key().topic.bytes))),
-      self_(self),
-      host_(host),
-      high_watermark_(std::min(log_->recovered_high_watermark(), log_->durable_end())) {
+    : log_(std::move(log)), topic_in_key_(mix_text(as_text(log_->key().topic.bytes))), self_(self), host_(host) {
+  set_high_watermark(std::min(log_->recovered_high_watermark(), log_->durable_end()));
   log_->set_listener(this);
 }
 
@@ -218,11 +216,24 @@ void Partition::raise_high_watermark(Offset to) {
   if (to <= high_watermark_) {
     return;
   }
-  high_watermark_ = to;
+  set_high_watermark(to);
   log_->note_high_watermark(high_watermark_);
   watermark_waiters_.advance(high_watermark_);
   progress_.notify_all();
   tell_watches();
+}
+
+void Partition::lower_high_watermark(Offset to) {
+  if (to < high_watermark_) {
+    set_high_watermark(to);
+  }
+}
+
+void Partition::set_high_watermark(Offset to) {
+  high_watermark_ = to;
+  if (Observer* o = observer()) {
+    o->on_high_watermark({log_->key().topic, log_->key().partition}, leadership_.epoch, high_watermark_);
+  }
 }
 
 void Partition::tell_watches() {

@@ -162,7 +162,7 @@ class Partition final : public Counted, private log::PartitionLog::Listener {
   // R18).
   bool may_discard() const { return following() && !in_sync(self_) && !leadership_.eligible; }
   // It is about to be cut there.
-  void lower_high_watermark(Offset to) { high_watermark_ = std::min(high_watermark_, to); }
+  void lower_high_watermark(Offset to);
 
  private:
   void on_durable(Offset durable_end) override;
@@ -171,6 +171,7 @@ class Partition final : public Counted, private log::PartitionLog::Listener {
   bool may_join(const Follower& follower) const;
   void advance_high_watermark();
   void raise_high_watermark(Offset to);
+  void set_high_watermark(Offset to);
   // Of the replicas that count; none: not known of all of them.
   Offset least_durable_end() const;
   void tell_watches();

@@ -125,7 +125,7 @@ std::unique_ptr<ScenarioState> Ailing::build(World& world, const Plan& plan, Nem
   }
   world.checkers().add(std::make_unique<ReplicaChecker>(world));
   prepare(world, plan, nemesis, *state);
-  start_all_machines(world);
+  start_all_machines(world, plan);
   return owned;
 }
 

@@ -202,7 +202,7 @@ class CutOff final : public Scenario {
       }
     }
     world.checkers().add(std::make_unique<ReplicaChecker>(world));
-    start_all_machines(world);
+    start_all_machines(world, plan);
     return owned;
   }
 

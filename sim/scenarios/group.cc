@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+
 #include "core/base/crc32c.h"
 #include "core/client/client.h"
 #include "core/cluster/snapshot.h"
@@ -10,6 +12,7 @@
 #include "sim/fault_draws.h"
 #include "sim/knobs.h"
 #include "sim/scenarios/one_node.h"
+#include "sim/watermark_checker.h"
 
 namespace chronik::sim {
 
@@ -50,6 +53,7 @@ class ImageWatch final : public cluster::MetadataListener {
  public:
   explicit ImageWatch(GroupState& state) : state_(state) {}
   void on_metadata(const cluster::Delta& delta) override {
+    note_unclean(delta);
     if (delta.after->applied.value() % 8 != 0) {
       return;
     }
@@ -62,6 +66,21 @@ class ImageWatch final : public cluster::MetadataListener {
   }
 
  private:
+  void note_unclean(const cluster::Delta& delta) {
+    const auto note = [this](const cluster::Topic& topic, const cluster::Partition& partition) {
+      if (partition.unclean_epoch != LeaderEpoch::none()) {
+        LeaderEpoch& known = state_.unclean.try_emplace({topic.id, partition.index}, LeaderEpoch::none()).first->second;
+        known = std::max(known, partition.unclean_epoch);
+      }
+    };
+    for (const cluster::TopicRef& topic : delta.created) {
+      topic->partitions.for_each([&](const cluster::Partition& partition) { note(*topic, partition); });
+    }
+    for (const cluster::PartitionChange& change : delta.partitions) {
+      note(*change.topic, *change.after);
+    }
+  }
+
   GroupState& state_;
 };
 
@@ -74,6 +93,47 @@ void take_orders(node::Node& node, const std::string& name, GroupState& state) {
       order(node);
     }
   }
+}
+
+VirtualTime time_of(const PlanOperation& stop) {
+  return VirtualTime::zero() + Duration::nanoseconds(stop.number("at_ns"));
+}
+
+// Until the next orderly stop of the plan, or for ever.
+void serve_group_node(node::Node& node, GroupState& state, const std::string& name) {
+  std::vector<PlanOperation>& stops = state.stops[name];
+  while (!stops.empty() && time_of(stops.front()) < state.world->now()) {
+    stops.erase(stops.begin());  // it was down then
+  }
+  if (stops.empty()) {
+    fiber::Event killed;
+    static_cast<void>(killed.wait({WaitKind::kEvent, 4, 0, 0}, fiber::for_ever()));
+    return;
+  }
+  if (fiber::sleep(time_of(stops.front()) - state.world->now()).ok()) {
+    state.world->fault_fired("orderly stop", mix_text(name));
+    state.down[name] = Duration::nanoseconds(stops.front().number("for_ns"));
+    static_cast<void>(node.stop());
+  }
+}
+
+std::vector<std::string> node_names(const Plan& plan) {
+  std::vector<std::string> nodes;
+  for (const PlanMachine& machine : plan.machines) {
+    if (machine.role == "node") {
+      nodes.push_back(machine.name);
+    }
+  }
+  return nodes;
+}
+
+void add_stop(Plan& plan, const std::string& node, Duration at, Duration lasts) {
+  PlanOperation& stop = plan.operations.emplace_back();
+  stop.id = plan.operations.size();
+  stop.machine = node;
+  stop.verb = "stop";
+  stop.numbers["at_ns"] = at.nanoseconds();
+  stop.numbers["for_ns"] = lasts.nanoseconds();
 }
 
 // While a node's disk stalls, what it has promised and not written stands out; and all at once a majority is gone.
@@ -119,13 +179,38 @@ Plan draw_group_plan(const Scenario& scenario, std::uint64_t seed, int nodes, Dr
   return plan;
 }
 
-void draw_group_faults(Plan& plan, Draws& draws, const std::vector<std::string>& names) {
-  std::vector<std::string> nodes;
-  for (const PlanMachine& machine : plan.machines) {
+int draw_group_size(Draws& draws, int least, int most) {
+  return draws.below(2) == 0 ? std::clamp(kGroupNodes, least, most) : static_cast<int>(draws.between(least, most));
+}
+
+void draw_slow_starts(Plan& plan, Draws draws) {
+  for (PlanMachine& machine : plan.machines) {
     if (machine.role == "node") {
-      nodes.push_back(machine.name);
+      machine.numbers["start_ns"] = draws.below(2) == 0 ? 0 : draws.magnitude(1'000'000, 10'000'000'000);
     }
   }
+}
+
+void draw_stops(Plan& plan, Draws draws) {
+  const std::vector<std::string> nodes = node_names(plan);
+  if (draws.below(3) == 0) {
+    for (std::int64_t i = draws.between(1, 6); i > 0; --i) {
+      const Duration at = draws.between(Duration::zero(), plan.lasts);
+      add_stop(plan, nodes[draws.below(nodes.size())], at,
+               Duration::nanoseconds(draws.magnitude(1'000'000, 3'000'000'000)));
+    }
+  } else {
+    const Duration down = Duration::nanoseconds(draws.magnitude(1'000'000, 3'000'000'000));
+    const Duration between = down + Duration::nanoseconds(draws.magnitude(10'000'000, 5'000'000'000));
+    std::size_t next = 0;
+    for (Duration at = draws.between(Duration::seconds(1), Duration::seconds(10)); at < plan.lasts; at = at + between) {
+      add_stop(plan, nodes[next++ % nodes.size()], at, down);
+    }
+  }
+}
+
+void draw_group_faults(Plan& plan, Draws& draws, const std::vector<std::string>& names) {
+  const std::vector<std::string> nodes = node_names(plan);
   draw_network_faults(plan, draws.child("network", 0), names);
   draw_network_faults(plan, draws.child("between nodes", 0), nodes);
   draw_deaths(plan, draws.child("deaths", 0), nodes);
@@ -152,7 +237,9 @@ void run_group_node(ProcessContext& process, GroupState& state) {
   node.watch_metadata(watch);
   const Status started = node.start();
   if (!started.ok()) {
-    if (!absl::IsAborted(started) && !absl::IsCancelled(started)) {
+    if (state.space_may_lack && absl::IsResourceExhausted(started)) {
+      state.down[name] = Duration::milliseconds(500);  // whoever watches it starts it again, until there is room
+    } else if (!absl::IsAborted(started) && !absl::IsCancelled(started)) {
       if (!state.may_be_removed.contains(name) || !absl::IsFailedPrecondition(started)) {
         state.world->fail("NODE-START", fmt::format("{}: {}", name, started.ToString()));
       }
@@ -172,8 +259,7 @@ void run_group_node(ProcessContext& process, GroupState& state) {
   if (state.takes_orders) {
     return take_orders(node, name, state);
   }
-  fiber::Event killed;
-  static_cast<void>(killed.wait({WaitKind::kEvent, 4, 0, 0}, fiber::for_ever()));
+  serve_group_node(node, state, name);
 }
 
 void begin_group(World& world, const Plan& plan, Nemesis& nemesis, GroupState& state) {
@@ -187,24 +273,64 @@ Machine& add_group_node(World& world, const PlanMachine& planned, const Plan& pl
   Machine& machine = add_planned_machine(world, planned);
   const auto number = static_cast<int>(planned.numbers.at("number"));
   state.configs.emplace(planned.name, group_config_of(plan, number, static_cast<int>(plan.knob("nodes", 3))));
+  for (const PlanOperation& operation : plan.operations) {
+    if (operation.verb == "stop" && operation.machine == planned.name) {
+      state.stops[planned.name].push_back(operation);
+    }
+  }
+  std::sort(state.stops[planned.name].begin(), state.stops[planned.name].end(),
+            [](const PlanOperation& a, const PlanOperation& b) { return time_of(a) < time_of(b); });
   machine.install([&state](ProcessContext& process) { run_group_node(process, state); });
   machine.on_exit([&world, &nemesis, &machine, &state](const Exit& exit) {
+    const auto down = state.down.extract(machine.name());
     const bool removed = exit.status == ExitStatus::kRemoved || (exit.how == Death::kExit && state.takes_orders);
     if (removed && state.may_be_removed.contains(machine.name())) {
       nemesis.restart(machine, Duration::seconds(3));
     } else if (exit.how == Death::kFatal) {
       world.fail("NODE-FATAL", fmt::format("{}: {}", machine.name(), exit.reason));
     } else if (exit.how != Death::kExit) {
-      nemesis.restart(machine, Duration::milliseconds(500));
+      if (!nemesis.restarts(machine)) {
+        Draws draws = machine.draws("restart").child("death", machine.incarnation());
+        nemesis.restart(machine, Duration::milliseconds(draws.magnitude(20, 4'000)));
+      }
+    } else if (!down.empty()) {
+      nemesis.restart(machine, down.mapped());
     }
   });
   return machine;
 }
 
-void start_all_machines(World& world) {
-  for (const std::unique_ptr<Machine>& machine : world.machines()) {
-    machine->start();
+void start_all_machines(World& world, const Plan& plan) {
+  for (const PlanMachine& planned : plan.machines) {
+    Machine& machine = world.machine(planned.name);
+    const auto late = planned.numbers.find("start_ns");
+    if (late == planned.numbers.end() || late->second == 0) {
+      machine.start();
+    } else {
+      world.after(Duration::nanoseconds(late->second), [&world, &machine] {
+        world.fault_fired("late start", mix_text(machine.name()));
+        machine.start();
+      });
+    }
   }
+}
+
+void watch_watermarks(World& world, const GroupState& state) {
+  const auto replica = [&state](const Machine& machine, const PartitionRef& p) -> WatermarkChecker::Replica {
+    const auto serving = state.serving.find(machine.name());
+    const broker::HostedTopic* topic =
+        serving == state.serving.end() ? nullptr : serving->second->table().find(p.topic);
+    const auto at = static_cast<std::size_t>(p.partition.value());
+    if (topic == nullptr || at >= topic->partitions.size() || !topic->partitions[at]) {
+      return {};
+    }
+    return {.log = &topic->partitions[at]->log(), .high_watermark = topic->partitions[at]->high_watermark()};
+  };
+  const auto unclean_epoch = [&state](const PartitionRef& p) {
+    const auto known = state.unclean.find(p);
+    return known == state.unclean.end() ? LeaderEpoch::none() : known->second;
+  };
+  world.checkers().add(std::make_unique<WatermarkChecker>(world, WatermarkChecker::Views{replica, unclean_epoch}));
 }
 
 StatusOr<std::unique_ptr<client::Client>> connect_to_group_node(ProcessContext& process, NodeId node) {

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "core/base/observer.h"
 #include "core/node/node.h"
 #include "sim/machine.h"
 #include "sim/scenario.h"
@@ -26,12 +27,18 @@ struct GroupState : ScenarioState {
   VirtualTime healed;
   std::map<std::string, node::NodeConfig> configs;  // by the machine's name
   std::map<std::string, const node::Node*> serving;
-  std::map<LogIndex, std::uint32_t> images;  // checksums, of the first node that had one
   // What is asked of a node, by name, as an administrator does over HTTP: done in a fiber of its process.
   using Order = std::function<void(node::Node&)>;
   bool takes_orders = false;
   std::map<std::string, std::deque<Order>> orders;
-  std::set<std::string> may_be_removed;  // these may end, or not begin, because they were removed
+  std::set<std::string> may_be_removed;         // these may end, or not begin, because they were removed
+  std::map<LogIndex, std::uint32_t> images;     // checksums, of the first node that had one
+  std::map<PartitionRef, LeaderEpoch> unclean;  // the latest epoch of each that an image marks so
+  // Orderly stops that are still to come, in the order of time, and for how long the latest one is; by machine's name.
+  std::map<std::string, std::vector<PlanOperation>> stops;
+  std::map<std::string, Duration> down;
+
+  bool space_may_lack = false;  // a start may fail for want of room on the disk
 
   std::size_t nodes() const { return configs.size(); }
 };
@@ -42,6 +49,12 @@ std::string group_node_name(int number);
 // ---- a plan ----
 // Seed, network and machines of `nodes` nodes; their knobs.
 Plan draw_group_plan(const Scenario& scenario, std::uint64_t seed, int nodes, Draws& draws);
+// How many nodes: most often three, else one to `most`.
+int draw_group_size(Draws& draws, int least, int most);
+// Nodes that start one after the other, in whatever order, up to ten seconds apart.
+void draw_slow_starts(Plan& plan, Draws draws);
+// Orderly stops: all nodes in turn, one after the other, again and again; or any of them at any time.
+void draw_stops(Plan& plan, Draws draws);
 // Faults of the network among all and among the nodes alone; deaths, stalls, suspensions, clocks. `names`: of all
 // machines.
 void draw_group_faults(Plan& plan, Draws& draws, const std::vector<std::string>& names);
@@ -53,9 +66,12 @@ void begin_group(World& world, const Plan& plan, Nemesis& nemesis, GroupState& s
 // Another configuration than that of the plan's knobs may be made in state.configs until the machines start.
 Machine& add_group_node(World& world, const PlanMachine& planned, const Plan& plan, Nemesis& nemesis,
                         GroupState& state);
-void start_all_machines(World& world);
 // The program of a node.
 void run_group_node(ProcessContext& process, GroupState& state);
+// Nodes start as the plan says, the others at once.
+void start_all_machines(World& world, const Plan& plan);
+// Adds the checker HW-MONO over the nodes of `state`.
+void watch_watermarks(World& world, const GroupState& state);
 
 // A connection to one of the nodes, whichever.
 StatusOr<std::unique_ptr<client::Client>> connect_to_any(ProcessContext& process, const GroupState& state);

@@ -48,6 +48,13 @@ void Ledger::acknowledge(std::uint64_t value, std::int64_t offset) {
   }
   CHECK_EQ(sent.acknowledged, std::int64_t{-1});
   sent.acknowledged = offset;
+  if (!sent.as.idempotent()) {  // of others judge_value() tells what is wrong
+    const auto [other, first] = acknowledged_values_[sent.partition].emplace(offset, value);
+    if (!first) {
+      world_.fail("ACK-DURABLE", fmt::format("partition {} offset {}: value {:x} was acknowledged there, and now {:x}",
+                                             sent.partition, offset, other->second, value));
+    }
+  }
   acknowledged_[sent.partition] = std::max(acknowledged_[sent.partition], offset + 1);
   settled_era_ = std::max(settled_era_, sent.era);
   ++acknowledged_count_;
@@ -93,6 +100,13 @@ bool Ledger::place(std::size_t partition, std::int64_t offset, std::uint64_t val
                                              partition, offset, seen[at], value));
     return false;
   }
+  const auto acknowledged = acknowledged_values_[partition].find(offset);
+  if (acknowledged != acknowledged_values_[partition].end() && acknowledged->second != value) {
+    world_.fail("ACK-DURABLE",
+                fmt::format("partition {} offset {}: value {:x} was acknowledged there, and {:x} is read", partition,
+                            offset, acknowledged->second, value));
+    return false;
+  }
   if (at == seen.size() || seen[at] == 0) {
     seen.resize(std::max(seen.size(), at + 1));
     seen[at] = value;
@@ -134,7 +148,8 @@ bool Ledger::read_at(std::size_t partition, std::int64_t offset, std::int64_t kn
 }
 
 std::int64_t Ledger::known_end(std::size_t partition) const {
-  return std::max(acknowledged_[partition], static_cast<std::int64_t>(seen_[partition].size()));
+  return std::max(
+      {acknowledged_[partition], static_cast<std::int64_t>(seen_[partition].size()), watermarks_[partition]});
 }
 
 void Ledger::end_at(std::size_t partition, std::int64_t offset, std::int64_t known) {

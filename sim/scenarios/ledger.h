@@ -42,6 +42,8 @@ class Ledger {
       : world_(world),
         seen_(partitions),
         acknowledged_(partitions),
+        acknowledged_values_(partitions),
+        watermarks_(partitions),
         refused_(partitions),
         log_start_(partitions),
         confirmed_start_(partitions),
@@ -62,7 +64,11 @@ class Ledger {
   bool see(std::size_t partition, std::int64_t offset, ByteSpan bytes, const ProducedAs& as = {});
   // A reader was answered an error instead of what is at this offset: damaged, and the broker says so.
   void refuse(std::size_t partition, std::int64_t offset);
-  // Behind the last offset that was acknowledged, or read by anybody.
+  // A broker has told a client that everything below is there to be read.
+  void see_watermark(std::size_t partition, std::int64_t high_watermark) {
+    watermarks_[partition] = std::max(watermarks_[partition], high_watermark);
+  }
+  // Behind the last offset that was acknowledged, read by anybody, or said to be there to be read.
   std::int64_t known_end(std::size_t partition) const;
   // Somebody is about to ask for the deletion of what is below `offset`: no log that nothing else deletes from begins
   // later.
@@ -115,6 +121,8 @@ class Ledger {
   absl::btree_map<std::uint64_t, Sent> sent_;
   std::vector<std::vector<std::uint64_t>> seen_;  // values by partition and offset; 0: refused
   std::vector<std::int64_t> acknowledged_;        // behind the highest offset, by partition
+  std::vector<absl::btree_map<std::int64_t, std::uint64_t>> acknowledged_values_;  // by offset
+  std::vector<std::int64_t> watermarks_;                                           // the highest, by partition
   std::vector<absl::btree_set<std::int64_t>> refused_;
   std::vector<std::int64_t> log_start_;        // the highest that a reader was told, or that was acknowledged
   std::vector<std::int64_t> confirmed_start_;  // the highest that was acknowledged

@@ -369,7 +369,7 @@ class MembershipScenario final : public Scenario {
       Machine& machine = add_group_node(world, planned, plan, nemesis, state);
       node::NodeConfig& config = state.configs.at(planned.name);
       config.limits.request = Duration::seconds(20);
-      config.replication.lag_max = Duration::milliseconds(plan.knob("replica.lag_ms", 30'000));
+      config.broker["replica.lag.time.max.ms"] = fmt::format("{}", plan.knob("replica.lag_ms", 30'000));
       config.broker["num.partitions"] = fmt::format("{}", plan.knob("partitions", 1));
       config.broker["default.replication.factor"] = "3";
       config.broker["min.insync.replicas"] = "2";

@@ -19,7 +19,6 @@ namespace chronik::sim {
 namespace {
 
 constexpr std::int64_t kValueBytesMost = 3000;
-constexpr std::int64_t kRecordsMost = 5;  // of a batch
 // What a connection carries at least: as much as the thinnest network. The node gives its client 10 s for an answer,
 // and the consumer asks for up to 1 MiB at once.
 constexpr std::int64_t kConnectionBytesPerSecond = 1'000'000;
@@ -76,23 +75,6 @@ void draw_node_knobs(Plan& plan, Draws& draws) {
   plan.knobs["log.segment_bytes"] = draws.magnitude(16'384, 1 << 20);
   plan.knobs["raft.entries_per_snapshot"] = draws.magnitude(2, 100);
   plan.knobs["log.tail_age_s"] = draws.magnitude(2, 3'600);
-}
-
-void draw_operations(Plan& plan, const std::string& machine, std::int64_t most, Draws& draws) {
-  const std::int64_t operations = draws.magnitude(5, most);
-  const std::int64_t bytes_most = draws.magnitude(16, kValueBytesMost);
-  const std::int64_t pause_most = 2 * plan.lasts.nanoseconds() / operations;
-  for (std::int64_t k = 0; k < operations; ++k) {
-    PlanOperation& operation = plan.operations.emplace_back();
-    operation.id = plan.operations.size();
-    operation.machine = machine;
-    operation.verb = "produce";
-    operation.numbers["partition"] = draws.between(0, 2);
-    operation.numbers["bytes"] = draws.between(8, bytes_most);
-    operation.numbers["records"] = draws.magnitude(1, kRecordsMost);
-    operation.numbers["acks"] = draws.below(2) == 0 ? 1 : -1;
-    operation.numbers["pause_ns"] = draws.between(0, pause_most);
-  }
 }
 
 // ---- the node ----
@@ -246,7 +228,8 @@ Plan OneNode::generate(std::uint64_t seed) const {
       names.push_back(fmt::format("client-{}", i));
       const bool idempotent = !with.disk_rots && draws.below(2) == 0;
       plan.machines.push_back(draw_machine(names.back(), idempotent ? "idempotent" : "producer", draws));
-      draw_operations(plan, names.back(), with.operations_most, draws);
+      draw_produces(plan, names.back(), {.operations_most = with.operations_most, .bytes_most = kValueBytesMost},
+                    draws);
     }
     if (!with.disk_rots && draws.below(2) == 0) {
       names.emplace_back("trimmer");

@@ -34,6 +34,7 @@
 #include "sim/scenario.h"
 #include "sim/scenarios/idempotent.h"
 #include "sim/scenarios/ledger.h"
+#include "sim/scenarios/workload.h"
 
 namespace chronik::sim {
 
@@ -130,8 +131,6 @@ void sleep_between(ProcessContext& process, std::int64_t low_ms, std::int64_t hi
 // ---- one_node_clients.cc ----
 // The topic is there with all its partitions.
 Status expect_topic(OneNodeState& state, client::Client& client);
-std::uint64_t value_of(const PlanOperation& operation, std::int64_t record);
-PartitionId partition_id(std::size_t partition);
 // Something was acknowledged: where the rules say so, the consumer must be told of it soon.
 void expect_news(OneNodeState& state, std::size_t partition, std::int64_t offset);
 // Where connections last, this one had to.

@@ -2,12 +2,12 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "core/fiber/scope.h"
 #include "core/fiber/wait.h"
 #include "core/protocol/messages/fetch.h"
 #include "core/protocol/record_batch_builder.h"
-#include "core/protocol/record_batch_walk.h"
 #include "sim/disk_faults.h"
 #include "sim/obligations.h"
 #include "sim/scenarios/one_node.h"
@@ -99,52 +99,8 @@ class ProducerSession {
 
 // ---- reading ----
 
-ProducedAs produced_as(const protocol::RecordBatchView& batch, Offset offset) {
-  if (!batch.has_producer()) {
-    return {};
-  }
-  return {.id = batch.producer_id().value(),
-          .epoch = batch.producer_epoch().value(),
-          .sequence = batch.base_sequence() + static_cast<std::int32_t>(offset - batch.base_offset())};
-}
-
-// What a fetch from `position` on has brought goes to the ledger; moves `position` behind it.
-Status take_records(OneNodeState& state, std::size_t partition, const Slice& records, std::int64_t& position) {
-  protocol::BatchWalk walk(records.bytes(), protocol::BatchWalk::Checksums::kCheck);
-  protocol::RecordBatchView batch;
-  const auto wrong = [&](const char* checker, const std::string& what) {
-    state.world.fail(checker, fmt::format("partition {} at {}: {}", partition, position, what));
-    return absl::DataLossError(what);
-  };
-  while (walk.next(batch)) {
-    // Behind an offset that was refused, and at a start that somebody asked for, an answer may begin within a batch.
-    const bool within = (state.rules.disk_rots || position <= state.ledger.asked_start(partition)) &&
-                        batch.base_offset().value() < position;
-    if (batch.base_offset().value() != position && !within) {
-      return wrong("OFFSET-CONTIG", fmt::format("a batch at offset {}", batch.base_offset().value()));
-    }
-    protocol::RecordIterator iterator(batch);
-    protocol::RecordView record;
-    std::int64_t expected = batch.base_offset().value();
-    while (iterator.next(record)) {
-      if (record.offset(batch).value() != expected++) {
-        return wrong("OFFSET-CONTIG", "records that are not one behind the other");
-      }
-      if (expected <= position) {
-        continue;
-      }
-      if (!state.ledger.see(partition, position, record.value_bytes, produced_as(batch, record.offset(batch)))) {
-        return absl::DataLossError("record");
-      }
-      ++position;
-    }
-    if (iterator.defect() != protocol::BatchDefect::kNone || position != batch.next_offset().value()) {
-      return wrong("WAL", "a damaged batch was served");
-    }
-  }
-  return walk.stop() == protocol::BatchDefect::kNone || walk.stop() == protocol::BatchDefect::kTruncated
-             ? ok()
-             : wrong("WAL", "damaged bytes were served");
+Status take(OneNodeState& state, std::size_t partition, const std::optional<Slice>& records, std::int64_t& position) {
+  return take_records(state.world, state.ledger, partition, records.value_or(Slice()), state.rules.disk_rots, position);
 }
 
 // The offset cannot be read, and the broker may say so: the next one, then.
@@ -199,7 +155,7 @@ Status read_partition(OneNodeState& state, client::Client& client, std::size_t p
       return ok();
     }
     const std::int64_t before = position;
-    RETURN_IF_ERROR(take_records(state, partition, got->records.value_or(Slice()), position));
+    RETURN_IF_ERROR(take(state, partition, got->records, position));
     if (position == before) {
       state.world.fail("OFFSET-CONTIG", fmt::format("partition {}: nothing to be read at {} below the high watermark "
                                                     "{}",
@@ -264,7 +220,7 @@ Status consume_once(OneNodeState& state, client::Client& client) {
       if (!state.ledger.read_at(partition, state.consumer_at[partition], known_starts[partition])) {
         return absl::DataLossError("deleted");
       }
-      RETURN_IF_ERROR(take_records(state, partition, answer.records.value_or(Slice()), state.consumer_at[partition]));
+      RETURN_IF_ERROR(take(state, partition, answer.records, state.consumer_at[partition]));
       settle_news(state, partition);
     } else if (skip_to_start(state, partition, answer, known_starts[partition], state.consumer_at[partition])) {
       settle_news(state, partition);
@@ -286,12 +242,6 @@ Status expect_topic(OneNodeState& state, client::Client& client) {
              ? ok()
              : absl::UnavailableError("not made yet");
 }
-
-std::uint64_t value_of(const PlanOperation& operation, std::int64_t record) {
-  return operation.id * 16 + static_cast<std::uint64_t>(record);
-}
-
-PartitionId partition_id(std::size_t partition) { return PartitionId(static_cast<std::int32_t>(partition)); }
 
 void expect_news(OneNodeState& state, std::size_t partition, std::int64_t offset) {
   if (state.rules.consumer_is_prompt && state.consumer_at[partition] <= offset) {

@@ -1,4 +1,5 @@
-// What the scenarios of replicated partitions share: the state of a run, and its clients, who find the leaders.
+// What the scenarios of replicated partitions share: how a plan is drawn and judged (replicated.cc), the state of a
+// run, and its clients, who find the leaders (replicated_clients.cc, replicated_readers.cc).
 #pragma once
 
 #include <algorithm>
@@ -24,11 +25,21 @@ struct ReplicatedState : GroupState {
   };
   Ledger ledger;
   bool forwarded = false;    // nodes name themselves the leaders of everything
+  bool unclean = false;      // what was acknowledged may be lost: the ledger is not told of it
   bool rots = false;         // a damaged offset may answer an error; all the same it must be read in the end
   bool undisturbed = false;  // nothing goes wrong: who has begun is answered within answer_within
   Duration answer_within = Duration::seconds(10);  // far below a parked fetch's time, far above the slowest network
+  std::size_t window = 1;                          // produces of one client that are under way at a time
   AdministratorState administrator;
+  std::size_t replicas = 1;  // of each partition, in the end
   std::map<std::string, Producer> producers;
+  struct Consumer {
+    std::size_t partition = 0;
+    Duration wait;  // of a fetch that has nothing to bring
+    std::int64_t at = 0;
+    LeaderEpoch epoch = LeaderEpoch::none();  // the latest of the partition that it has heard of
+  };
+  std::map<std::string, Consumer> consumers;
   bool all_read = false;
   Status last_read;
 
@@ -47,6 +58,10 @@ class LeaderClients {
 
   // Of the partition's leader, as far as is known.
   StatusOr<client::Client*> leader_of(std::size_t partition);
+  // Ends all connections; refresh() must follow.
+  void close();
+  // The epoch in which it leads.
+  LeaderEpoch epoch_of(std::size_t partition) const { return epochs_.at(partition); }
 
  private:
   Status stay_with(std::unique_ptr<client::Client> node);
@@ -54,12 +69,50 @@ class LeaderClients {
   ProcessContext& process_;
   ReplicatedState& state_;
   std::vector<NodeId> leaders_;
+  std::vector<LeaderEpoch> epochs_;
   std::map<NodeId, std::unique_ptr<client::Client>> clients_;
 };
 
 void run_replicated_producer(ProcessContext& process, ReplicatedState& state);
+// Reads everything from the first offset on, again and again, until all is healed, produced and read.
 void run_replicated_reader(ProcessContext& process, ReplicatedState& state);
+// Waits at the end of one partition, whoever leads it, until everything is read (state.consumers).
+void run_replicated_consumer(ProcessContext& process, ReplicatedState& state);
+// Makes topics until all is healed, and produces to each.
+void run_topic_maker(ProcessContext& process, ReplicatedState& state);
 // Deletes records until all is healed.
 void run_replicated_trimmer(ProcessContext& process, ReplicatedState& state);
+
+// ---- the scenario ----
+
+// Nodes that keep replicas of each partition, producers, a reader, consumers, in half of the runs somebody who deletes
+// records. A scenario derives from this and says what is different.
+class Replicated : public Scenario {
+ public:
+  Plan generate(std::uint64_t seed) const final;
+  std::unique_ptr<ScenarioState> build(World& world, const Plan& plan, Nemesis& nemesis) const final;
+  void at_end(World& world, ScenarioState& state) const final;
+
+ protected:
+  struct Kind {
+    int nodes_least = 1;
+    int nodes_most = 5;
+    bool undisturbed = false;  // nothing goes wrong
+    bool forwards = false;     // nodes name themselves the leaders of everything
+    bool reassigned = false;   // an administrator moves partitions about, and puts them on all nodes in the end
+    bool unclean = false;      // any replica may lead that is left: nothing is read
+    bool space_may_lack = false;
+    std::int64_t replicas = 0;  // 0: drawn, up to three
+  };
+  virtual Kind kind() const { return {}; }
+  // names: of all machines.
+  virtual void draw_trouble(Plan& plan, Draws& draws, const std::vector<std::string>& names) const;
+  // Of one node, after what all of them have.
+  virtual void configure(const Plan& /*plan*/, node::NodeConfig& /*config*/) const {}
+  // After the machines are there and before any starts.
+  virtual void prepare(World& /*world*/, const Plan& /*plan*/, ReplicatedState& /*state*/) const {}
+  // All nodes serve, and all replicas are in sync; else REPLICA-LIVE. when: for people.
+  static void judge_in_sync(World& world, const ReplicatedState& state, const std::string& when);
+};
 
 }  // namespace chronik::sim

@@ -1,12 +1,13 @@
-// Clients of replicated partitions.
+// Clients of replicated partitions: how they find the leaders, who produces, who deletes records.
 #include <fmt/core.h>
 
 #include <optional>
 
+#include "core/fiber/scope.h"
 #include "core/fiber/wait.h"
+#include "core/protocol/messages/create_topics.h"
 #include "core/protocol/messages/delete_records.h"
 #include "core/protocol/record_batch_builder.h"
-#include "core/protocol/record_batch_walk.h"
 #include "sim/obligations.h"
 #include "sim/scenarios/one_node.h"
 #include "sim/scenarios/replicated.h"
@@ -24,8 +25,11 @@ Status LeaderClients::refresh() {
     return absl::UnavailableError("the topic is not made yet");
   }
   leaders_.resize(topic.partitions.size());
+  epochs_.resize(topic.partitions.size());
   for (const auto& partition : topic.partitions) {
-    leaders_.at(static_cast<std::size_t>(partition.partition_index.value())) = partition.leader_id;
+    const auto at = static_cast<std::size_t>(partition.partition_index.value());
+    leaders_.at(at) = partition.leader_id;
+    epochs_.at(at) = partition.leader_epoch;
   }
   return state_.forwarded ? stay_with(std::move(any)) : ok();
 }
@@ -50,9 +54,20 @@ StatusOr<client::Client*> LeaderClients::leader_of(std::size_t partition) {
   }
   std::unique_ptr<client::Client>& client = clients_[leader];
   if (client == nullptr) {
-    ASSIGN_OR_RETURN(client, connect_to_group_node(process_, leader));
+    ASSIGN_OR_RETURN(std::unique_ptr<client::Client> connected, connect_to_group_node(process_, leader));
+    if (client == nullptr) {
+      client = std::move(connected);  // else somebody else has come first
+    }
   }
   return client.get();
+}
+
+void LeaderClients::close() {
+  for (const auto& [leader, client] : clients_) {
+    if (client != nullptr) {
+      client->close();
+    }
+  }
 }
 
 namespace {
@@ -92,8 +107,7 @@ class ReplicatedProducer {
     while (producer_.next < producer_.operations.size()) {
       session_ = {.client = mix_text(process_.machine.name()), .number = ++producer_.sessions};
       if (leaders_.refresh().ok()) {
-        while (producer_.next < producer_.operations.size() && produce_next()) {
-        }
+        produce_until_one_fails();
       }
       sleep_between(process_, 20, 220);
     }
@@ -101,16 +115,40 @@ class ReplicatedProducer {
   }
 
  private:
+  void produce_until_one_fails() {
+    bool going_on = true;
+    fiber::FiberScope workers;
+    for (std::size_t i = 0; i < state_.window; ++i) {
+      workers.spawn({"worker", i}, [this, &going_on] {
+        while (going_on && producer_.next < producer_.operations.size() && produce_next(going_on)) {
+        }
+        if (producer_.next < producer_.operations.size()) {
+          going_on = false;
+          leaders_.close();
+        }
+      });
+    }
+    static_cast<void>(workers.join(fiber::for_ever()));
+  }
+
   // False: who leads is to be asked anew.
-  bool produce_next() {
-    const PlanOperation& operation = producer_.operations[producer_.next];
+  bool produce_next(const bool& going_on) {
+    const std::size_t mine = producer_.next;
+    const PlanOperation& operation = producer_.operations[mine];
     if (state_.world->now() < state_.healed) {
-      static_cast<void>(fiber::sleep(Duration::nanoseconds(operation.number("pause_ns"))));
+      const auto burst = operation.numbers.find("not_before_ns");
+      const VirtualTime begins =
+          burst == operation.numbers.end() ? VirtualTime::zero() : VirtualTime::from_nanoseconds(burst->second);
+      const Duration left = std::max(begins - state_.world->now(), Duration::zero());
+      static_cast<void>(fiber::sleep(left + Duration::nanoseconds(operation.number("pause_ns"))));
     }
     const auto partition = static_cast<std::size_t>(operation.number("partition")) % state_.ledger.partitions();
     const StatusOr<client::Client*> leader = leaders_.leader_of(partition);
-    if (!leader.ok()) {
+    if (!leader.ok() || !going_on) {
       return false;
+    }
+    if (producer_.next != mine) {
+      return true;  // somebody else has
     }
     ++producer_.next;
     const auto bytes = static_cast<std::size_t>(operation.number("bytes"));
@@ -135,9 +173,10 @@ class ReplicatedProducer {
     }
     judge_error(answer->error_code);
     for (std::int64_t i = 0; i < records; ++i) {
-      if (answer->error_code == ErrorCode::kNotEnoughReplicas || answer->error_code == ErrorCode::kInvalidTimestamp) {
+      if (answer->error_code == ErrorCode::kNotEnoughReplicas || answer->error_code == ErrorCode::kInvalidTimestamp ||
+          answer->error_code == ErrorCode::kKafkaStorageError) {
         state_.ledger.refuse_value(value_of(operation, i));
-      } else if (answer->error_code == ErrorCode::kNone && acks == -1) {
+      } else if (answer->error_code == ErrorCode::kNone && acks == -1 && !state_.unclean) {
         state_.ledger.acknowledge(value_of(operation, i), answer->base_offset.value() + i);
       }
     }
@@ -153,6 +192,11 @@ class ReplicatedProducer {
       case ErrorCode::kNotEnoughReplicas:
       case ErrorCode::kNotEnoughReplicasAfterAppend:
       case ErrorCode::kRequestTimedOut: return;
+      case ErrorCode::kKafkaStorageError:
+        if (state_.space_may_lack) {
+          return state_.world->fault_fired("refused write");
+        }
+        [[fallthrough]];
       default: state_.world->fail("CONFORM", fmt::format("produce: {}", protocol::error_name(error)));
     }
   }
@@ -162,164 +206,6 @@ class ReplicatedProducer {
   ReplicatedState::Producer& producer_;
   LeaderClients leaders_;
   ProducerSessionId session_;
-};
-
-// ---- reading ----
-
-class ReplicatedReader {
- public:
-  ReplicatedReader(ProcessContext& process, ReplicatedState& state)
-      : process_(process), state_(state), leaders_(process, state) {}
-
-  void run() {
-    while (!state_.all_read) {
-      const bool last = state_.world->now() >= state_.healed && state_.all_done();
-      state_.last_read = read_all();
-      state_.all_read = last && state_.last_read.ok();
-      sleep_between(process_, 200, 3000);
-    }
-  }
-
- private:
-  Status read_all() {
-    RETURN_IF_ERROR(leaders_.refresh());
-    if (state_.forwarded) {
-      return read_together();
-    }
-    for (std::size_t partition = 0; partition < state_.ledger.partitions(); ++partition) {
-      RETURN_IF_ERROR(read_partition(partition));
-    }
-    return ok();
-  }
-
-  // All partitions at once, of whichever leaders, from one node.
-  Status read_together() {
-    std::vector<std::int64_t> known;
-    for (std::size_t partition = 0; partition < state_.ledger.partitions(); ++partition) {
-      known.push_back(state_.ledger.known_end(partition));
-    }
-    std::vector<std::int64_t> positions(known.size());
-    for (;;) {
-      ASSIGN_OR_RETURN(client::Client * node, leaders_.leader_of(0));
-      protocol::FetchRequest request;
-      request.max_wait_ms = 500;
-      request.min_bytes = 1;
-      auto& asked = request.topics.emplace_back();
-      asked.topic = kLedgerTopic;
-      for (std::size_t partition = 0; partition < positions.size(); ++partition) {
-        auto& wanted = asked.partitions.emplace_back();
-        wanted.partition = partition_id(partition);
-        wanted.fetch_offset = Offset(positions[partition]);
-        wanted.current_leader_epoch = LeaderEpoch::none();
-        wanted.last_fetched_epoch = LeaderEpoch::none();
-        wanted.partition_max_bytes = 65'536;
-      }
-      ASSIGN_OR_RETURN(const protocol::FetchResponse got,
-                       node->call<protocol::FetchResponse>(request, 12, node_patience()));
-      if (got.responses.size() != 1 || got.responses[0].partitions.size() != positions.size()) {
-        state_.world->fail("CONFORM", "a fetch is answered for other partitions than were asked for");
-        return absl::DataLossError("partitions");
-      }
-      const std::vector<std::int64_t> before = positions;
-      for (std::size_t partition = 0; partition < positions.size(); ++partition) {
-        const protocol::FetchPartitionResponse& answer = got.responses[0].partitions[partition];
-        RETURN_IF_ERROR(judge_fetched(partition, positions[partition], answer.error_code));
-        RETURN_IF_ERROR(take(partition, answer.records.value_or(Slice()), positions[partition]));
-      }
-      if (positions != before) {
-        continue;
-      }
-      for (std::size_t partition = 0; partition < positions.size(); ++partition) {
-        if (positions[partition] < known[partition]) {
-          return absl::UnavailableError(
-              fmt::format("partition {} ends at {}; {} were known", partition, positions[partition], known[partition]));
-        }
-      }
-      return ok();
-    }
-  }
-
-  Status judge_fetched(std::size_t partition, std::int64_t position, ErrorCode error) {
-    if (error == ErrorCode::kOffsetOutOfRange || error == ErrorCode::kCorruptMessage) {
-      state_.world->fail("ACK-DURABLE",
-                         fmt::format("partition {} at {}: {}", partition, position, protocol::error_name(error)));
-    }
-    return error == ErrorCode::kNone ? ok() : absl::UnavailableError(std::string(protocol::error_name(error)));
-  }
-
-  // From its first offset up to all that was known when this began.
-  Status read_partition(std::size_t partition) {
-    const std::int64_t known = state_.ledger.known_end(partition);
-    std::int64_t position = 0;
-    for (;;) {
-      // A leader that does not know yet that it is none any more may tell of what is deleted elsewhere; once all is
-      // healed there is none.
-      const bool settled = state_.world->now() > state_.healed + Duration::seconds(20);
-      const std::int64_t known_start = settled ? state_.ledger.confirmed_start(partition) : 0;
-      ASSIGN_OR_RETURN(client::Client * leader, leaders_.leader_of(partition));
-      ASSIGN_OR_RETURN(const protocol::FetchPartitionResponse got,
-                       leader->fetch_waiting(kLedgerTopic, partition_id(partition), Offset(position), 65'536,
-                                             Duration::milliseconds(500), node_patience()));
-      if (got.error_code == ErrorCode::kOffsetOutOfRange && state_.ledger.asked_start(partition) > 0) {
-        if (got.log_start_offset.value() > position &&
-            state_.ledger.begin_at(partition, got.log_start_offset.value(), known_start, /*retained=*/false)) {
-          position = got.log_start_offset.value();
-          continue;
-        }
-        return absl::UnavailableError("the log's start is moving");
-      }
-      const bool damaged = got.error_code == ErrorCode::kCorruptMessage && !state_.rots;
-      if (got.error_code == ErrorCode::kOffsetOutOfRange || damaged) {
-        state_.world->fail("ACK-DURABLE", fmt::format("partition {} at {}: {}", partition, position,
-                                                      protocol::error_name(got.error_code)));
-      }
-      if (got.error_code != ErrorCode::kNone) {
-        return absl::UnavailableError(std::string(protocol::error_name(got.error_code)));
-      }
-      if (!state_.ledger.read_at(partition, position, known_start)) {
-        return absl::DataLossError("deleted");
-      }
-      const std::int64_t before = position;
-      RETURN_IF_ERROR(take(partition, got.records.value_or(Slice()), position));
-      if (position == before && position >= known) {
-        return ok();
-      }
-      // A new leader says nothing of what it does not know to be committed.
-      if (position == before) {
-        return absl::UnavailableError(
-            fmt::format("partition {} ends at {}; {} were known", partition, position, known));
-      }
-    }
-  }
-
-  Status take(std::size_t partition, const Slice& records, std::int64_t& position) {
-    protocol::BatchWalk walk(records.bytes(), protocol::BatchWalk::Checksums::kCheck);
-    protocol::RecordBatchView batch;
-    while (walk.next(batch)) {
-      const bool within = position <= state_.ledger.asked_start(partition) && batch.base_offset().value() < position;
-      if (batch.base_offset().value() != position && !within) {
-        state_.world->fail("OFFSET-CONTIG",
-                           fmt::format("partition {} at {}: a batch at {}", partition, position, batch.base_offset()));
-        return absl::DataLossError("offset");
-      }
-      protocol::RecordIterator iterator(batch);
-      protocol::RecordView record;
-      while (iterator.next(record)) {
-        if (record.offset(batch).value() < position) {
-          continue;
-        }
-        if (!state_.ledger.see(partition, position, record.value_bytes)) {
-          return absl::DataLossError("record");
-        }
-        ++position;
-      }
-    }
-    return ok();
-  }
-
-  ProcessContext& process_;
-  ReplicatedState& state_;
-  LeaderClients leaders_;
 };
 
 // ---- deleting ----
@@ -376,13 +262,69 @@ class ReplicatedTrimmer {
   LeaderClients leaders_;
 };
 
+// ---- making topics ----
+
+// A topic after the other, each of which takes a record in each of its partitions soon.
+class TopicMaker {
+ public:
+  TopicMaker(ProcessContext& process, ReplicatedState& state) : process_(process), state_(state) {}
+
+  void run() {
+    for (std::int64_t made = 0; state_.world->now() < state_.healed; ++made) {
+      sleep_between(process_, 100, 3000);
+      StatusOr<std::unique_ptr<client::Client>> client = connect_to_any(process_, state_);
+      const std::string name = fmt::format("{}.{}", process_.machine.name(), made);
+      if (client.ok() && create(**client, name)) {
+        const Awaited awaited(state_, fmt::format("topic {} takes records", name));
+        for (std::int32_t partition = 0; partition < kMadePartitions; ++partition) {
+          while (!produce(**client, name, PartitionId(partition))) {
+            sleep_between(process_, 5, 50);
+          }
+        }
+      }
+    }
+  }
+
+ private:
+  static constexpr std::int32_t kMadePartitions = 3;
+
+  static bool create(client::Client& client, const std::string& name) {
+    protocol::CreateTopicsRequest request;
+    request.timeout_ms = 10'000;
+    request.topics.push_back(
+        {.name = name, .num_partitions = kMadePartitions, .replication_factor = -1, .assignments = {}, .configs = {}});
+    const auto got = client.call<protocol::CreateTopicsResponse>(request, /*version=*/5, node_patience());
+    return got.ok() && got->topics.size() == 1 && got->topics[0].error_code == ErrorCode::kNone;
+  }
+
+  bool produce(client::Client& any, const std::string& topic, PartitionId partition) {
+    const StatusOr<protocol::MetadataTopic> known = any.metadata(topic, node_patience());
+    if (!known.ok() || known->partitions.size() != static_cast<std::size_t>(kMadePartitions)) {
+      return false;
+    }
+    const auto of = std::find_if(known->partitions.begin(), known->partitions.end(),
+                                 [&](const auto& one) { return one.partition_index == partition; });
+    const StatusOr<std::unique_ptr<client::Client>> leader = connect_to_group_node(process_, of->leader_id);
+    if (!leader.ok()) {
+      return false;
+    }
+    protocol::RecordBatchBuilder builder;
+    builder.append({.timestamp = process_.ports.clock.wall(), .key = {}, .value = as_bytes(topic), .headers = {}});
+    const auto answer = (*leader)->produce(topic, partition, builder.build({}), -1, node_patience());
+    return answer.ok() && answer->error_code == ErrorCode::kNone;
+  }
+
+  ProcessContext& process_;
+  ReplicatedState& state_;
+};
+
 }  // namespace
+
+void run_topic_maker(ProcessContext& process, ReplicatedState& state) { TopicMaker(process, state).run(); }
 
 void run_replicated_producer(ProcessContext& process, ReplicatedState& state) {
   ReplicatedProducer(process, state).run();
 }
-
-void run_replicated_reader(ProcessContext& process, ReplicatedState& state) { ReplicatedReader(process, state).run(); }
 
 void run_replicated_trimmer(ProcessContext& process, ReplicatedState& state) {
   ReplicatedTrimmer(process, state).run();

@@ -31,5 +31,9 @@ const Scenario* lost_replica_scenario();
 const Scenario* stuck_disk_scenario();
 const Scenario* cut_off_scenario();
 const Scenario* membership_scenario();
+const Scenario* one_disk_scenario();
+const Scenario* rolling_scenario();
+const Scenario* rejoined_scenario();
+const Scenario* topic_storm_scenario();
 
 }  // namespace chronik::sim

@@ -162,7 +162,7 @@ class ThreeNodes final : public Scenario {
         });
       }
     }
-    start_all_machines(world);
+    start_all_machines(world, plan);
     return owned;
   }
 

@@ -45,6 +45,29 @@ TEST_F(LedgerTest, ALogThatEndsBelowWhatIsKnownIsFound) {
   EXPECT_EQ(small.checker(), "ACK-DURABLE");
 }
 
+TEST_F(LedgerTest, TwoAcknowledgementsOfOneOffsetAreFound) {
+  ledger.send(1, 20, 0, kOne);
+  ledger.send(2, 20, 0, kOne);
+  ledger.acknowledge(1, 0);
+  ledger.acknowledge(2, 0);
+  EXPECT_EQ(small.checker(), "ACK-DURABLE");
+}
+
+TEST_F(LedgerTest, AnotherValueThanTheAcknowledgedOneIsFoundAtOnce) {
+  ledger.send(1, 20, 0, kOne);
+  ledger.send(2, 20, 0, kOne);
+  ledger.acknowledge(1, 0);
+  EXPECT_FALSE(see(2, 0));
+  EXPECT_EQ(small.checker(), "ACK-DURABLE");
+}
+
+TEST_F(LedgerTest, ALogThatEndsBelowAHighWatermarkIsFound) {
+  ledger.see_watermark(0, 3);
+  EXPECT_EQ(ledger.known_end(0), 3);
+  ledger.end_at(0, 2, ledger.known_end(0));
+  EXPECT_EQ(small.checker(), "ACK-DURABLE");
+}
+
 TEST_F(LedgerTest, BytesThatNobodySentAreFound) {
   ledger.send(1, 20, 0, kOne);
   EXPECT_FALSE(see(1, 0, 21));
