@@ -63,6 +63,9 @@ class ClientConnection : public Unsent {
   void close(const char* reason);
   // Kept for it from the first request on that is forwarded.
   ClientForwards& forwards();
+  // A produce on it was refused because others may lead: the client is to be told so when it asks who leads.
+  void send_elsewhere() { sent_elsewhere_ = true; }
+  bool sent_elsewhere() const { return sent_elsewhere_; }
   Address peer() const { return stream_->peer(); }
   Address local() const { return stream_->local(); }
   std::uint64_t number() const { return number_; }
@@ -90,6 +93,7 @@ class ClientConnection : public Unsent {
   WaitKey key_;  // of waits for the client or for its requests
   std::uint64_t next_request_ = 0;
   bool closing_ = false;
+  bool sent_elsewhere_ = false;
   bool sending_ = false;  // answers are being gathered, or a fiber writes what the client did not take at once
   fiber::Event room_;     // a slot has become free
   protocol::FrameReader frames_;

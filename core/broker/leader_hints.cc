@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/broker/broker.h"
+#include "core/broker/connection.h"
 
 namespace chronik::broker {
 
@@ -42,7 +43,7 @@ void name_leader(const cluster::Image& image, NodeId doubted, const cluster::Top
 
 }  // namespace
 
-void name_leaders(Broker& broker, protocol::ProduceResponse& response) {
+void name_leaders(Broker& broker, ClientConnection& client, protocol::ProduceResponse& response) {
   if (broker.forwarding() != nullptr) {
     return;
   }
@@ -52,6 +53,9 @@ void name_leaders(Broker& broker, protocol::ProduceResponse& response) {
     const cluster::Topic* known = image->find_topic(topic.name);
     for (protocol::ProducePartitionResponse& answer : topic.partition_responses) {
       name_leader(*image, doubted, known, answer.index, answer, response.node_endpoints);
+      if (doubted != NodeId::none() && answer.error_code == ErrorCode::kNotLeaderOrFollower) {
+        client.send_elsewhere();
+      }
     }
   }
 }

@@ -68,6 +68,32 @@ void lead_everything(NodeId self, MetadataResponse& response) {
   }
 }
 
+// Who would lead in this node's place, as far as it knows; none: nobody.
+NodeId successor(const cluster::Partition& partition, NodeId self) {
+  for (const cluster::ReplicaList* among : {&partition.isr, &partition.elr}) {
+    for (const NodeId replica : partition.replicas) {
+      if (replica != self && cluster::contains(*among, replica)) {
+        return replica;
+      }
+    }
+  }
+  return NodeId::none();
+}
+
+// A client that was refused here because others may lead would be back at once, since some (librdkafka) ask the node
+// that they are busiest with. Others, who have not been refused, may go on reading here.
+void name_successors(const cluster::Image& image, NodeId self, MetadataResponse& response) {
+  for (MetadataTopic& topic : response.topics) {
+    for (auto& described : topic.partitions) {
+      const cluster::Partition* partition = image.find_partition(topic.topic_id, described.partition_index);
+      if (described.leader_id == self && partition != nullptr) {
+        const NodeId next = successor(*partition, self);
+        described.leader_id = next == NodeId::none() ? self : next;
+      }
+    }
+  }
+}
+
 // Whether the request asks by id; from version 12 on a topic without a name does.
 bool by_id(const MetadataRequestTopic& asked, std::int16_t version) { return version >= 12 && !asked.name.has_value(); }
 
@@ -129,6 +155,8 @@ void answer_metadata(Broker& broker, Request& request, const MetadataRequest& as
   }
   if (forwards) {
     lead_everything(broker.self(), response);
+  } else if (request.connection.sent_elsewhere() && broker.replication().isolated()) {
+    name_successors(*image, broker.self(), response);
   }
   if (asked.include_cluster_authorized_operations) {
     response.cluster_authorized_operations = kClusterOperations;

@@ -59,6 +59,7 @@ class LateProduce final : public LateAnswer, private fiber::Timer {
  public:
   LateProduce(Broker& broker, Request& request, replication::Acks acks, std::size_t partitions)
       : broker_(broker),
+        client_(request.connection),
         answer_(std::move(request.answer)),
         hold_(std::move(request.frame_hold)),
         received_(request.received),
@@ -89,6 +90,7 @@ class LateProduce final : public LateAnswer, private fiber::Timer {
   bool correct();
 
   Broker& broker_;
+  ClientConnection& client_;
   Answer answer_;
   fiber::Budget::Hold hold_;
   MonotonicTime received_;
@@ -383,7 +385,7 @@ bool LateProduce::correct() {
   for (const std::unique_ptr<ForwardedProduce>& forwarded : forwarded_) {
     acknowledged &= forwarded->tell(*response, version_);
   }
-  name_leaders(broker_, *response);
+  name_leaders(broker_, client_, *response);
   answer_.prepare(protocol::encode_response(correlation_id_, *response, version_));
   return acknowledged;
 }
@@ -436,7 +438,7 @@ void handle_produce(Broker& broker, Request&& request) {
   LateProduce& late = *work.late;
   late.forward(work.elsewhere, request.connection, work.timeout);
   if (!work.all_appended) {
-    name_leaders(broker, work.response);
+    name_leaders(broker, request.connection, work.response);
   }
   late.answer(work.response, work.all_appended);
   late.wait(work.timeout);

@@ -43,6 +43,16 @@ IsolatedAnswer produce_to(client::Client& client, const std::string& topic, std:
           (scheduler.now() - began).seconds()};
 }
 
+NodeId leader_of(client::Client& client, const std::string& name) {
+  const auto metadata = ask<protocol::MetadataResponse>(client, protocol::MetadataRequest{}, 12);
+  for (const protocol::MetadataTopic& topic : metadata.topics) {
+    if (topic.name == name) {
+      return topic.partitions.at(0).leader_id;
+    }
+  }
+  return NodeId::none();
+}
+
 std::int64_t isolated_gauge(const node::Node& node) {
   for (const MetricsRegistry::Entry& entry : node.metrics().entries()) {
     if (entry.name == "broker_isolated") {
@@ -82,11 +92,11 @@ TEST(Isolated, ALeaderWithoutItsFollowersAnswersAfterASessionAndAnElection) {
     }
     EXPECT_EQ(produce_to(*client, "replicated", 1).error, ErrorCode::kNone);
     EXPECT_EQ(produce_to(*client, "single", -1).error, ErrorCode::kNone);
-    // As with Kafka, metadata are what the node knows: consumers may go on reading here.
-    const auto metadata = ask<protocol::MetadataResponse>(*client, protocol::MetadataRequest{}, 12);
-    for (const protocol::MetadataTopic& topic : metadata.topics) {
-      EXPECT_EQ(topic.partitions.at(0).leader_id, NodeId(1));
-    }
+    // Whom it has refused it sends to another; who comes anew may read here, as with Kafka.
+    EXPECT_EQ(leader_of(*client, "replicated"), NodeId(2));
+    EXPECT_EQ(leader_of(*client, "single"), NodeId(1));
+    const auto reader = visit.connect(1);
+    EXPECT_EQ(leader_of(*reader, "replicated"), NodeId(1));
   });
 }
 
