@@ -17,7 +17,7 @@ namespace chronik::server {
 
 namespace {
 
-using Kind = ClusterChangeCommand::Kind;
+using ChangeKind = ClusterChangeCommand::Kind;
 using ChangeJson = nlohmann::ordered_json;
 
 constexpr int kNotDone = 1;
@@ -130,9 +130,9 @@ Progress progress_of(const node::NodeStatus& view, const ClusterChange& change) 
     return {.text = "the cluster has no leader"};
   }
   switch (change.kind) {
-    case Kind::kAddNode: return progress_of_addition(view, change);
-    case Kind::kRemoveNode: return progress_of_removal(view, change);
-    case Kind::kRebalance: break;
+    case ChangeKind::kAddNode: return progress_of_addition(view, change);
+    case ChangeKind::kRemoveNode: return progress_of_removal(view, change);
+    case ChangeKind::kRebalance: break;
   }
   if (!view.rebalancing && view.partitions.moving == 0) {
     return {.done = true, .text = "done"};
@@ -168,7 +168,7 @@ int wait_for(const AdminAccess& access, const ClusterChange& change) {
 StatusOr<ClusterChange> check_change(const ClusterChangeCommand& command) {
   ClusterChange change{.kind = command.kind, .force = command.force};
   ChangeJson body = ChangeJson::object();
-  if (command.kind != Kind::kRebalance) {
+  if (command.kind != ChangeKind::kRebalance) {
     const StatusOr<std::int64_t> id = parse_whole_number(command.id, 0, std::numeric_limits<std::int32_t>::max());
     if (!id.ok()) {
       return absl::InvalidArgumentError(fmt::format("ID: '{}': {}", command.id, message_of(id.status())));
@@ -177,7 +177,7 @@ StatusOr<ClusterChange> check_change(const ClusterChangeCommand& command) {
     body["id"] = *id;
   }
   switch (command.kind) {
-    case Kind::kAddNode: {
+    case ChangeKind::kAddNode: {
       ASSIGN_OR_RETURN(change.kafka, checked_address("--kafka", command.kafka));
       ASSIGN_OR_RETURN(const HostPort raft, checked_address("--raft", command.raft));
       if (!command.wal.empty()) {
@@ -189,11 +189,11 @@ StatusOr<ClusterChange> check_change(const ClusterChangeCommand& command) {
       change.path = "/admin/add-node";
       break;
     }
-    case Kind::kRemoveNode:
+    case ChangeKind::kRemoveNode:
       body["force"] = command.force;
       change.path = "/admin/remove-node";
       break;
-    case Kind::kRebalance: change.path = "/admin/rebalance"; break;
+    case ChangeKind::kRebalance: change.path = "/admin/rebalance"; break;
   }
   change.body = body.dump();
   return change;

@@ -237,7 +237,7 @@ void PeerLinks::read_all(Connection& connection) {
                field("node", frame->from));
       return;
     }
-    link.incoming += !incoming.link ? 1 : 0;
+    link.incoming += !incoming.link ? 1U : 0U;
     incoming.link = held;
     ++link.received;
     link.latest = fiber::Scheduler::current().now();

@@ -48,9 +48,9 @@ Status Engine::delay_commit(const WaitKey& key) {
   if (queue_.empty()) {
     return ok();  // a new file is to begin
   }
-  const Duration delay = std::min(options_.commit_delay_max, last_commit_.took);
+  const MonotonicTime until = last_commit_.end + std::min(options_.commit_delay_max, last_commit_.took);
   return gather(key, last_commit_.records, kBytesWorthACommit,
-                fiber::for_ever().no_later_than(last_commit_.end + delay, Expiry::kNormal));
+                fiber::within(std::max(until - now(), Duration::zero()), Expiry::kNormal));
 }
 
 Status Engine::gather(const WaitKey& key, std::size_t records, std::uint64_t bytes, const Deadline& end) {
