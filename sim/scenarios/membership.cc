@@ -36,8 +36,8 @@ namespace chronik::sim {
 namespace {
 
 constexpr int kNodesMost = 5;
-constexpr std::int64_t kOperationsMost = 100;  // of a client
-constexpr std::int64_t kBytesMost = 2000;
+constexpr std::int64_t kMembersOperationsMost = 100;  // of a client
+constexpr std::int64_t kMembersBytesMost = 2000;
 
 // ---- what the operator does ----
 
@@ -423,8 +423,8 @@ class MembershipScenario final : public Scenario {
   }
 
   static void draw_produces(Plan& plan, const std::string& machine, Draws& draws) {
-    const std::int64_t operations = draws.magnitude(5, kOperationsMost);
-    const std::int64_t bytes_most = draws.magnitude(16, kBytesMost);
+    const std::int64_t operations = draws.magnitude(5, kMembersOperationsMost);
+    const std::int64_t bytes_most = draws.magnitude(16, kMembersBytesMost);
     const std::int64_t pause_most = 2 * plan.lasts.nanoseconds() / operations;
     for (std::int64_t k = 0; k < operations; ++k) {
       PlanOperation& operation = plan.operations.emplace_back();
