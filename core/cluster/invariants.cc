@@ -1,5 +1,6 @@
 #include "core/cluster/invariants.h"
 
+#include <absl/functional/function_ref.h>
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -9,6 +10,33 @@ namespace chronik::cluster {
 namespace {
 
 using Broken = std::vector<std::string>;
+
+using Expect = absl::FunctionRef<void(bool holds, const char* sentence)>;
+
+void check_reassignment(const Partition& partition, Expect expect) {
+  for (const ReplicaList* some : {&partition.adding, &partition.removing}) {
+    auto place = partition.replicas.begin();
+    for (const NodeId node : *some) {
+      place = std::find(place, partition.replicas.end(), node);
+      expect(place != partition.replicas.end(), "who is added or removed is a replica, in their order");
+      if (place == partition.replicas.end()) {
+        return;
+      }
+      ++place;
+    }
+  }
+  bool complete = true;
+  bool all_go = true;
+  for (const NodeId node : partition.replicas) {
+    const bool goes = contains(partition.removing, node);
+    expect(!goes || !contains(partition.adding, node), "nobody is added and removed");
+    complete = complete && (goes || contains(partition.isr, node));
+    all_go = all_go && goes;
+  }
+  expect(!all_go, "a replica stays");
+  expect(!complete || (partition.adding.empty() && partition.removing.empty()),
+         "a reassignment ends when all that stay are in sync");
+}
 
 void check_partition(const Image& image, const Topic& topic, const Partition& partition, Broken& broken) {
   const auto expect = [&](bool holds, const char* sentence) {
@@ -50,28 +78,7 @@ void check_partition(const Image& image, const Topic& topic, const Partition& pa
     expect(image.is_live(node), "who is in sync is live");
     expect(!anybody_well || image.is_well(node), "whose disk is stuck is in sync only where nobody else is");
   }
-  for (const ReplicaList* some : {&partition.adding, &partition.removing}) {
-    place = partition.replicas.begin();
-    for (const NodeId node : *some) {
-      place = std::find(place, partition.replicas.end(), node);
-      expect(place != partition.replicas.end(), "who is added or removed is a replica, in their order");
-      if (place == partition.replicas.end()) {
-        return;
-      }
-      ++place;
-    }
-  }
-  bool complete = true;
-  bool all_go = true;
-  for (const NodeId node : partition.replicas) {
-    const bool goes = contains(partition.removing, node);
-    expect(!goes || !contains(partition.adding, node), "nobody is added and removed");
-    complete = complete && (goes || contains(partition.isr, node));
-    all_go = all_go && goes;
-  }
-  expect(!all_go, "a replica stays");
-  expect(!complete || (partition.adding.empty() && partition.removing.empty()),
-         "a reassignment ends when all that stay are in sync");
+  check_reassignment(partition, expect);
   expect(partition.unclean_epoch <= partition.leader_epoch, "an unclean epoch has begun");
   expect(partition.created <= image.applied, "a partition was made by a command that is applied");
   const bool led = partition.leader != NodeId::none();

@@ -150,8 +150,8 @@ class CutOff(unittest.TestCase):
                                  [f"{when} {i}" for when in ("before", "meanwhile") for i in range(10)])
 
     def pause_of_a_cut(self, cluster, topic, alone):
-        """The longest pause of a producer whose leader is cut off from the other nodes for CUT seconds; nothing else is,
-        and all timeouts are the client's own."""
+        """The longest pause of a producer whose leader is cut off from the other nodes for CUT seconds; nothing else
+        is, and all timeouts are the client's own."""
         settings = {"acks": "all", "enable.idempotence": True}  # a value that is sent again is there once
         with producers.Producers(cluster.addresses, {topic: (producers.LIBRDKAFKA, settings)}, partitions=1) as struck:
             time.sleep(2)
