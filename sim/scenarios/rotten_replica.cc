@@ -4,6 +4,8 @@
 // A damaged offset may answer an error until another node leads. The last flush of a dead node's write-ahead log is in
 // doubt (rule R3), so where that log rots, the node dies only once its disk has kept some more flushes. Other nodes die
 // whenever it happens.
+#include <fmt/core.h>
+
 #include <functional>
 #include <memory>
 #include <string>
@@ -14,7 +16,6 @@
 #include "sim/fault_draws.h"
 #include "sim/scenarios/ailing.h"
 #include "sim/scenarios/scenarios.h"
-#include "sim/shard.h"
 #include "sim/world.h"
 
 namespace chronik::sim {
@@ -41,15 +42,18 @@ class RottenReplica final : public Ailing {
     Draws faults = draws.child("rot", 0);
     for (std::int64_t i = faults.between(1, 6); i > 0; --i) {
       const bool of_wal = faults.below(2) == 0;
-      add_fault(plan, faults, of_wal ? "wal-rot-then-death" : "segment-rot", kAilingNode);
+      PlanFault& fault = add_fault(plan, faults, of_wal ? "wal-rot-then-death" : "segment-rot", kAilingNode);
+      if (of_wal && faults.below(2) == 0) {
+        fault.numbers["other"] = faults.between(2, 3);
+        fault.numbers["for_ns"] = faults.magnitude(1'000'000, 200'000'000);
+      }
     }
-    plan.knobs["leader_dies_at_the_cut"] = faults.between(0, 1);
     if (draws.below(2) == 0) {
       draw_deaths(plan, draws.child("deaths", 0), {"node-2", "node-3"});
     }
   }
 
-  void prepare(World& world, const Plan& plan, Nemesis& nemesis, ReplicatedState& state) const override {
+  void prepare(World& world, const Plan& /*plan*/, Nemesis& nemesis, ReplicatedState& state) const override {
     state.rots = true;
     nemesis.teach("segment-rot",
                   [&world](const PlanFault& fault) { disk_of(world.machine(fault.target)).rot_somewhere("logs/"); });
@@ -59,18 +63,16 @@ class RottenReplica final : public Ailing {
         die_when_settled(world, state, fault, machine.incarnation(), flushes_of(state) + kFlushesLater);
       }
     });
-    world.checkers().add(std::make_unique<Repaired>(world, state, plan.knob("leader_dies_at_the_cut", 0) != 0));
+    world.checkers().add(std::make_unique<Repaired>(world, state));
   }
 
  private:
-  // Says which of the announced faults have had an effect. Whoever leads may die at the very moment when the damaged
-  // log is cut: a replica that somebody still counts on would be elected for what it has lost.
+  // Says which of the announced faults have had an effect.
   class Repaired final : public Checker, private Observer {
    public:
-    Repaired(World& world, const ReplicatedState& state, bool leader_dies)
-        : world_(world), state_(state), leader_dies_(leader_dies) {}
+    Repaired(World& world, const ReplicatedState& state) : world_(world), state_(state) {}
     const char* id() const override { return "REPLICA-LIVE"; }
-    Observer* observe(Shard& shard) override { return shard.machine().name() == kAilingNode ? this : nullptr; }
+    Observer* observe(Shard& /*shard*/) override { return this; }
 
    private:
     void on_damage(const PartitionRef& p, Offset /*from*/, Offset /*to*/) override {
@@ -81,24 +83,10 @@ class RottenReplica final : public Ailing {
     void on_truncated(const PartitionRef& p, LeaderEpoch /*epoch*/, Offset /*end*/) override {
       if (damaged_.erase(p) > 0) {
         world_.fault_fired("log repaired", p.topic.bytes[0]);
-        if (leader_dies_ && world_.now() < state_.healed) {
-          world_.after(Duration::microseconds(1), [this, p] { kill_leader(p); });
-        }
-      }
-    }
-    void kill_leader(const PartitionRef& p) {
-      for (const auto& [name, node] : state_.serving) {
-        const cluster::Partition* partition = node->metadata().image()->find_partition(p.topic, p.partition);
-        const bool leads = partition != nullptr && name == group_node_name(partition->leader.value());
-        if (leads && name != kAilingNode && world_.machine(name).running()) {
-          world_.fault_fired("process kill", mix_text(name));
-          return world_.machine(name).kill(Death::kProcessKill);
-        }
       }
     }
     World& world_;
     const ReplicatedState& state_;
-    bool leader_dies_;
     absl::btree_set<PartitionRef> damaged_;
   };
 
@@ -114,17 +102,34 @@ class RottenReplica final : public Ailing {
     world.after(Duration::milliseconds(5), [&world, &state, when, then] { as_soon_as(world, state, when, then); });
   }
 
+  // Whoever led meanwhile may die as soon as the node is back: it must not be elected for what it has lost.
   static void die_when_settled(World& world, const ReplicatedState& state, const PlanFault& fault,
                                std::uint64_t incarnation, std::uint64_t flushes) {
     Machine& machine = world.machine(fault.target);
     const auto settled = [&state, &machine, flushes, incarnation] {
       return machine.incarnation() != incarnation || flushes_of(state) >= flushes;
     };
-    as_soon_as(world, state, settled, [&world, &machine, incarnation] {
-      if (machine.running() && machine.incarnation() == incarnation) {
-        world.fault_fired("process kill", mix_text(machine.name()));
-        machine.kill(Death::kProcessKill);
+    const auto back = [&state, incarnation, &machine] {
+      return machine.incarnation() > incarnation && state.serving.contains(kAilingNode);
+    };
+    const std::string other = fault.number("other", 0) == 0 ? "" : fmt::format("node-{}", fault.number("other", 0));
+    const Duration later = Duration::nanoseconds(fault.number("for_ns", 0));
+    as_soon_as(world, state, settled, [&world, &state, &machine, incarnation, back, other, later] {
+      if (!machine.running() || machine.incarnation() != incarnation) {
+        return;
       }
+      world.fault_fired("process kill", mix_text(machine.name()));
+      machine.kill(Death::kProcessKill);
+      if (other.empty()) {
+        return;
+      }
+      as_soon_as(world, state, back, [&world, other, later] {
+        world.after(later, [&world, other] {
+          if (world.machine(other).running()) {
+            world.machine(other).kill(Death::kProcessKill);
+          }
+        });
+      });
     });
   }
 };
