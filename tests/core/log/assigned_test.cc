@@ -72,7 +72,7 @@ TEST(Assigned, SegmentsOfALostWriteAheadLogAreNeverTakenForLeftovers) {
     nobody.run([](LogNode& n) { lose_the_wal(n); });
   }
   model.process_kill();
-  for (const std::uint64_t life : {2, 3, 4}) {
+  for (const std::uint64_t life : {2U, 3U, 4U}) {
     {
       LogNode node(model, life);
       node.run([](LogNode& n) {
