@@ -1,9 +1,9 @@
 // A node's part in its group: how the group begins, the links to the others, and the driver.
 //
-// Links follow the members. A node that hears of no leader, or is no member yet, announces itself to all that it knows
-// of once a second; whoever has a group answers with its members and where they are. So one that waits to be added is
-// known to those who add it, one that was away learns of those who came meanwhile, and one that was removed learns that
-// (rule R15).
+// Links follow the members. Each connection begins with who dials it, and of which group with which members. A node
+// that hears of no leader, or is no member yet, announces itself to all that it knows of once a second besides; whoever
+// has a group answers with its members and where they are. So one that waits to be added is known to those who add it,
+// one that was away learns of those who came meanwhile, and one that was removed learns that (rule R15).
 //
 // Usage: form(), then open() with the machine that applies the log, then start(). A node without peers is a group of
 // its own.
@@ -65,6 +65,7 @@ class GroupMember final : private PeerListener, private Peers {
   void on_peer_message(NodeId from, PeerMessage message) override;
   void on_peer_gone(NodeId node) override;
   void on_stranger(NodeId from, const PeerMessage& message) override;
+  std::optional<PeerMessage> greeting() const override;
   void send(NodeId to, const PeerMessage& message) override;
   void on_group_change() override;
   const MemberAddress* configured_address_of(NodeId node) const override;
@@ -73,6 +74,7 @@ class GroupMember final : private PeerListener, private Peers {
   Status agree(Identity& identity, const Deadline& deadline);
   void announce();
   Announcement formed_announcement() const;
+  Announcement lost_announcement() const;
   void hear_formed(const Announcement& announcement);
   void hear_lost(const Announcement& announcement);
   bool is_lost() const;
@@ -95,7 +97,8 @@ class GroupMember final : private PeerListener, private Peers {
   };
   std::map<NodeId, Stranger> strangers_;  // who announced themselves and are no members
   std::map<NodeId, MemberAddress> told_;  // where others say that members are
-  std::optional<MemberAddress> sought_;   // of who is about to be added
+  LogIndex told_as_of_{0};
+  std::optional<MemberAddress> sought_;  // of who is about to be added
   bool removed_ = false;
   GroupOwner* owner_ = nullptr;
   fiber::Event group_changed_;

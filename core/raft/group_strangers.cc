@@ -42,6 +42,14 @@ Announcement GroupMember::formed_announcement() const {
   return said;
 }
 
+Announcement GroupMember::lost_announcement() const {
+  return {.self = options_.self,
+          .host = options_.address.host,
+          .port = options_.address.port,
+          .cluster = cluster_,
+          .formed = false};
+}
+
 bool GroupMember::is_lost() const {
   return driver_->leadership().leader == NodeId::none() || !driver_->membership().contains(options_.self);
 }
@@ -58,13 +66,20 @@ void GroupMember::announce_while_lost() {
       return;
     }
     if (is_lost()) {
-      Announcement said{.self = options_.self, .host = options_.address.host, .port = options_.address.port};
-      said.cluster = cluster_;
       for (const NodeId node : links_->peers()) {
-        links_->send(node, said);
+        links_->send(node, lost_announcement());
       }
     }
   }
+}
+
+// Whoever was away knows nothing of those who came meanwhile, and closes their connections, until one says so itself:
+// those whom it does know may be gone.
+std::optional<PeerMessage> GroupMember::greeting() const {
+  if (!started_) {
+    return std::nullopt;
+  }
+  return is_lost() ? lost_announcement() : formed_announcement();
 }
 
 // ---- what is heard ----
@@ -94,8 +109,11 @@ void GroupMember::on_stranger(NodeId from, const PeerMessage& message) {
   const auto* announcement = std::get_if<Announcement>(&message);
   const bool usable = announcement != nullptr && announcement->self.node == from && from != options_.self.node &&
                       !announcement->host.empty() && announcement->port != 0;
-  if (!started_ || !usable || (announcement->formed && announcement->cluster != cluster_)) {
+  if (!started_ || !usable) {
     return;
+  }
+  if (announcement->formed) {
+    return hear_formed(*announcement);
   }
   if (strangers_.size() >= kStrangersMax && !strangers_.contains(from)) {
     const auto longest_silent =
@@ -121,8 +139,9 @@ void GroupMember::hear_formed(const Announcement& announcement) {
   if (announcement.cluster != cluster_ || !is_sound(announcement.group)) {
     return;
   }
-  if (is_lost()) {
+  if (is_lost() && (told_.empty() || announcement.index >= told_as_of_)) {
     told_.clear();
+    told_as_of_ = announcement.index;
     for (const MemberAddress& at : announcement.group.addresses) {
       told_[at.node] = at;
     }

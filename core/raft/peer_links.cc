@@ -112,12 +112,16 @@ void PeerLinks::drop_queue(Link& link) {
 void PeerLinks::run(Link& link) {
   Duration pause = options_.pause_min;
   bool told = false;
+  // What a suspicion ends stays open until the next connection has said whose it is: else the peer, which would see the
+  // only one end, would suspect in turn, and both would go on with that for ever.
+  std::unique_ptr<Connection> before;
   while (wait_for_work(link).ok()) {
     link.suspect = false;
-    const StatusOr<std::unique_ptr<Connection>> connection =
+    StatusOr<std::unique_ptr<Connection>> connection =
         client::dial(network_, link.peer.host, link.peer.port, fiber::within(options_.connect, Expiry::kPeer));
-    Status status = connection.status();
-    if (connection.ok()) {
+    Status status = connection.ok() ? greet(link, **connection) : connection.status();
+    before.reset();
+    if (connection.ok() && status.ok()) {
       told = false;
       pause = options_.pause_min;
       status = serve(link, **connection);
@@ -128,10 +132,14 @@ void PeerLinks::run(Link& link) {
     if (!connection.ok() && absl::IsUnavailable(status) && link.incoming == 0 && link.received > 0) {
       peer_listener_.on_peer_gone(link.peer.node);
     }
-    if (!std::exchange(told, true)) {
-      log_warn("peer not reached", field("node", link.peer.node), field("why", status.ToString()));
+    if (connection.ok() && link.suspect) {
+      before = *std::move(connection);
+    } else {
+      drop_queue(link);
+      if (!std::exchange(told, true)) {
+        log_warn("peer not reached", field("node", link.peer.node), field("why", status.ToString()));
+      }
     }
-    drop_queue(link);
     if (!fiber::sleep(pause).ok()) {
       return;
     }
@@ -158,6 +166,15 @@ Status PeerLinks::serve(Link& link, Connection& connection) {
     link.queued_bytes = 0;
     RETURN_IF_ERROR(connection.write(parts, fiber::within(options_.write, Expiry::kPeer)));
   }
+}
+
+Status PeerLinks::greet(const Link& link, Connection& connection) {
+  const std::optional<PeerMessage> greeting = peer_listener_.greeting();
+  if (!greeting.has_value()) {
+    return ok();
+  }
+  Slice frame = encode_peer_frame({.from = options_.self, .received = link.received, .message = *greeting});
+  return connection.write({&frame, 1}, fiber::within(options_.write, Expiry::kPeer));
 }
 
 // ---- from the others ----

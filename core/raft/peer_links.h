@@ -12,6 +12,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -51,6 +52,8 @@ class PeerListener {
   // From a node that is no peer. Where it is put() now, it is heard as one from this message on; else its connection is
   // closed. Must not suspend.
   virtual void on_stranger(NodeId from, const PeerMessage& message) = 0;
+  // What a new connection to a node begins with; null: nothing. Must not suspend.
+  virtual std::optional<PeerMessage> greeting() const = 0;
   // It has been heard before; now its connections have ended, and its machine refuses new ones: again and again, until
   // it is heard. Must not suspend.
   virtual void on_peer_gone(NodeId node) = 0;
@@ -98,8 +101,9 @@ class PeerLinks {
   };
   void start_link(const Ref<Link>& link);
   void run(Link& link);
-  // Returns when the connection has broken or its time has come.
+  // Returns when the connection has broken, the peer has become suspect, or its time has come.
   Status serve(Link& link, Connection& connection);
+  Status greet(const Link& link, Connection& connection);
   Status wait_for_work(Link& link);
   void drop_queue(Link& link);
   void accept_all();
