@@ -1,5 +1,5 @@
 // One epoch, one content (rule R1): checker REPLICA-MATCH. Whichever nodes append a batch at an offset in an epoch, in
-// whichever of their lives, it is the same batch.
+// whichever of their lives, it is the same batch. And no node finds a log damaged whose disk is sound: checker DAMAGE.
 #pragma once
 
 #include <map>
@@ -13,7 +13,8 @@ namespace chronik::sim {
 
 class ReplicaChecker final : public Checker, private Observer {
  public:
-  explicit ReplicaChecker(World& world) : world_(world) {}
+  enum class Disks : std::uint8_t { kSound, kDamaged };
+  explicit ReplicaChecker(World& world, Disks disks = Disks::kSound) : world_(world), disks_(disks) {}
 
   const char* id() const override { return "REPLICA-MATCH"; }
   Observer* observe(Shard& /*shard*/) override { return this; }
@@ -25,8 +26,10 @@ class ReplicaChecker final : public Checker, private Observer {
     friend bool operator==(const Content&, const Content&) = default;
   };
   void on_batch_appended(const PartitionRef& p, const BatchAppended& batch) override;
+  void on_damage(const PartitionRef& p, Offset from, Offset to) override;
 
   World& world_;
+  Disks disks_;
   std::map<std::tuple<PartitionRef, LeaderEpoch, Offset>, Content> batches_;
 };
 

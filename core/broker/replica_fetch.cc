@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/broker/connection.h"
+#include "core/log/batch_at.h"
 #include "core/protocol/record_batch.h"
 
 namespace chronik::broker {
@@ -80,18 +81,6 @@ void describe_positions(const replication::Partition& partition, FetchPartitionR
   answer.log_start_offset = partition.log().log_start();
 }
 
-// Where a follower that has nothing must begin: the log may start within a batch.
-Offset first_base_of(log::PartitionLog& log, const Deadline& deadline) {
-  const Offset start = log.log_start();
-  const StatusOr<log::ReadResult> read =
-      log.read(start, {.max_bytes = 1, .below = log.log_end(), .min_one_batch = true}, deadline);
-  protocol::RecordBatchView batch;
-  const bool found =
-      read.ok() && !read->parts.empty() &&
-      protocol::RecordBatchView::parse(read->parts.front().bytes(), batch) == protocol::BatchDefect::kNone;
-  return found ? std::min(batch.base_offset(), start) : start;
-}
-
 // A follower reads whole batches: the first one also where the log starts within it. Where there is nothing for it any
 // more, `answer` says where it has to begin.
 StatusOr<log::ReadResult> read_for_replica(log::PartitionLog& log, Offset from, const log::ReadLimits& limits,
@@ -99,7 +88,7 @@ StatusOr<log::ReadResult> read_for_replica(log::PartitionLog& log, Offset from, 
   if (from >= log.log_start()) {
     return log.read(from, limits, deadline);
   }
-  const Offset base = first_base_of(log, deadline);
+  const Offset base = log::base_of_batch_at(log, log.log_start(), deadline);
   if (from != base) {
     answer.log_start_offset = base;
     return absl::OutOfRangeError("below the log's start");

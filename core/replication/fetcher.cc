@@ -7,6 +7,7 @@
 
 #include "core/base/log_line.h"
 #include "core/client/dial.h"
+#include "core/log/batch_at.h"
 #include "core/protocol/record_batch_walk.h"
 
 namespace chronik::replication {
@@ -444,7 +445,7 @@ Status Fetcher::cut(Following& following, const protocol::FetchEpochEndOffset& l
   log::PartitionLog& log = partition->log();
   const LeaderEpoch epoch = following.epoch;
   const log::EpochEnd own = log.end_of_epoch(leaders.epoch);
-  const Offset to = std::min({leaders.end_offset, own.end == Offset::none() ? Offset(0) : own.end, log.log_end()});
+  Offset to = std::min({leaders.end_offset, own.end == Offset::none() ? Offset(0) : own.end, log.log_end()});
   if (!partition->may_cut(to)) {
     // Rule R8: what was committed is never taken back by itself.
     following.halted = true;
@@ -465,6 +466,9 @@ Status Fetcher::cut(Following& following, const protocol::FetchEpochEndOffset& l
   log_info("log cut to its leader's", field("log", log.key().to_string()), field("leader", leader_),
            field("epoch", following.epoch), field("from", log.log_end()), field("to", to));
   const log::LogKey key = log.key();
+  // From here on `following` may be gone. What is left are whole batches, also where the leader's log begins within
+  // one.
+  to = std::max(log::base_of_batch_at(log, to, append_deadline()), log.log_start());
   // Meanwhile this replica may have come to follow another leader, or to lead; then its high watermark stays, too.
   const auto still = [&] {
     const bool cuts = partition->following() && partition->epoch() == epoch && partition->may_cut(to);

@@ -341,8 +341,11 @@ StatusOr<std::unique_ptr<client::Client>> connect_to_group_node(ProcessContext& 
 }
 
 StatusOr<std::unique_ptr<client::Client>> connect_to_any(ProcessContext& process, const GroupState& state) {
-  return connect_to_group_node(process,
-                               NodeId(static_cast<std::int32_t>(1 + process.ports.random.next() % state.nodes())));
+  auto chosen = state.configs.begin();
+  do {
+    chosen = std::next(state.configs.begin(), static_cast<std::ptrdiff_t>(process.ports.random.next() % state.nodes()));
+  } while (state.shunned.contains(chosen->first));
+  return connect_to_group_node(process, chosen->second.node);
 }
 
 bool judge_images(World& world, const GroupState& state, std::size_t nodes) {

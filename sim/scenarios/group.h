@@ -38,6 +38,8 @@ struct GroupState : ScenarioState {
   std::map<std::string, std::vector<PlanOperation>> stops;
   std::map<std::string, Duration> down;
 
+  std::set<std::string> shunned;  // clients ask others who leads
+
   bool space_may_lack = false;  // a start may fail for want of room on the disk
 
   std::size_t nodes() const { return configs.size(); }

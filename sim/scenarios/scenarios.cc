@@ -13,8 +13,9 @@ const std::vector<const Scenario*>& scenarios() {
       three_nodes_scenario(),    replicated_scenario(),   replicated_steady_scenario(),
       reassigned_scenario(),     unclean_scenario(),      forwarded_scenario(),
       rotten_replica_scenario(), lost_replica_scenario(), stuck_disk_scenario(),
-      cut_off_scenario(),        membership_scenario(),   one_disk_scenario(),
-      rolling_scenario(),        rejoined_scenario(),     topic_storm_scenario(),
+      cut_off_scenario(),        healed_core_scenario(),  membership_scenario(),
+      one_disk_scenario(),       rolling_scenario(),      rejoined_scenario(),
+      topic_storm_scenario(),
   };
   return kAll;
 }

@@ -30,6 +30,7 @@ const Scenario* rotten_replica_scenario();
 const Scenario* lost_replica_scenario();
 const Scenario* stuck_disk_scenario();
 const Scenario* cut_off_scenario();
+const Scenario* healed_core_scenario();
 const Scenario* membership_scenario();
 const Scenario* one_disk_scenario();
 const Scenario* rolling_scenario();

@@ -2,7 +2,10 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <utility>
+#include <vector>
 
+#include "core/log/batch_at.h"
 #include "tests/core/log/log_harness.h"
 #include "tests/core/log/log_reading.h"
 
@@ -29,6 +32,25 @@ void leave_segments(sim::DiskModel& model, int batches) {
     });
   }
   model.process_kill();
+}
+
+TEST(Truncation, ThePlaceToCutIsTheBaseOfABatchInSegmentsAndInTheTail) {
+  sim::DiskModel model(kTruncationDiskBytes);
+  leave_segments(model, 300);
+  LogNode node(model, 2);
+  node.run([](LogNode& n) {
+    ASSERT_TRUE(n.open().ok());
+    n.append(0, "new", 3);
+    ASSERT_EQ(n.log(0).log_end(), Offset(903));
+    const std::vector<std::pair<std::int64_t, std::int64_t>> base_of{{0, 0},     {2, 0},     {3, 3},     {451, 450},
+                                                                     {899, 897}, {900, 900}, {902, 900}, {903, 903}};
+    for (const auto& [offset, base] : base_of) {
+      EXPECT_EQ(base_of_batch_at(n.log(0), Offset(offset), n.soon()), Offset(base)) << offset;
+    }
+    ASSERT_TRUE(n.log(0).advance_log_start(Offset(451), n.soon()).ok());
+    EXPECT_EQ(base_of_batch_at(n.log(0), Offset(451), n.soon()), Offset(450));  // also where the log begins within it
+    EXPECT_EQ(base_of_batch_at(n.log(0), Offset(450), n.soon()), Offset(450));  // nothing can be read there
+  });
 }
 
 TEST(Truncation, WhoOpensALogBeforeItsTruncationIsDurableCutsNothing) {
