@@ -123,7 +123,9 @@ bool fill(ReplicaFetch& work, ReplicaSession::Entry& entry, const Deadline& dead
           .max_bytes = std::min(left, static_cast<std::size_t>(std::max(position.bytes_max, 0))),
           .below = log.log_end(),
           .min_one_batch = work.bytes == 0};
+      const MonotonicTime began = fiber::Scheduler::current().now();
       StatusOr<log::ReadResult> read = read_for_replica(log, from, limits, answer, deadline);
+      work.broker.replication().sessions().note_read(fiber::Scheduler::current().now() - began);
       if (read.ok() && read->bytes == 0) {
         work.session->give_later(log.key());
         return false;

@@ -109,7 +109,8 @@ BrokerSettings broker_settings(const ConfigLayers& layers) {
                             broker_number<std::int64_t>("leader.imbalance.check.interval.seconds", layers)),
                         .imbalance_percentage_max =
                             broker_number<std::int32_t>("leader.imbalance.per.broker.percentage", layers)},
-          .timing = timing_settings(layers)};
+          .timing = timing_settings(layers),
+          .catch_up_share = broker_number<std::int32_t>("leader.catch.up.time.percentage", layers)};
 }
 
 // Twice: one heartbeat may be lost. Kafka asks the last one, too.

@@ -60,6 +60,7 @@ struct BrokerSettings {
   std::string rack;  // empty: none
   RebalanceSettings rebalance;
   TimingSettings timing;
+  std::int32_t catch_up_share = 0;  // in hundredths of a leader's time, 1 to 100
 
   friend bool operator==(const BrokerSettings&, const BrokerSettings&) = default;
 };

@@ -88,6 +88,7 @@ class PartitionLog : public Counted {
   virtual Offset log_start() const = 0;
   virtual Offset log_end() const = 0;             // the next offset to be given
   virtual Offset durable_end() const = 0;         // below it this incarnation has everything on stable storage
+  virtual Offset memory_start() const = 0;        // the first offset that the tail has; the log end: none
   virtual LeaderEpoch last_epoch() const = 0;     // of the last batch, or of the last begin_epoch(); none: empty
   virtual std::uint64_t truncations() const = 0;  // how often the end went back
   // Of tail and segments. Opens the segments where nothing has needed them yet.
@@ -108,7 +109,7 @@ class PartitionLog : public Counted {
 
   // Batches from the one that holds `from`. kOutOfRange: from < log_start() or from > log_end(). kDataLoss: a damaged
   // range or a checksum that is wrong; never wrong bytes. kAborted: the log was truncated or closed meanwhile, ask
-  // again. Served from memory without suspending where the tail has it.
+  // again. Served from memory without suspending from memory_start() on.
   virtual StatusOr<ReadResult> read(Offset from, const ReadLimits& limits, const Deadline& deadline) = 0;
 
   // The first record with a timestamp >= `at` below `below`, by index and batch headers; nullopt: none.

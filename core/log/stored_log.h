@@ -66,6 +66,7 @@ class StoredLog final : public PartitionLog {
   Offset log_start() const override { return start_is_durable() ? log_start_ : durable_start(); }
   Offset log_end() const override { return log_end_; }
   Offset durable_end() const override { return durable_end_; }
+  Offset memory_start() const override { return tail_.empty() ? log_end_ : tail_.front().base; }
   LeaderEpoch last_epoch() const override { return epochs_.last(); }
   std::uint64_t truncations() const override { return truncations_; }
   StatusOr<std::uint64_t> stored_bytes(const Deadline& deadline) override;

@@ -44,8 +44,10 @@ raft::GroupOptions group_options_of(const NodeConfig& config) {
 }
 
 replication::ReplicationOptions replication_options_of(const NodeConfig& config) {
-  const cluster::TimingSettings timing = settings_of(config).timing;
+  const cluster::BrokerSettings settings = settings_of(config);
+  const cluster::TimingSettings& timing = settings.timing;
   replication::ReplicationOptions options = config.replication;
+  options.catch_up_share = settings.catch_up_share;
   options.lag_max = timing.lag_max;
   options.fetch.wait = timing.fetch_wait_max;
   options.isolated_after = timing.session + timing.election_max;

@@ -56,6 +56,11 @@ bool ReplicaSession::Entry::has_something() const {
          (gave_ == Gave::kNothing && !partition_->agrees(position_.last_fetched_epoch, position_.fetch_offset));
 }
 
+// Whoever is in sync is waited for.
+bool ReplicaSession::Entry::is_behind() const {
+  return next_ < partition_->log().memory_start() && !partition_->in_sync(session_.node_);
+}
+
 void ReplicaSession::Entry::on_partition_news() {
   count_position();
   if (has_something()) {
@@ -100,11 +105,16 @@ void ReplicaSession::end(std::uint64_t number) {
   changed_.notify_all();
 }
 
+bool ReplicaSession::may_catch_up() const {
+  return !behind_.empty() && fiber::Scheduler::current().now() >= catch_up_.next();
+}
+
 Status ReplicaSession::wait_for_news(std::uint64_t number, const Deadline& deadline) {
-  while (ready_.empty() && newest_ < number + kParkedMax && hurried_ < number && !closed_) {
+  while (ready_.empty() && !may_catch_up() && newest_ < number + kParkedMax && hurried_ < number && !closed_) {
     const MonotonicTime tell = watermarks_.empty() ? MonotonicTime::never() : watermarks_since_ + kWatermarkDelay;
+    const MonotonicTime read = behind_.empty() ? MonotonicTime::never() : catch_up_.next();
     const Status woken = changed_.wait({WaitKind::kEvent, 9, static_cast<std::uint64_t>(node_.value()), number},
-                                       deadline.no_later_than(tell, Expiry::kNormal));
+                                       deadline.no_later_than(std::min(tell, read), Expiry::kNormal));
     if (absl::IsDeadlineExceeded(woken)) {
       break;
     }
@@ -114,22 +124,27 @@ Status ReplicaSession::wait_for_news(std::uint64_t number, const Deadline& deadl
 }
 
 ReplicaSession::Entry* ReplicaSession::next_ready(std::uint64_t number) {
-  Entry* found = nullptr;
-  IntrusiveList<Entry, ReadyTag> later;
-  while (!ready_.empty() && found == nullptr) {
-    Entry& entry = ready_.pop_front();
+  Entry* const in_memory = take_from(ready_, number);
+  return in_memory == nullptr && may_catch_up() ? take_from(behind_, number) : in_memory;
+}
+
+ReplicaSession::Entry* ReplicaSession::take_from(IntrusiveList<Entry, ReadyTag>& list, std::uint64_t number) {
+  const Entry* first_later = nullptr;
+  while (!list.empty()) {
+    Entry& entry = list.pop_front();
     if (entry.since_ > number) {
-      later.push_back(entry);
+      list.push_back(entry);
+      if (first_later == &entry) {
+        break;  // all have been looked at
+      }
+      first_later = first_later == nullptr ? &entry : first_later;
     } else if (entry.has_something()) {
-      found = &entry;
+      return &entry;
     } else {
       entry.on_partition_news();  // its high watermark, perhaps
     }
   }
-  while (!later.empty()) {
-    ready_.push_back(later.pop_front());
-  }
-  return found;
+  return nullptr;
 }
 
 void ReplicaSession::gave_up_to(const log::LogKey& key, Offset from, Offset end) {
@@ -155,7 +170,7 @@ void ReplicaSession::gave_trouble(const log::LogKey& key, std::uint64_t since) {
 
 void ReplicaSession::list(Entry& entry) {
   entry.ListHook<ReadyTag>::unlink();
-  ready_.push_back(entry);
+  (entry.is_behind() ? behind_ : ready_).push_back(entry);
   changed_.notify_all();
 }
 
@@ -185,7 +200,7 @@ Ref<ReplicaSession> ReplicaSessions::open(NodeId node, BrokerEpoch broker_epoch)
   if (session) {
     session->close();
   }
-  session = Ref<ReplicaSession>::make(next_id_, node, broker_epoch);
+  session = Ref<ReplicaSession>::make(next_id_, node, broker_epoch, catch_up_);
   next_id_ = next_id_ == std::numeric_limits<std::int32_t>::max() ? 1 : next_id_ + 1;
   return session;
 }

@@ -5,7 +5,9 @@
 // parked at most: a third one ends the first one's wait. Records are given once, each answer going on where the last
 // one ended: the connection keeps their order, and a follower that has lost some forgets the partition and tells of it
 // anew. So what a follower says of its progress is what lets the leader send more, and one message each way carries
-// both. Life: counted; a request that is being served holds it. A session that is closed() serves no more.
+// both. What a replica that is not in sync lacks is read from files only as often as catch_up.h allows; it never holds
+// up what is in memory. Life: counted; a request that is being served holds it. A session that is closed() serves no
+// more.
 #pragma once
 
 #include <absl/container/btree_map.h>
@@ -15,6 +17,7 @@
 
 #include "core/base/counted.h"
 #include "core/log/log_key.h"
+#include "core/replication/catch_up.h"
 #include "core/replication/partition.h"
 
 namespace chronik::replication {
@@ -55,6 +58,7 @@ class ReplicaSession final : public Counted {
     // Counts the position for the high watermark, once leader and follower are in the same epoch.
     void count_position();
     bool has_something() const;
+    bool is_behind() const;
 
     ReplicaSession& session_;
     Ref<Partition> partition_;
@@ -67,8 +71,9 @@ class ReplicaSession final : public Counted {
     Offset told_start_{0};
   };
 
-  ReplicaSession(std::int32_t id, NodeId node, BrokerEpoch broker_epoch)
-      : id_(id), node_(node), broker_epoch_(broker_epoch) {}
+  // catch_up outlives it.
+  ReplicaSession(std::int32_t id, NodeId node, BrokerEpoch broker_epoch, const CatchUp& catch_up)
+      : id_(id), node_(node), broker_epoch_(broker_epoch), catch_up_(catch_up) {}
   ~ReplicaSession();
 
   std::int32_t id() const { return id_; }
@@ -119,12 +124,16 @@ class ReplicaSession final : public Counted {
  private:
   void list(Entry& entry);
   void list_watermark(Entry& entry);
+  bool may_catch_up() const;
+  Entry* take_from(IntrusiveList<Entry, ReadyTag>& list, std::uint64_t number);
 
   std::int32_t id_;
   NodeId node_;
   BrokerEpoch broker_epoch_;
+  const CatchUp& catch_up_;
   std::int32_t next_epoch_ = 0;
   IntrusiveList<Entry, ReadyTag> ready_;
+  IntrusiveList<Entry, ReadyTag> behind_;                         // ready when a read may begin (catch_up.h)
   IntrusiveList<Entry, ReadyTag> watermarks_;                     // an entry is in one of them at most
   absl::btree_map<log::LogKey, std::unique_ptr<Entry>> entries_;  // goes before them
   MonotonicTime watermarks_since_ = MonotonicTime::never();
@@ -138,12 +147,17 @@ class ReplicaSession final : public Counted {
 // The sessions of a shard, one for each follower: a new one takes the place of the one before.
 class ReplicaSessions {
  public:
+  explicit ReplicaSessions(CatchUp catch_up) : catch_up_(catch_up) {}
+  // A read for one of them, which did not find everything in memory, took so long.
+  void note_read(Duration took) { catch_up_.note(took, fiber::Scheduler::current().now()); }
+
   Ref<ReplicaSession> open(NodeId node, BrokerEpoch broker_epoch);
   // Null: there is none of that id.
   Ref<ReplicaSession> find(NodeId node, std::int32_t id) const;
   void close_all();
 
  private:
+  CatchUp catch_up_;
   std::int32_t next_id_ = 1;
   absl::btree_map<NodeId, Ref<ReplicaSession>> sessions_;
 };

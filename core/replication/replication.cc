@@ -21,6 +21,7 @@ Replication::Replication(Network& network, cluster::Metadata& metadata, log::Log
       self_(self),
       options_(options),
       isolation_(options.isolated_after, *this),
+      sessions_(CatchUp(options.catch_up_share)),
       repairs_(metadata, *this, metrics_) {
   metadata_.subscribe(*this);
   if (metadata_.leadership().leader == NodeId::none()) {

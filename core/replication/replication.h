@@ -31,6 +31,7 @@ struct ReplicationOptions {
   // Out of touch with the leader of the metadata, until it must be supposed that others lead what is led here: no less
   // than broker.session.timeout.ms and an election take elsewhere.
   Duration isolated_after = Duration::milliseconds(2500);
+  std::int32_t catch_up_share = 50;  // catch_up.h
 };
 
 class Replication final : private PartitionHost,

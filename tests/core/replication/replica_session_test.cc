@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
+#include <map>
+
 #include "tests/core/replication/replica_world.h"
 
 namespace chronik::replication {
@@ -31,7 +34,12 @@ class SessionWorld : public ReplicaWorld {
     static_cast<void>(session->wait_for_news(number, fiber::within(Duration::milliseconds(1), Expiry::kNormal)));
     return session->next_ready(number) != nullptr;
   }
-  ReplicaSessions sessions;
+  static Duration until_news(const Ref<ReplicaSession>& session, std::uint64_t number) {
+    const MonotonicTime began = fiber::Scheduler::current().now();
+    EXPECT_TRUE(session->wait_for_news(number, fiber::within(Duration::seconds(5), Expiry::kNormal)).ok());
+    return fiber::Scheduler::current().now() - began;
+  }
+  ReplicaSessions sessions{CatchUp(50)};
 };
 
 TEST(ReplicaSession, APositionCountsAsFarAsItIsDurable) {
@@ -141,6 +149,36 @@ TEST(ReplicaSession, AHighWatermarkAloneIsToldSoon) {
   });
 }
 
+TEST(ReplicaSession, TwoRequestsAreParkedAndAThirdEndsTheFirstOnesWait) {
+  SessionWorld of;
+  of.run([&] {
+    const Ref<ReplicaSession> session = of.sessions.open(node(2), BrokerEpoch(2));
+    const std::uint64_t first = of.request(session, of.at(10, 10));
+    const std::uint64_t second = of.request(session, std::nullopt);
+    EXPECT_GT(of.until_news(session, first), Duration::zero());
+    session->take_watermarks(
+        first, [&of](ReplicaSession::Entry& entry) { entry.told_positions(Offset(of.high_watermark()), Offset(0)); });
+    of.request(session, std::nullopt);
+    EXPECT_EQ(of.until_news(session, first), Duration::zero());
+    EXPECT_GT(of.until_news(session, second), Duration::zero());
+    session->close();
+  });
+}
+
+TEST(ReplicaSession, AnAnswerThatIsThereDoesNotWaitBehindAParkedOne) {
+  SessionWorld of;
+  of.run([&] {
+    const Ref<ReplicaSession> session = of.sessions.open(node(2), BrokerEpoch(2));
+    const std::uint64_t parked = of.request(session, of.at(10, 10));
+    const std::uint64_t there = of.request(session, std::nullopt, /*at_once=*/true);
+    EXPECT_EQ(of.until_news(session, parked), Duration::zero());
+    EXPECT_EQ(of.until_news(session, there), Duration::zero());
+    const std::uint64_t later = of.request(session, std::nullopt);
+    EXPECT_GT(of.until_news(session, later), Duration::zero());
+    session->close();
+  });
+}
+
 TEST(ReplicaSession, ANewOneTakesThePlaceOfTheOneBefore) {
   SessionWorld of;
   of.run([&] {
@@ -152,6 +190,73 @@ TEST(ReplicaSession, ANewOneTakesThePlaceOfTheOneBefore) {
     EXPECT_FALSE(of.sessions.find(node(3), after->id()));
     of.sessions.close_all();
   });
+}
+
+// ---- what is not in memory ----
+
+class CatchUpWorld : public SessionWorld {
+ public:
+  // Node 3 is not in sync; what is below 100 is in files only, and takes a read.
+  void run_behind(const std::function<void(const Ref<ReplicaSession>&)>& body) {
+    run([&] {
+      log->end = log->durable = Offset(150);
+      log->in_memory_from = Offset(100);
+      const Ref<ReplicaSession> session = sessions.open(node(3), BrokerEpoch(3));
+      body(session);
+      session->close();
+    });
+  }
+};
+
+TEST(CatchUpTime, AReadWaitsAsLongAsTheOneBeforeTook) {
+  CatchUpWorld of;
+  of.run_behind([&](const Ref<ReplicaSession>& session) {
+    const std::uint64_t first = of.request(session, of.at(10, 10));
+    EXPECT_EQ(of.until_news(session, first), Duration::zero());
+    ReplicaSession::Entry* entry = session->next_ready(first);
+    ASSERT_NE(entry, nullptr);
+    entry->give_records();
+    of.sessions.note_read(Duration::milliseconds(30));
+    session->gave_up_to(of.log->key(), Offset(10), Offset(50));
+    EXPECT_EQ(session->next_ready(first), nullptr) << "there is more, and it is not its time";
+    session->end(first);
+    const std::uint64_t second = of.request(session, of.at(50, 10));
+    EXPECT_EQ(of.until_news(session, second), Duration::milliseconds(30));
+    EXPECT_NE(session->next_ready(second), nullptr);
+  });
+}
+
+TEST(CatchUpTime, WhatIsInMemoryDoesNotWait) {
+  CatchUpWorld of;
+  of.run_behind([&](const Ref<ReplicaSession>& session) {
+    of.sessions.note_read(Duration::seconds(3));
+    const std::uint64_t first = of.request(session, of.at(100, 100));
+    EXPECT_EQ(of.until_news(session, first), Duration::zero());
+    EXPECT_NE(session->next_ready(first), nullptr);
+  });
+}
+
+TEST(CatchUpTime, WhoIsInSyncDoesNotWait) {
+  CatchUpWorld of;
+  of.image.in_sync.push_back(node(3));
+  of.run_behind([&](const Ref<ReplicaSession>& session) {
+    of.sessions.note_read(Duration::seconds(3));
+    const std::uint64_t first = of.request(session, of.at(10, 10));
+    EXPECT_EQ(of.until_news(session, first), Duration::zero());
+    EXPECT_NE(session->next_ready(first), nullptr);
+  });
+}
+
+TEST(CatchUpTime, IsTheShareThatWasSet) {
+  const MonotonicTime start;
+  const Duration took = Duration::milliseconds(10);
+  for (const auto& [share, rest_ms] : std::map<std::int32_t, std::int64_t>{{1, 990}, {20, 40}, {50, 10}, {100, 0}}) {
+    CatchUp catch_up(share);
+    catch_up.note(took, start + took);
+    EXPECT_EQ(catch_up.next(), start + took + Duration::milliseconds(rest_ms)) << share;
+    catch_up.note(took, start + took);  // at the same time
+    EXPECT_EQ(catch_up.next(), start + took + Duration::milliseconds(2 * rest_ms)) << share;
+  }
 }
 
 }  // namespace

@@ -22,6 +22,7 @@ class PositionsLog final : public log::PartitionLog {
   Offset log_start() const override { return start; }
   Offset log_end() const override { return end; }
   Offset durable_end() const override { return durable; }
+  Offset memory_start() const override { return in_memory_from; }
   LeaderEpoch last_epoch() const override { return epochs.last(); }
   std::uint64_t truncations() const override { return 0; }
   StatusOr<std::uint64_t> stored_bytes(const Deadline&) override { return 0; }
@@ -75,7 +76,7 @@ class PositionsLog final : public log::PartitionLog {
     listener_->on_damage();
   }
 
-  Offset start{0}, end{0}, durable{0}, recovered{0};
+  Offset start{0}, end{0}, durable{0}, recovered{0}, in_memory_from{0};
   log::Epochs epochs;
 
  private:
