@@ -5,8 +5,8 @@
 namespace chronik::cluster {
 
 namespace {
-// 2: registrations say more of what their file sets. 3: brokers whose disks are stuck.
-constexpr std::uint8_t kCommandVersion = 3;
+// 2: registrations say more of what their file sets. 3: brokers whose disks are stuck. 4: as of when a node is added.
+constexpr std::uint8_t kCommandVersion = 4;
 }  // namespace
 
 const char* command_name(const CommandBody& body) {

@@ -306,12 +306,15 @@ struct AddNode {
   NodeId node;
   std::string host;  // where it listens for the other nodes
   std::uint16_t port = 0;
+  // The image that whoever asks has seen: what was asked before a node was removed must not let it in again.
+  LogIndex as_of{-1};  // -1: of an earlier version, which does not say
 
   friend bool operator==(const AddNode&, const AddNode&) = default;
   static void fields(auto& op, auto& m) {
     op(m.node);
     op(m.host);
     op(m.port);
+    op.since(4, m.as_of);
   }
 };
 

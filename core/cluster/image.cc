@@ -81,8 +81,8 @@ bool operator==(const Image& a, const Image& b) {
                a.min_insync_replicas == b.min_insync_replicas &&
                a.unclean_leader_election == b.unclean_leader_election && a.brokers == b.brokers &&
                a.broker_configs == b.broker_configs && a.proposers == b.proposers && a.joining == b.joining &&
-               a.departing == b.departing && a.rebalancing == b.rebalancing && a.topics.size() == b.topics.size() &&
-               a.topics_by_id.size() == b.topics_by_id.size();
+               a.departing == b.departing && a.last_removal == b.last_removal && a.rebalancing == b.rebalancing &&
+               a.topics.size() == b.topics.size() && a.topics_by_id.size() == b.topics_by_id.size();
   // Elements are references, equal when they are the same object: here their contents count.
   decltype(Image::topics)::differences(a.topics, b.topics, [&equal](const TopicRef* left, const TopicRef* right) {
     equal = equal && left != nullptr && right != nullptr && **left == **right;

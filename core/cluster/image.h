@@ -216,7 +216,8 @@ struct Image : Counted {
   PersistentSet<Proposer, NodeKey> proposers;
   PersistentSet<JoiningNode, NodeKey> joining;
   PersistentSet<DepartingNode, NodeKey> departing;
-  bool rebalancing = false;  // replicas are being spread evenly
+  LogIndex last_removal = LogIndex(0);  // of the latest command by which a node is to go
+  bool rebalancing = false;             // replicas are being spread evenly
 
   // Null where there is none. What is returned lives as long as the image.
   const Topic* find_topic(std::string_view name) const;

@@ -120,6 +120,7 @@ void check_brokers(const Image& image, Broken& broken) {
     expect(broker.node >= NodeId(0), broker.node, "its id is not negative");
     expect(broker.epoch.value() <= image.applied.value(), broker.node, "its epoch is the index of an applied command");
   });
+  expect(image.last_removal <= image.applied, NodeId::none(), "nobody was removed by a later command");
   image.joining.for_each([&](const JoiningNode& joining) {
     expect(!joining.host.empty() && joining.port != 0, joining.node, "who joins can be found");
   });

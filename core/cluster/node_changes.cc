@@ -61,6 +61,10 @@ ItemResult add_node(Image& image, const AddNode& command) {
   if (command.node < NodeId(0) || command.host.empty() || command.port == 0) {
     return refused(ErrorCode::kInvalidRequest, "a node has an id from 0 on, a host and a port");
   }
+  if (command.as_of >= LogIndex(0) && command.as_of < image.last_removal) {
+    return refused(ErrorCode::kInvalidRequest,
+                   "a node was removed after this had been asked for: if it is still wanted, ask again");
+  }
   const DepartingNode* departing = image.departing.find(command.node);
   const bool known = image.find_broker(command.node) != nullptr;
   const bool makes_room = departing != nullptr && departing->gone;
@@ -104,6 +108,7 @@ ItemResult remove_node(Image& image, const RemoveNode& command) {
   }
   image.departing = image.departing.with(
       {.node = node, .directory = broker == nullptr ? DirectoryId() : broker->directory, .lost = !live});
+  image.last_removal = image.applied;
   return {};
 }
 

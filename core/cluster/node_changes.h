@@ -10,8 +10,9 @@
 
 namespace chronik::cluster {
 
-// kInvalidRequest: no such node or address can be; kDuplicateBrokerRegistration: there is a broker with that id, which
-// was not removed, or another node joins from there.
+// kInvalidRequest: no such node or address can be, or a node was removed since this was asked for;
+// kDuplicateBrokerRegistration: there is a broker with that id, which was not removed, or another node joins from
+// there.
 ItemResult add_node(Image& image, const AddNode& command);
 
 // kStaleBrokerEpoch: another incarnation is meant; kInvalidRequest: it is not live, and that is not forced;

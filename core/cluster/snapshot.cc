@@ -11,8 +11,8 @@ namespace {
 
 constexpr std::uint32_t kMagic = 0x494d4843;  // "CHMI"
 // 2: eligible leaders, reassignments, unclean elections. 3: when partitions were made, stuck disks. 4: nodes that come
-// and go.
-constexpr std::uint16_t kSnapshotVersion = 4;
+// and go. 5: when one went last.
+constexpr std::uint16_t kSnapshotVersion = 5;
 constexpr std::size_t kCrcBytes = 4;
 
 // topics_by_id holds the same topics and is not written.
@@ -29,6 +29,7 @@ void fields(auto& op, auto& image) {
   op.since(4, image.joining);
   op.since(4, image.departing);
   op.since(4, image.rebalancing);
+  op.since(5, image.last_removal);
 }
 
 }  // namespace

@@ -85,8 +85,11 @@ StatusOr<std::string> Node::add_node(const NodeAddition& wanted, const Deadline&
     return alone_is_alone();
   }
   RETURN_IF_ERROR(check_addition(wanted));
-  RETURN_IF_ERROR(
-      order(cluster::AddNode{.node = wanted.node, .host = wanted.raft_host, .port = wanted.raft_port}, deadline));
+  RETURN_IF_ERROR(order(cluster::AddNode{.node = wanted.node,
+                                         .host = wanted.raft_host,
+                                         .port = wanted.raft_port,
+                                         .as_of = metadata_->image()->applied},
+                        deadline));
   return fmt::format(
       "node {} is added as soon as it is found at {}:{}: it learns the metadata first, and votes when it has caught up",
       wanted.node, wanted.raft_host, wanted.raft_port);

@@ -35,7 +35,7 @@ std::vector<Command> one_of_each() {
                           {.topic = uuid_of(10), .partition = PartitionId(3), .target = std::nullopt}}}},
       {some_proposal(), ReportDamage{.epoch = BrokerEpoch(6),
                                      .replicas = {{.topic = uuid_of(11), .partition = PartitionId(4), .lost = true}}}},
-      {some_proposal(), AddNode{.node = NodeId(4), .host = "host-4", .port = 9093}},
+      {some_proposal(), AddNode{.node = NodeId(4), .host = "host-4", .port = 9093, .as_of = LogIndex(7)}},
       {some_proposal(), RemoveNode{.node = NodeId(4), .epoch = BrokerEpoch(9), .force = true}},
       {some_proposal(), ForgetNode{NodeId(4)}},
       {some_proposal(), Rebalance{.begin = true}},
@@ -84,7 +84,7 @@ TEST(Command, EveryChangedByteIsRefusedOrIsAnotherCommand) {
 
 TEST(Command, OneOfANewerVersionIsToldFromADamagedOne) {
   std::string bytes = encode_command(one_of_each().front());
-  bytes[0] = 4;
+  bytes[0] = 5;
   EXPECT_EQ(decode_command(as_bytes(bytes)).status().code(), absl::StatusCode::kFailedPrecondition);
 }
 
@@ -111,10 +111,21 @@ TEST(Command, AChangeOfBrokersOfBeforeSaysNothingOfDisks) {
   EXPECT_EQ(*back, command);
 }
 
+TEST(Command, AnAdditionOfBeforeDoesNotSayAsOfWhen) {
+  const Command command{{NodeId(1), uuid_of(2), 0}, AddNode{.node = NodeId(4), .host = "host-4", .port = 9093}};
+  std::string bytes = encode_command(command);
+  bytes.resize(bytes.size() - sizeof(std::int64_t));
+  bytes[0] = 3;
+  const auto back = decode_command(as_bytes(bytes));
+  ASSERT_TRUE(back.ok()) << back.status();
+  EXPECT_EQ(*back, command);
+  EXPECT_EQ(std::get<AddNode>(back->body).as_of, LogIndex(-1));
+}
+
 // The format is kept on disk: these bytes must be readable for ever. docs/formats/metadata.md explains them.
 TEST(Command, TheBytesOfAnAllocationAreTheDocumentedOnes) {
   const Command command{{NodeId(1), Uuid{}, 2}, AllocateProducerIds{1000}};
-  const std::string expected = std::string("\x03", 1) + std::string("\x01\0\0\0", 4) + std::string(16, '\0') +
+  const std::string expected = std::string("\x04", 1) + std::string("\x01\0\0\0", 4) + std::string(16, '\0') +
                                std::string("\x02\0\0\0\0\0\0\0", 8) + std::string("\x05", 1) +
                                std::string("\xe8\x03\0\0", 4);
   EXPECT_EQ(encode_command(command), expected);

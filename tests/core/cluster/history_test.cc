@@ -130,7 +130,11 @@ class History {
   CommandBody body_of_nodes(const Image& image, NodeId node) {
     const Broker* broker = image.find_broker(node);
     switch (pick(4)) {
-      case 0: return AddNode{.node = node, .host = "host", .port = static_cast<std::uint16_t>(1 + pick(2))};
+      case 0:
+        return AddNode{.node = node,
+                       .host = "host",
+                       .port = static_cast<std::uint16_t>(1 + pick(2)),
+                       .as_of = LogIndex(pick(8) == 0 ? -1 : image.applied.value() - pick(4))};
       case 1: return ForgetNode{node};
       case 2: return Rebalance{.begin = pick(2) == 0};
       default:

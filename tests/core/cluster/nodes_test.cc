@@ -26,8 +26,9 @@ struct Brokers {
   ErrorCode remove(std::int32_t node, bool force = false) {
     return world.propose(1, RemoveNode{.node = NodeId(node), .epoch = epoch_of(node), .force = force}).whole.error;
   }
-  ErrorCode add(std::int32_t node) {
-    return world.propose(1, AddNode{.node = NodeId(node), .host = "host", .port = 9093}).whole.error;
+  ErrorCode add(std::int32_t node) { return add_as_of(world.image()->applied, node); }
+  ErrorCode add_as_of(LogIndex seen, std::int32_t node) {
+    return world.propose(1, AddNode{.node = NodeId(node), .host = "host", .port = 9093, .as_of = seen}).whole.error;
   }
   ErrorCode forget(std::int32_t node) { return world.propose(1, ForgetNode{NodeId(node)}).whole.error; }
   // Plans and does all at once; whoever is new is in sync at once.
@@ -77,6 +78,22 @@ TEST(Nodes, OneIsExpectedUntilItRegisters) {
   brokers.world.start(4);
   EXPECT_TRUE(brokers.world.image()->joining.empty());
   EXPECT_EQ(brokers.add(4), ErrorCode::kDuplicateBrokerRegistration);
+}
+
+// An operator has asked twice, and the second time is long under way: what it finds is another cluster.
+TEST(Nodes, ALateAdditionDoesNotUndoARemoval) {
+  Brokers brokers(3);
+  const LogIndex seen = brokers.world.image()->applied;
+  EXPECT_EQ(brokers.add_as_of(seen, 4), ErrorCode::kNone);
+  EXPECT_EQ(brokers.add_as_of(seen, 4), ErrorCode::kNone) << "it is the same";
+  brokers.world.start(4);
+  EXPECT_EQ(brokers.remove(4), ErrorCode::kNone);
+  EXPECT_EQ(brokers.add_as_of(seen, 4), ErrorCode::kInvalidRequest);
+  EXPECT_EQ(brokers.forget(4), ErrorCode::kNone);
+  EXPECT_EQ(brokers.add_as_of(seen, 4), ErrorCode::kInvalidRequest) << "nothing is known of node 4 any more";
+  EXPECT_TRUE(brokers.world.image()->joining.empty());
+  EXPECT_EQ(brokers.add(4), ErrorCode::kNone) << "whoever asks now has seen that it went";
+  EXPECT_EQ(brokers.add_as_of(LogIndex(-1), 4), ErrorCode::kNone) << "an earlier version does not say";
 }
 
 TEST(Nodes, OneThatLeavesGivesItsReplicasAwayAndIsForgotten) {
