@@ -87,7 +87,10 @@ StatusOr<Proposed> Raft::propose_membership(Membership wanted) {
   }
   std::sort(wanted.voters.begin(), wanted.voters.end());
   std::sort(wanted.learners.begin(), wanted.learners.end());
-  if (wanted.voters.empty() || differences(wanted.voters, membership().voters) > 1) {
+  if (!is_sound(wanted)) {
+    return absl::InvalidArgumentError("raft: no group can have these members");
+  }
+  if (differences(wanted.voters, membership().voters) > 1) {
     return absl::InvalidArgumentError("raft: one voter more or less at a time");
   }
   append_own(EntryKind::kMembership, Slice::copy_of(encode_membership(wanted)));

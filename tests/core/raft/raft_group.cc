@@ -12,7 +12,7 @@ namespace chronik::raft::testing {
 
 namespace {
 
-const char* name_of(Role role) {
+const char* role_name(Role role) {
   switch (role) {
     case Role::kFollower: return "follower";
     case Role::kPreCandidate: return "pre-candidate";
@@ -56,6 +56,15 @@ void Group::add_seat(std::int32_t node, const Membership& membership) {
   boot(seats_.emplace(node, std::move(seat)).first->second);
 }
 
+void Group::replace_disk(std::int32_t node) {
+  crash(node);
+  seats_.erase(node);
+  const Member self = member(node, ++disks_);
+  Seat seat{.self = self};
+  seat.disk.hard.term = Term(0);
+  boot(seats_.emplace(node, std::move(seat)).first->second);
+}
+
 void Group::boot(Seat& seat) {
   RaftOptions options = options_;
   options.self = seat.self;
@@ -88,7 +97,7 @@ void Group::act(std::int32_t node, const std::function<void(Raft&)>& act) {
   const Term term = there.raft->term();
   act(*there.raft);
   if (there.raft->role() != before || there.raft->term() != term) {
-    tell(fmt::format("{}: {} in term {}", node, name_of(there.raft->role()), there.raft->term().value()));
+    tell(fmt::format("{}: {} in term {}", node, role_name(there.raft->role()), there.raft->term().value()));
   }
   take(there);
 }
@@ -226,7 +235,7 @@ void Group::check(const Seat& seat) {
     return;
   }
   const auto [known, first] = leaders_.try_emplace(raft.term(), seat.self);
-  EXPECT_EQ(known->second.node, seat.self.node) << "two leaders in term " << raft.term().value();
+  EXPECT_EQ(known->second, seat.self) << "two leaders in term " << raft.term().value();
   // Leader completeness: what was committed before its term began is in its log.
   for (const auto& [index, entry] : committed_) {
     if (index > raft.log().snapshot_last() && entry.by < raft.term()) {
@@ -241,9 +250,33 @@ std::string Group::describe(std::int32_t node) const {
     return fmt::format("{}: down", node);
   }
   const Raft& raft = *seat.raft;
-  return fmt::format("{}: {} term={} log={}..{} durable={} commit={} state={}", node, name_of(raft.role()),
+  return fmt::format("{}: {} term={} log={}..{} durable={} commit={} state={}", node, role_name(raft.role()),
                      raft.term().value(), raft.log().snapshot_last().value() + 1, raft.log().last().value(),
                      raft.durable().value(), raft.commit().value(), seat.state);
+}
+
+std::string Group::name_of(const Member& member) const {
+  const auto seat = seats_.find(member.node.value());
+  const bool there = seat != seats_.end() && seat->second.self == member;
+  const std::string number = std::to_string(member.node.value());
+  return there ? " " + number : " lost(" + number + ")";
+}
+
+std::string Group::describe_members(std::int32_t node) const {
+  const Seat& seat = seats_.at(node);
+  if (seat.raft == nullptr) {
+    return fmt::format("{}: down", node);
+  }
+  const Membership& members = seat.raft->membership();
+  std::string text = fmt::format("{}: voters", node);
+  for (const Member& voter : members.voters) {
+    text += name_of(voter);
+  }
+  text += members.learners.empty() ? "" : " learners";
+  for (const Member& learner : members.learners) {
+    text += name_of(learner);
+  }
+  return text + fmt::format(" as of {}", seat.raft->log().membership_index().value());
 }
 
 }  // namespace chronik::raft::testing

@@ -61,12 +61,16 @@ class Group {
   // The log up to what was applied is replaced by its state.
   void compact(std::int32_t node, std::uint64_t keep);
   void restart(std::int32_t node);
+  // Starts it again on an empty disk: it has forgotten what it has promised, and is another member (rule R15).
+  void replace_disk(std::int32_t node);
 
   std::deque<Message>& in_flight() { return in_flight_; }
   LogIndex committed() const { return committed_.empty() ? LogIndex(0) : committed_.rbegin()->first; }
   std::uint64_t snapshots_installed() const { return snapshots_installed_; }
   std::uint64_t reads_answered() const { return reads_answered_; }
   std::string describe(std::int32_t node) const;
+  // Its members as it knows them: "1: voters 1 2 lost(3) learners 4 as of 7". Lost: what the node had a disk for once.
+  std::string describe_members(std::int32_t node) const;
 
  private:
   struct Committed {
@@ -77,6 +81,7 @@ class Group {
     friend bool operator==(const Committed&, const Committed&) = default;
   };
   void boot(Seat& seat);
+  std::string name_of(const Member& member) const;
   void take(Seat& seat);
   void apply(Seat& seat, const Output& output);
   void note_committed(const Entry& entry);
@@ -97,6 +102,7 @@ class Group {
   std::map<Term, Member> leaders_;
   std::map<std::uint64_t, LogIndex> reads_;  // by context: what they must show at least
   std::uint64_t boots_ = 0;
+  std::uint64_t disks_ = 1;  // of each node the first is 1
   std::uint64_t snapshots_installed_ = 0;
   std::uint64_t reads_answered_ = 0;
 };

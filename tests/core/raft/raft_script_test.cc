@@ -17,7 +17,6 @@ namespace chronik::raft {
 namespace {
 
 using testing::Group;
-using testing::member;
 namespace fs = std::filesystem;
 
 class Script {
@@ -64,7 +63,7 @@ class Script {
     } else if (verb == "read") {
       group_->read(node(0));
     } else if (verb == "transfer") {
-      group_->act(node(0), [&](Raft& raft) { note(raft.transfer_to(member(node(1)))); });
+      group_->act(node(0), [&](Raft& raft) { note(raft.transfer_to(group_->seat(node(1)).self)); });
     } else if (verb == "voters" || verb == "learners") {
       change_members(verb == "voters", rest);
     } else if (verb == "compact") {
@@ -73,6 +72,12 @@ class Script {
       group_->crash(node(0));
     } else if (verb == "restart") {
       group_->restart(node(0));
+    } else if (verb == "replace") {
+      group_->replace_disk(node(0));
+    } else if (verb == "members") {
+      for (const auto& [number, seat] : group_->seats()) {
+        say(group_->describe_members(number));
+      }
     } else if (verb == "show") {
       for (const auto& [number, seat] : group_->seats()) {
         say(group_->describe(number));
@@ -129,14 +134,14 @@ class Script {
     }
     ADD_FAILURE() << "it does not settle";
   }
-  // voters|learners AT NODE…
+  // voters|learners AT NODE…: these and no others.
   void change_members(bool voters, const std::vector<std::string>& rest) {
     group_->act(std::stoi(rest.at(0)), [&](Raft& raft) {
       Membership wanted = raft.membership();
       std::vector<Member>& part = voters ? wanted.voters : wanted.learners;
       part.clear();
       for (std::size_t i = 1; i < rest.size(); ++i) {
-        part.push_back(member(std::stoi(rest[i])));
+        part.push_back(group_->seat(std::stoi(rest[i])).self);
         std::erase(voters ? wanted.learners : wanted.voters, part.back());
       }
       note(raft.propose_membership(wanted).status());
