@@ -161,8 +161,10 @@ void GroupMember::hear_formed(const Announcement& announcement) {
 
 // ---- links ----
 
+// Who leads may be one of those who came while this node was away: until its log says so, only what it was told does.
 void GroupMember::on_group_change() {
-  if (driver_->membership().contains(options_.self) && driver_->leadership().leader != NodeId::none()) {
+  const Membership& members = driver_->membership();
+  if (members.contains(options_.self) && members.find(driver_->leadership().leader) != nullptr) {
     removed_ = false;
     told_.clear();
   }
