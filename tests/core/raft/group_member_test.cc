@@ -158,6 +158,26 @@ struct GroupOfThree : GroupWorld {
     }
     run_for(Duration::seconds(5));
   }
+  // These two are added, and nodes 1 and 2 removed.
+  void go_over_to_four_and_five() {
+    for (GroupNode* node : {&four, &five}) {
+      start(*node);
+      EXPECT_TRUE(add(node->number).ok());
+      run_for(Duration::seconds(2));
+    }
+    for (const int gone : {1, 2}) {
+      // Whoever leads does not take itself out: it hands over first.
+      const auto leave = [gone](Driver& driver) {
+        if (driver.raft().self().node == NodeId(gone)) {
+          driver.hand_over();
+          return Status(absl::UnavailableError("it leads"));
+        }
+        return driver.remove_member(NodeId(gone)).status();
+      };
+      EXPECT_TRUE(ask(leave, Duration::seconds(20)).ok());
+      run_for(Duration::seconds(2));
+    }
+  }
   GroupNode& one = node(1, {2, 3});
   GroupNode& two = node(2, {1, 3});
   GroupNode& three = node(3, {1, 2});
@@ -197,28 +217,8 @@ TEST(GroupMember, ANewcomerAnnouncesItselfIsAddedAndFindsAll) {
 // Those that it is configured with are no members any more by the time it comes back, and do not run.
 TEST(GroupMember, OneThatWasAwayFindsThoseThatCameMeanwhile) {
   GroupOfThree group;
-  group.start(group.four);
-  group.start(group.five);
   group.kill(group.three);
-  EXPECT_TRUE(group.add(4).ok());
-  group.run_for(Duration::seconds(2));
-  EXPECT_TRUE(group.add(5).ok());
-  group.run_for(Duration::seconds(2));
-  for (const int gone : {1, 2}) {
-    // Whoever leads does not take itself out: it hands over first.
-    EXPECT_TRUE(group
-                    .ask(
-                        [gone](Driver& driver) {
-                          if (driver.raft().self().node == NodeId(gone)) {
-                            driver.hand_over();
-                            return Status(absl::UnavailableError("it leads"));
-                          }
-                          return driver.remove_member(NodeId(gone)).status();
-                        },
-                        Duration::seconds(20))
-                    .ok());
-    group.run_for(Duration::seconds(2));
-  }
+  group.go_over_to_four_and_five();
   group.kill(group.one);
   group.kill(group.two);
   group.start(group.three);
@@ -232,6 +232,24 @@ TEST(GroupMember, OneThatWasAwayFindsThoseThatCameMeanwhile) {
   ASSERT_NE(group.leader(), nullptr);
 }
 
+// It knows nobody who is there, and nobody knows it: who adds it says where it is.
+TEST(GroupMember, OneThatIsToBeAddedIsSought) {
+  GroupOfThree group;
+  group.kill(group.three);
+  group.go_over_to_four_and_five();
+  EXPECT_TRUE(group.remove(3).ok());
+  group.kill(group.one);
+  group.kill(group.two);
+  group.start(group.three);
+  group.run_for(Duration::seconds(5));
+  ASSERT_NE(group.three.group, nullptr);
+  EXPECT_EQ(group.three.told_removed, 0) << "nobody could tell it";
+  EXPECT_TRUE(group.add(3).ok());
+  group.run_for(Duration::seconds(3));
+  EXPECT_EQ(group.three.voters(), (std::vector<int>{3, 4, 5}));
+  EXPECT_FALSE(group.three.group->removed());
+}
+
 // ---- who is none of them ----
 
 TEST(GroupMember, OneOfAnotherClusterIsNotLetIn) {
@@ -242,8 +260,15 @@ TEST(GroupMember, OneOfAnotherClusterIsNotLetIn) {
   group.start(seven);
   group.run_for(Duration::seconds(5));
   ASSERT_NE(six.group, nullptr);
-  EXPECT_EQ(group.add(6, Duration::seconds(10)).code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(group.add(6, Duration::seconds(5)).code(), absl::StatusCode::kNotFound);
+  // It hears of no leader of its own, and its file names one of the others by mistake: it announces itself to that one.
+  group.kill(seven);
+  group.kill(six);
+  six.peers = {7, 1};
+  group.start(six);
   group.run_for(Duration::seconds(5));
+  ASSERT_NE(six.group, nullptr);
+  EXPECT_EQ(group.add(6, Duration::seconds(5)).code(), absl::StatusCode::kNotFound);
   EXPECT_EQ(six.voters(), (std::vector<int>{6, 7}));
   EXPECT_EQ(six.told_removed, 0) << "others' members are nothing to it";
   EXPECT_EQ(group.one.voters(), (std::vector<int>{1, 2, 3}));
