@@ -91,6 +91,7 @@ struct GroupNode final : GroupOwner {
  private:
   static std::vector<int> nodes_of(const std::vector<Member>& members) {
     std::vector<int> nodes;
+    nodes.reserve(members.size());
     for (const Member& member : members) {
       nodes.push_back(member.node.value());
     }

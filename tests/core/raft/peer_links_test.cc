@@ -387,6 +387,7 @@ TEST(PeerLinks, ThereAreOnlySoManyConnections) {
   std::vector<bool> ended;
   sim::Machine& rogue = world.machine([&](sim::ProcessContext& process) {
     std::vector<std::unique_ptr<Connection>> held;
+    held.reserve(3);
     for (int i = 0; i < 3; ++i) {
       held.push_back(*process.ports.network.connect(world.address_of(host), sim::patience()));
     }

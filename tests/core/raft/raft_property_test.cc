@@ -19,7 +19,6 @@ namespace chronik::raft {
 namespace {
 
 using testing::Group;
-using testing::Seat;
 
 // Small, so that a few entries are several appends and a short state several parts.
 RaftOptions small_options() {
