@@ -10,6 +10,7 @@
 #include "core/fiber/wait.h"
 #include "sim/disk_faults.h"
 #include "sim/fault_draws.h"
+#include "sim/in_sync_checker.h"
 #include "sim/knobs.h"
 #include "sim/scenarios/one_node.h"
 #include "sim/watermark_checker.h"
@@ -53,7 +54,7 @@ class ImageWatch final : public cluster::MetadataListener {
  public:
   explicit ImageWatch(GroupState& state) : state_(state) {}
   void on_metadata(const cluster::Delta& delta) override {
-    note_unclean(delta);
+    note_partitions(delta);
     if (delta.after->applied.value() % 8 != 0) {
       return;
     }
@@ -66,11 +67,14 @@ class ImageWatch final : public cluster::MetadataListener {
   }
 
  private:
-  void note_unclean(const cluster::Delta& delta) {
+  void note_partitions(const cluster::Delta& delta) {
     const auto note = [this](const cluster::Topic& topic, const cluster::Partition& partition) {
       if (partition.unclean_epoch != LeaderEpoch::none()) {
         LeaderEpoch& known = state_.unclean.try_emplace({topic.id, partition.index}, LeaderEpoch::none()).first->second;
         known = std::max(known, partition.unclean_epoch);
+      }
+      if (state_.on_partition) {
+        state_.on_partition({topic.id, partition.index}, partition);
       }
     };
     for (const cluster::TopicRef& topic : delta.created) {
@@ -331,6 +335,21 @@ void watch_watermarks(World& world, const GroupState& state) {
     return known == state.unclean.end() ? LeaderEpoch::none() : known->second;
   };
   world.checkers().add(std::make_unique<WatermarkChecker>(world, WatermarkChecker::Views{replica, unclean_epoch}));
+}
+
+void watch_in_sync(World& world, GroupState& state, std::size_t min_in_sync) {
+  const auto node = [&state](const Machine& machine) {
+    const auto configured = state.configs.find(machine.name());
+    return configured == state.configs.end() ? NodeId::none() : configured->second.node;
+  };
+  const auto partition = [&state](const Machine& machine, const PartitionRef& p) -> const cluster::Partition* {
+    const auto serving = state.serving.find(machine.name());
+    return serving == state.serving.end() ? nullptr
+                                          : serving->second->metadata().image()->find_partition(p.topic, p.partition);
+  };
+  InSyncChecker& checker = world.checkers().add(std::make_unique<InSyncChecker>(
+      world, InSyncChecker::Views{.node = node, .partition = partition, .min_in_sync = min_in_sync}));
+  state.on_partition = [&checker](const PartitionRef& p, const cluster::Partition& as) { checker.on_partition(p, as); };
 }
 
 StatusOr<std::unique_ptr<client::Client>> connect_to_group_node(ProcessContext& process, NodeId node) {

@@ -34,6 +34,7 @@ struct GroupState : ScenarioState {
   std::set<std::string> may_be_removed;         // these may end, or not begin, because they were removed
   std::map<LogIndex, std::uint32_t> images;     // checksums, of the first node that had one
   std::map<PartitionRef, LeaderEpoch> unclean;  // the latest epoch of each that an image marks so
+  std::function<void(const PartitionRef&, const cluster::Partition&)> on_partition;  // of each that an image changes
   // Orderly stops that are still to come, in the order of time, and for how long the latest one is; by machine's name.
   std::map<std::string, std::vector<PlanOperation>> stops;
   std::map<std::string, Duration> down;
@@ -74,6 +75,8 @@ void run_group_node(ProcessContext& process, GroupState& state);
 void start_all_machines(World& world, const Plan& plan);
 // Adds the checker HW-MONO over the nodes of `state`.
 void watch_watermarks(World& world, const GroupState& state);
+// Adds the checker IN-SYNC over them. min_in_sync: min.insync.replicas, of all topics.
+void watch_in_sync(World& world, GroupState& state, std::size_t min_in_sync);
 
 // A connection to one of the nodes, whichever.
 StatusOr<std::unique_ptr<client::Client>> connect_to_any(ProcessContext& process, const GroupState& state);

@@ -5,11 +5,12 @@
 // Judged, besides what group.h says: what was acknowledged with acks=all is there in the end, at that offset, with
 // those bytes, and nothing that was read is ever other (ACK-DURABLE, OFFSET-UNIQUE: also across fail-overs, whoever
 // leads); no client is told of a high watermark that goes back (HW-MONO: watermark_checker.h); what was refused for
-// want of replicas is not there (REFUSED); a connection's values are in the order of sending (ORDER); in one epoch an
-// offset has one content, on whichever node (REPLICA-MATCH); once all is healed every replica is in sync kWholeWithin
-// later, however seldom its leader looks for those who lag, everything is produced and read, and all have the same end
-// and high watermark (REPLICA-LIVE). In half of the runs somebody deletes records: what was deleted stays so, also
-// across fail-overs (LOG-START).
+// want of replicas is not there (REFUSED); who is in sync or eligible has what was committed, at every moment
+// (IN-SYNC); a connection's values are in the order of sending (ORDER); in one epoch an offset has one content, on
+// whichever node (REPLICA-MATCH); once all is healed every replica is in sync kWholeWithin later, however seldom its
+// leader looks for those who lag, everything is produced and read, and all have the same end and high watermark
+// (REPLICA-LIVE). In half of the runs somebody deletes records: what was deleted stays so, also across fail-overs
+// (LOG-START).
 //
 // Nothing excuses a loss: whoever is in sync has what counts on its disk, all disks survive, and a loss of power on all
 // nodes at once takes only what nobody was promised. What two out of three nodes that are down excuse is waiting.
@@ -239,6 +240,7 @@ std::unique_ptr<ScenarioState> Replicated::build(World& world, const Plan& plan,
   }
   world.checkers().add(std::make_unique<ReplicaChecker>(world));
   watch_watermarks(world, *state);
+  watch_in_sync(world, *state, static_cast<std::size_t>(plan.knob("replicas.min", 1)));
   prepare(world, plan, *state);
   if (!with.reassigned) {
     world.at(state->healed + kWholeWithin, [&world, state] {

@@ -35,6 +35,7 @@ const Scenario* membership_scenario();
 const Scenario* one_disk_scenario();
 const Scenario* rolling_scenario();
 const Scenario* rejoined_scenario();
+const Scenario* overtaken_scenario();
 const Scenario* topic_storm_scenario();
 
 }  // namespace chronik::sim
