@@ -54,22 +54,44 @@ Observer* InSyncChecker::observe(Shard& shard) {
 
 void InSyncChecker::on_exit(Machine& machine, const Exit& /*exit*/) { lives_.erase(&machine); }
 
-bool InSyncChecker::learn(Known& known, const cluster::Partition& partition) {
+bool InSyncChecker::learn(const PartitionRef& p, Known& known, const cluster::Partition& partition) {
   if (partition.epoch <= known.epoch) {
     return false;
   }
-  known.epoch = partition.epoch;
-  known.unclean = partition.unclean_epoch != LeaderEpoch::none();
-  known.counted_on.assign(partition.isr.begin(), partition.isr.end());
+  const Known before = std::exchange(known, {.epoch = partition.epoch,
+                                             .replicas = partition.replicas,
+                                             .counted_on = {partition.isr.begin(), partition.isr.end()},
+                                             .committed = known.committed,
+                                             .gone = known.gone,
+                                             .unclean = partition.unclean_epoch != LeaderEpoch::none()});
   known.counted_on.insert(known.counted_on.end(), partition.elr.begin(), partition.elr.end());
+  const std::size_t enough = std::min(views_.min_in_sync, partition.replicas.size());
+  if (!known.unclean && !partition.elr.empty() && partition.isr.size() >= enough) {
+    world_.fail("IN-SYNC", fmt::format("{}-{}: since partition epoch {} node {} is eligible, though {} replicas are in "
+                                       "sync and that is enough: nothing can be committed",
+                                       p.topic.to_string(), p.partition, partition.epoch, partition.elr.front(),
+                                       partition.isr.size()));
+  }
+  if (!known.unclean && before.replicas == partition.replicas && before.counted_on.size() >= enough &&
+      known.counted_on.size() < enough) {
+    world_.fail("IN-SYNC", fmt::format("{}-{}: {} replicas were in sync or eligible, and since partition epoch {} {} "
+                                       "are: one was forgotten that has everything",
+                                       p.topic.to_string(), p.partition, before.counted_on.size(), partition.epoch,
+                                       known.counted_on.size()));
+  }
   return true;
 }
 
 void InSyncChecker::on_partition(const PartitionRef& p, const cluster::Partition& partition) {
   Known& known = partitions_[p];
-  if (learn(known, partition)) {
+  if (learn(p, known, partition)) {
     judge(p, known, fmt::format("since partition epoch {}", partition.epoch));
   }
+}
+
+Offset InSyncChecker::durable_end(const PartitionRef& p, NodeId node) const {
+  const auto durable = durable_.find({p, node});
+  return durable == durable_.end() ? Offset(0) : durable->second;
 }
 
 void InSyncChecker::rise(const Machine& machine, const PartitionRef& p, Offset high_watermark) {
@@ -77,19 +99,22 @@ void InSyncChecker::rise(const Machine& machine, const PartitionRef& p, Offset h
   if (here == nullptr) {
     return;
   }
+  const NodeId self = views_.node(machine);
+  if (durable_end(p, self) < high_watermark) {
+    return world_.fail(
+        "IN-SYNC", fmt::format("{}-{}: {} believes in a high watermark of {}, and is durable to {}",
+                               p.topic.to_string(), p.partition, machine.name(), high_watermark, durable_end(p, self)));
+  }
   Known& known = partitions_[p];
-  learn(known, *here);  // this node may be the first to have it, and not have told of it
+  learn(p, known, *here);  // this node may be the first to have it, and not have told of it
   if (known.gone || known.unclean || high_watermark <= known.committed) {
     return;
   }
   known.committed = high_watermark;
-  const auto has_it = [&](NodeId node) {
-    const auto durable = durable_.find({p, node});
-    return durable != durable_.end() && durable->second >= high_watermark;
-  };
+  const auto has_it = [&](NodeId node) { return durable_end(p, node) >= high_watermark; };
   const auto have_it = static_cast<std::size_t>(std::count_if(here->replicas.begin(), here->replicas.end(), has_it));
   const std::size_t enough = std::min(views_.min_in_sync, here->replicas.size());
-  if (here->leader == views_.node(machine) && have_it < enough) {
+  if (here->leader == self && have_it < enough) {
     return world_.fail("IN-SYNC",
                        fmt::format("{}-{}: on {} the high watermark rises to {}, up to which {} replicas "
                                    "are durable, and {} must be",
@@ -103,8 +128,7 @@ void InSyncChecker::judge(const PartitionRef& p, const Known& known, const std::
     return;
   }
   for (const NodeId node : known.counted_on) {
-    const auto durable = durable_.find({p, node});
-    const Offset end = durable == durable_.end() ? Offset(0) : durable->second;
+    const Offset end = durable_end(p, node);
     if (end < known.committed) {
       return world_.fail("IN-SYNC",
                          fmt::format("{}-{}: node {} is in sync or eligible, {}; it is durable to {}, and below {} "

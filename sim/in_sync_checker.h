@@ -3,7 +3,9 @@
 // Whenever a high watermark rises above all that there were, every replica that the image has in sync or eligible is
 // durable up to there, and at least min.insync.replicas of all are; and whoever becomes either is durable with all that
 // was ever committed. So any of them may lead. That holds at each moment, long before a loss shows that it did not: a
-// replica that is wrongly counted on is found although nothing befalls the others.
+// replica that is wrongly counted on is found although nothing befalls the others. No replica believes in a high
+// watermark beyond what it has itself. Somebody is eligible only while too few are in sync, and while the replicas are
+// the same, those in sync and those eligible together do not become too few.
 //
 // A node that is down has what it had. Partitions that were led uncleanly are not judged; nor may a replica lose what
 // it has by itself: where disks rot or are lost, this is the wrong checker.
@@ -44,13 +46,16 @@ class InSyncChecker final : public Checker {
   class Life;
   struct Known {
     PartitionEpoch epoch = PartitionEpoch(-1);  // the latest that any image has
-    std::vector<NodeId> counted_on;             // in sync or eligible by then
+    cluster::ReplicaList replicas;
+    std::vector<NodeId> counted_on;  // in sync or eligible by then
     Offset committed{0};
     bool gone = false;  // a replica was deleted that is counted on: the topic was
     bool unclean = false;
   };
   void rise(const Machine& machine, const PartitionRef& p, Offset high_watermark);
-  static bool learn(Known& known, const cluster::Partition& partition);
+  // False: no news.
+  bool learn(const PartitionRef& p, Known& known, const cluster::Partition& partition);
+  Offset durable_end(const PartitionRef& p, NodeId node) const;
   void judge(const PartitionRef& p, const Known& known, const std::string& when);
 
   World& world_;

@@ -1,7 +1,7 @@
 // Three replicas of each partition, one of which is always behind: its disk, its links or its leader's view of it lag
 // for about as long as it takes to fall out of the in-sync set and to come back. The sets shrink and grow all the time,
-// and just when they do, somebody dies, loses its power, or is cut off from all nodes but one, so that it goes on
-// acknowledging over a set that is another one elsewhere.
+// and just when they do, somebody dies, loses its power, sleeps, or is cut off from all nodes but one, so that it goes
+// on acknowledging over a set that is another one elsewhere.
 //
 // One or two replicas must be in sync. Judged is what replicated.cc says; above all that whoever is in sync or eligible
 // has what was committed (IN-SYNC).
@@ -23,7 +23,7 @@ constexpr std::size_t kProducesLeast = 150;  // of a client
 constexpr Duration kBeforeFirst = Duration::seconds(4);
 constexpr Duration kAfterLast = Duration::seconds(4);  // until all is healed
 
-// One falls behind, and somebody goes.
+// A few strikes that belong together.
 class OvertakenRound {
  public:
   OvertakenRound(Plan& plan, Draws& draws, VirtualTime at) : plan_(plan), draws_(draws), at_(at) {
@@ -42,13 +42,20 @@ class OvertakenRound {
     // About when it has fallen out, or when it comes back.
     const VirtualTime changes = draws_.below(2) == 0 ? at_ + lag + draws_.between(Duration::zero(), lag) : at_ + behind;
     const VirtualTime goes = changes + Duration::nanoseconds(draws_.magnitude(1'000, 300'000'000));
-    if (draws_.below(2) == 0) {
-      die(nodes_[1], goes);
-    } else {
-      cut_off_but_for_one(goes);
+    const Duration away = draws_.between(Duration::milliseconds(500), Duration::seconds(3));
+    switch (draws_.below(6)) {
+      case 0:
+      case 1:
+      case 2: cut_off_but_for_one(goes, away); break;
+      case 3: add("suspend", nodes_[1], goes, away); break;
+      default: die(nodes_[1], goes);
     }
     if (draws_.below(2) == 0) {
       die(nodes_[2], goes + draws_.between(Duration::zero(), Duration::milliseconds(1500)));
+    }
+    if (draws_.below(3) == 0) {
+      // It may have led meanwhile.
+      die(nodes_[0], goes + away + draws_.between(Duration::zero(), Duration::seconds(1)));
     }
   }
 
@@ -88,8 +95,7 @@ class OvertakenRound {
         Duration::nanoseconds(draws_.magnitude(20'000'000, 3'000'000'000)));
   }
 
-  void cut_off_but_for_one(VirtualTime at) {
-    const Duration lasts = draws_.between(Duration::milliseconds(500), Duration::seconds(3));
+  void cut_off_but_for_one(VirtualTime at, Duration lasts) {
     const std::int64_t one_way = draws_.below(3) == 0 ? 1 : 0;
     for (std::size_t i = 0; i < nodes_.size(); ++i) {
       if (i != 1 && i != 2) {
@@ -113,7 +119,7 @@ class Overtaken final : public Replicated {
     return "one replica is always behind: the in-sync sets change all the time, and then somebody goes";
   }
   std::vector<std::string> announced_faults() const override {
-    return {"disk-stall", "slow link", "partition", "one-way partition", "process kill", "power loss"};
+    return {"disk-stall", "slow link", "partition", "one-way partition", "process kill", "power loss", "suspend"};
   }
 
  private:

@@ -68,14 +68,15 @@ TEST_F(InSyncCheckerTest, OneThatIsOutMayLackIt) {
 }
 
 TEST_F(InSyncCheckerTest, OneThatIsEligibleMayNot) {
-  partition.replicas = {NodeId(1)};
   have({NodeId(1)}, {NodeId(2)});
+  partition.leader = NodeId(3);  // so that it is not counted how many have it
   life(*leader).on_durable_end(p, Offset(10));
   life(*leader).on_high_watermark(p, LeaderEpoch(1), Offset(10));
   EXPECT_EQ(small.checker(), "IN-SYNC");
 }
 
 TEST_F(InSyncCheckerTest, TooFewThatAreDurableAreFound) {
+  partition.replicas = {NodeId(1), NodeId(3)};
   have({NodeId(1)});
   life(*leader).on_durable_end(p, Offset(10));
   life(*leader).on_high_watermark(p, LeaderEpoch(1), Offset(10));
@@ -90,6 +91,24 @@ TEST_F(InSyncCheckerTest, WhoJoinsMustHaveWhatWasCommitted) {
   life(*follower).on_durable_end(p, Offset(9));
   ASSERT_EQ(small.checker(), "") << small.message();
   have({NodeId(1), NodeId(2)});
+  EXPECT_EQ(small.checker(), "IN-SYNC");
+}
+
+TEST_F(InSyncCheckerTest, NobodyIsEligibleWhereEnoughAreInSync) {
+  have({NodeId(1)}, {NodeId(2)});
+  EXPECT_EQ(small.checker(), "") << small.message();
+  have({NodeId(1), NodeId(3)}, {NodeId(2)});
+  EXPECT_EQ(small.checker(), "IN-SYNC");
+}
+
+TEST_F(InSyncCheckerTest, WhoHasEverythingIsNotForgottenWhereTooFewHave) {
+  have({NodeId(1)});
+  EXPECT_EQ(small.checker(), "IN-SYNC");
+}
+
+TEST_F(InSyncCheckerTest, NobodyBelievesInAHighWatermarkBeyondItsLog) {
+  life(*follower).on_durable_end(p, Offset(9));
+  life(*follower).on_high_watermark(p, LeaderEpoch(1), Offset(10));
   EXPECT_EQ(small.checker(), "IN-SYNC");
 }
 
