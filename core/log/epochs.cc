@@ -21,10 +21,13 @@ Epochs::Start Epochs::end_of(LeaderEpoch epoch, Offset log_end) const {
   }
   const auto behind = std::upper_bound(starts_.begin(), starts_.end(), epoch,
                                        [](LeaderEpoch asked, const Start& start) { return asked < start.epoch; });
+  const Offset end = behind == starts_.end() ? log_end : behind->offset;
   if (behind == starts_.begin()) {
-    return {epoch, behind->offset};
+    return {epoch, end};
   }
-  return {(behind - 1)->epoch, behind == starts_.end() ? log_end : behind->offset};
+  // What the log had of that epoch is deleted, and of those up to the asked one it may never have had anything.
+  const Start& found = *(behind - 1);
+  return {found.offset >= end ? epoch : found.epoch, end};
 }
 
 LeaderEpoch Epochs::epoch_at(Offset offset) const {

@@ -17,8 +17,8 @@ class Epochs {
 
   // A batch of `epoch` begins at `offset`; epochs and offsets never decrease.
   void note(LeaderEpoch epoch, Offset offset);
-  // The largest epoch <= the asked one and where it ends, `log_end` for the last. Where all are larger, the asked one,
-  // which ends where the first begins. None where no epoch is known.
+  // The largest epoch <= the asked one of which the log has something, and where it ends, `log_end` for the last. Where
+  // all of these are larger, the asked one, which ends where the first begins. None where no epoch is known.
   Start end_of(LeaderEpoch epoch, Offset log_end) const;
   LeaderEpoch epoch_at(Offset offset) const;  // none: before the first
   LeaderEpoch last() const { return starts_.empty() ? LeaderEpoch::none() : starts_.back().epoch; }

@@ -66,7 +66,7 @@ struct TimestampOffset {
 };
 
 struct EpochEnd {
-  // The largest epoch of the log that is <= the asked one. The asked one itself, where all of the log's are larger:
+  // The largest epoch <= the asked one of which the log has something. The asked one itself, where all are larger:
   // what it had is deleted, and a reader at the log start has lost nothing. None: nothing is known of any epoch.
   LeaderEpoch epoch;
   Offset end;  // where that epoch ends: the start of the next one, or the log end

@@ -363,7 +363,7 @@ Status Fetcher::take_partition(Following& following, const FetchPartitionRespons
       return ok();
     }
   }
-  partition->learn_high_watermark(epoch, answer.high_watermark);
+  // First the start: of what is deleted this log may hold what was never committed, and the leader knows no better.
   const Offset start = std::min(answer.log_start_offset, partition->log().log_end());
   if (partition->following() && partition->epoch() == epoch && start > partition->log().log_start()) {
     Status advanced = partition->log().advance_log_start(start, append_deadline());
@@ -372,6 +372,7 @@ Status Fetcher::take_partition(Following& following, const FetchPartitionRespons
     }
     note(partition->log().key());
   }
+  partition->learn_high_watermark(epoch, answer.high_watermark);
   return ok();
 }
 

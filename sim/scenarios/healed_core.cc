@@ -3,11 +3,13 @@
 //
 // Judged, besides what replicated.h says, with nothing else than the majority to count on: within five elections one of
 // it leads the metadata; within kCoreWholeWithin all of it serves, each partition of which one of it may lead is led by
-// one of it, with all of its replicas there in sync, and where those are enough, whoever produces has done so
-// (CORE-LIVE). A partition of which nobody there may lead is excused, by what the image there says of it.
+// one of it, with all of its replicas there in sync, and where those are enough, whoever produces is done, or got on in
+// the second half of that time (CORE-LIVE). A partition of which nobody there may lead is excused, by what the image
+// there says of it.
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -64,6 +66,12 @@ class CoreJudge {
     fail(fmt::format("nobody leads the metadata {} ms after a majority was healed", kFiveElections.milliseconds()));
   }
 
+  void note_progress() {
+    for (const auto& [name, producer] : state_.producers) {
+      came_to_[name] = producer.next;
+    }
+  }
+
   void judge_service() const {
     for (const std::string& name : core_) {
       if (!state_.serving.contains(name)) {
@@ -82,7 +90,7 @@ class CoreJudge {
       return world_.fault_fired(kExcused);
     }
     for (const auto& [name, producer] : state_.producers) {
-      if (!producer.done) {
+      if (!producer.done && producer.next == came_to_.at(name)) {
         return fail(fmt::format("{} has produced {} of {}", name, producer.next, producer.operations.size()));
       }
     }
@@ -122,6 +130,7 @@ class CoreJudge {
   World& world_;
   ReplicatedState& state_;
   std::set<std::string> core_;
+  std::map<std::string, std::size_t> came_to_;  // producers, some time before they are judged
 };
 
 class HealedCore final : public Replicated {
@@ -208,6 +217,7 @@ class HealedCore final : public Replicated {
     const VirtualTime healed = VirtualTime::zero() + kCoreHealed;
     world.at(healed, [judge] { judge->let_others_be_shunned(); });
     world.at(healed + kFiveElections, [judge] { judge->judge_election(); });
+    world.at(healed + kCoreWholeWithin / 2, [judge] { judge->note_progress(); });
     world.at(healed + kCoreWholeWithin, [judge] { judge->judge_service(); });
   }
 };

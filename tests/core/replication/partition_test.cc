@@ -229,6 +229,26 @@ TEST(Divergence, APositionAgreesUpToWhereItsEpochEndsHere) {
   });
 }
 
+TEST(Divergence, AnEpochOfWhichNothingIsLeftHereSaysNothingOfLaterOnes) {
+  ReplicaWorld of;
+  of.run([&] {
+    // Everything up to the end is deleted. This replica, which was away, had it in epoch 0; the others in epoch 1.
+    of.log->epochs.advance_start(Offset(10));
+    of.log->start = Offset(10);
+    const auto agrees = [&](std::int32_t epoch, std::int64_t offset) {
+      return of.partition->agrees(LeaderEpoch(epoch), Offset(offset));
+    };
+    EXPECT_TRUE(agrees(0, 10));
+    EXPECT_TRUE(agrees(1, 10));
+    EXPECT_FALSE(agrees(1, 11)) << "more than there is";
+    of.log->epochs.note(LeaderEpoch(2), Offset(10));
+    of.log->end = Offset(12);
+    EXPECT_TRUE(agrees(1, 10));
+    EXPECT_FALSE(agrees(1, 11));
+    EXPECT_TRUE(agrees(2, 12));
+  });
+}
+
 TEST(Divergence, WhatWasCommittedIsCutOnlyAfterAnUncleanElection) {
   ReplicaWorld of;
   of.image.leader = node(2);
