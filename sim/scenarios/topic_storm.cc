@@ -31,6 +31,7 @@ namespace {
 using protocol::ErrorCode;
 
 constexpr std::int64_t kStormTopicsMost = 150;  // of a client
+constexpr std::int64_t kLargeStorm = 3'000;     // topics of one client, in one seed of twenty-five
 constexpr std::int16_t kStormVersion = 5;
 constexpr std::int32_t kStormTimeoutMs = 10'000;
 
@@ -172,6 +173,15 @@ class TopicStorm final : public Scenario {
     }
     if (draws.below(2) == 0) {
       draw_stops(plan, draws.child("stops", 0));
+    }
+    if (draws.below(25) == 0) {
+      for (PlanMachine& client : plan.machines) {
+        if (client.name == "client-1") {
+          client.numbers["topics"] = kLargeStorm;
+          client.numbers["at_once"] = draws.between(20, 100);
+          client.numbers["partitions"] = 1;
+        }
+      }
     }
     return plan;
   }
