@@ -165,7 +165,8 @@ class CutOff(unittest.TestCase):
             for of, to in ways:
                 cluster.links.heal(of, to)
             cluster.wait_until_whole(f"after node {alone.number} was alone", seconds=WHOLE_AFTER)
-            self.assertEqual(alone.metrics()["chronik_broker_isolated"], 0)
+            cluster.wait_until(lambda: alone.metrics()["chronik_broker_isolated"] == 0, "it knows that it is not alone",
+                               seconds=3)
             struck.stop(self)
             return struck.compare(self, cluster.nodes[0].address, topic)
 
