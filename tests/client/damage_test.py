@@ -1,5 +1,5 @@
-"""The disk of one of three real nodes rots in files that nobody has open: whoever reads is served what was acknowledged,
-and the node has it again, from another one."""
+"""The disk of one of three real nodes rots in files that nobody has open: whoever reads is served what was
+acknowledged, and the node has it again, from another one."""
 
 import shutil
 import subprocess
