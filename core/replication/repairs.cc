@@ -1,7 +1,5 @@
 #include "core/replication/repairs.h"
 
-#include <utility>
-
 #include "core/base/log_line.h"
 
 namespace chronik::replication {
@@ -9,7 +7,7 @@ namespace chronik::replication {
 namespace {
 constexpr Duration kReportPatience = Duration::seconds(10);
 constexpr Duration kDiscardPatience = Duration::seconds(60);
-constexpr Duration kRepairPause = Duration::milliseconds(100);  // after what came to nothing
+constexpr Duration kRepairPause = Duration::milliseconds(100);  // from one look to the next
 constexpr std::size_t kReportsMax = 1000;                       // in one command
 }  // namespace
 
@@ -32,7 +30,9 @@ void Repairs::run() {
         return;
       }
     }
-    if (!look().ok() && !fiber::sleep(kRepairPause).ok()) {
+    look();
+    // Also after a success: whoever reports and is counted on all the same would report for ever.
+    if (!fiber::sleep(kRepairPause).ok()) {
       return;
     }
   }
@@ -42,8 +42,8 @@ bool Repairs::may_discard(const Partition& partition) const {
   return partition.may_discard() && host_.held_back(partition.log().key());
 }
 
-// Not ok: some of it has to be tried again.
-Status Repairs::look() {
+// What has to be tried again is news again.
+void Repairs::look() {
   std::vector<Ref<Partition>> to_report;
   std::vector<Ref<Partition>> to_discard;
   while (!news_.empty() && to_report.size() < kReportsMax) {
@@ -59,20 +59,20 @@ Status Repairs::look() {
     damaged_.insert(key);
     (may_discard(*partition) ? to_discard : to_report).push_back(partition);
   }
-  Status status = to_report.empty() ? ok() : report(to_report);
+  if (!to_report.empty()) {
+    report(to_report);
+  }
   for (const Ref<Partition>& partition : to_discard) {
-    Status discarded = discard(partition);
+    const Status discarded = discard(partition);
     if (!discarded.ok()) {
       log_warn("damaged log not cut yet", field("log", partition->log().key().to_string()),
                field("why", discarded.ToString()));
       again(partition);
-      status = std::move(discarded);
     }
   }
-  return status;
 }
 
-Status Repairs::report(const std::vector<Ref<Partition>>& partitions) {
+void Repairs::report(const std::vector<Ref<Partition>>& partitions) {
   cluster::ReportDamage command{.epoch = metadata_.broker_epoch(), .replicas = {}};
   for (const Ref<Partition>& partition : partitions) {
     const log::LogKey& key = partition->log().key();
@@ -84,7 +84,7 @@ Status Repairs::report(const std::vector<Ref<Partition>>& partitions) {
     for (const Ref<Partition>& partition : partitions) {
       again(partition);
     }
-    return result.ok() ? absl::UnavailableError(result->whole.message) : result.status();
+    return;
   }
   for (std::size_t i = 0; i < partitions.size(); ++i) {
     const log::LogKey& key = partitions[i]->log().key();
@@ -97,7 +97,6 @@ Status Repairs::report(const std::vector<Ref<Partition>>& partitions) {
                 field("why", result->items[i].message));
     }
   }
-  return ok();
 }
 
 Status Repairs::discard(const Ref<Partition>& partition) {

@@ -46,8 +46,8 @@ class Repairs {
 
  private:
   bool may_discard(const Partition& partition) const;
-  Status look();
-  Status report(const std::vector<Ref<Partition>>& partitions);
+  void look();
+  void report(const std::vector<Ref<Partition>>& partitions);
   Status discard(const Ref<Partition>& partition);
   void again(const Ref<Partition>& partition) { news_.insert(partition->log().key()); }
 
