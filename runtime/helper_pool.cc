@@ -1,7 +1,6 @@
 #include "runtime/helper_pool.h"
 
 #include <pthread.h>
-#include <signal.h>
 
 #include <algorithm>
 #include <utility>
@@ -9,6 +8,7 @@
 #include "core/base/check.h"
 #include "core/fiber/wait.h"
 #include "runtime/io_wait.h"
+#include "runtime/masked_signals.h"
 
 namespace chronik::runtime {
 
@@ -101,10 +101,7 @@ void HelperPool::hand_over(HelperOperation& operation) {
 std::size_t HelperPool::in_flight() const { return in_flight_.count(); }
 
 void HelperPool::serve() {
-  // Signals are for the shard's thread.
-  sigset_t all;
-  ::sigfillset(&all);
-  ::pthread_sigmask(SIG_SETMASK, &all, nullptr);
+  const MaskedSignals masked;
   ::pthread_setname_np(::pthread_self(), name_);
   std::unique_lock lock(mutex_);
   for (;;) {

@@ -11,6 +11,7 @@
 
 #include "core/base/check.h"
 #include "runtime/io_wait.h"
+#include "runtime/masked_signals.h"
 #include "runtime/system_error.h"
 
 namespace chronik::runtime {
@@ -129,6 +130,7 @@ class RocksdbStore::Snapshot final : public StoreSnapshot {
 
 StatusOr<std::unique_ptr<RocksdbStore>> RocksdbStore::open(EventLoop& loop, SystemCalls& calls,
                                                            const std::string& path) {
+  const MaskedSignals masked;  // it starts threads
   rocksdb::DB* opened = nullptr;
   RETURN_IF_ERROR(to_status(rocksdb::DB::Open(small_options(), path, &opened)));
   auto database = std::make_unique<Database>();

@@ -2,10 +2,10 @@
 
 #include <fmt/core.h>
 #include <pthread.h>
-#include <signal.h>
 
 #include <chrono>
 
+#include "runtime/masked_signals.h"
 #include "runtime/system_clock.h"
 
 namespace chronik::runtime {
@@ -44,9 +44,7 @@ void Watchdog::on_resume(const fiber::Fiber& fiber) {
 }
 
 void Watchdog::watch() {
-  sigset_t all;
-  ::sigfillset(&all);
-  ::pthread_sigmask(SIG_SETMASK, &all, nullptr);
+  const MaskedSignals masked;
   ::pthread_setname_np(::pthread_self(), "watchdog");
   const auto period = std::chrono::nanoseconds(limit_.nanoseconds() / 2);
   std::uint64_t seen = 0;

@@ -2,7 +2,6 @@
 
 #include <fmt/core.h>
 #include <httplib.h>
-#include <signal.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -10,6 +9,8 @@
 #include <condition_variable>
 #include <mutex>
 #include <thread>
+
+#include "runtime/masked_signals.h"
 
 namespace chronik::server {
 
@@ -99,10 +100,7 @@ Status LibraryServer::listen(const HostPort& at) {
 }
 
 void LibraryServer::serve() {
-  // Signals are the shard's.
-  sigset_t all;
-  ::sigfillset(&all);
-  ::pthread_sigmask(SIG_SETMASK, &all, nullptr);
+  const runtime::MaskedSignals masked;
   server_.listen_after_bind();
   const std::lock_guard lock(mutex_);
   ended_ = true;

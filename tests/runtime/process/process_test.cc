@@ -5,7 +5,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
 #include <initializer_list>
+#include <string>
+#include <vector>
 
 #include "runtime/mapped_stacks.h"
 #include "runtime/shard_runtime.h"
@@ -85,6 +91,40 @@ TEST_F(ProcessTest, a_second_signal_ends_the_process_at_once) {
       {SIGTERM, SIGINT});
   ASSERT_TRUE(WIFEXITED(status));
   EXPECT_EQ(WEXITSTATUS(status), 128 + SIGINT);
+}
+
+// Of each thread of this process, what it masks, as the kernel says it.
+std::vector<std::uint64_t> masks_of_threads() {
+  std::vector<std::uint64_t> masks;
+  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+    std::ifstream status(task.path() / "status");
+    for (std::string line; std::getline(status, line);) {
+      if (line.starts_with("SigBlk:")) {
+        masks.push_back(std::stoull(line.substr(line.find('\t')), nullptr, 16));
+      }
+    }
+  }
+  return masks;
+}
+
+TEST_F(ProcessTest, only_the_thread_of_the_shard_takes_signals) {
+  const int status = status_of_child(
+      [this](int ready) {
+        run_shard([&](Ports& ports, StopFlag&) {
+          const auto soon = fiber::within(Duration::seconds(10), Expiry::kNever);
+          CHECK_OK(ports.disk.open("any", OpenMode::kCreate, DiskLane::kLog, soon).status());
+          const std::vector<std::uint64_t> masks = masks_of_threads();
+          CHECK_GT(masks.size(), 3u);  // helpers, the watchdog, the store's
+          const std::uint64_t both = (std::uint64_t{1} << (SIGTERM - 1)) | (std::uint64_t{1} << (SIGINT - 1));
+          CHECK_EQ(std::count_if(masks.begin(), masks.end(), [both](std::uint64_t mask) { return (mask & both) == 0; }),
+                   1);
+          say_ready(ready);
+          CHECK_OK(fiber::sleep(Duration::seconds(100)));
+        });
+      },
+      {SIGKILL});
+  ASSERT_TRUE(WIFSIGNALED(status));
+  EXPECT_EQ(WTERMSIG(status), SIGKILL);
 }
 
 TEST_F(ProcessTest, a_killed_process_leaves_what_it_synced) {
