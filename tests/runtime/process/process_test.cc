@@ -107,6 +107,10 @@ std::vector<std::uint64_t> masks_of_threads() {
   return masks;
 }
 
+bool takes_stop_signals(std::uint64_t mask) {
+  return (mask & ((std::uint64_t{1} << (SIGTERM - 1)) | (std::uint64_t{1} << (SIGINT - 1)))) == 0;
+}
+
 TEST_F(ProcessTest, only_the_thread_of_the_shard_takes_signals) {
   const int status = status_of_child(
       [this](int ready) {
@@ -115,9 +119,7 @@ TEST_F(ProcessTest, only_the_thread_of_the_shard_takes_signals) {
           CHECK_OK(ports.disk.open("any", OpenMode::kCreate, DiskLane::kLog, soon).status());
           const std::vector<std::uint64_t> masks = masks_of_threads();
           CHECK_GT(masks.size(), 3u);  // helpers, the watchdog, the store's
-          const std::uint64_t both = (std::uint64_t{1} << (SIGTERM - 1)) | (std::uint64_t{1} << (SIGINT - 1));
-          CHECK_EQ(std::count_if(masks.begin(), masks.end(), [both](std::uint64_t mask) { return (mask & both) == 0; }),
-                   1);
+          CHECK_EQ(std::count_if(masks.begin(), masks.end(), takes_stop_signals), 1);
           say_ready(ready);
           CHECK_OK(fiber::sleep(Duration::seconds(100)));
         });
