@@ -94,14 +94,13 @@ void HelperPool::hand_over(HelperOperation& operation) {
   }
   arrived_.notify_one();
   if (all_busy && threads_.size() < threads_max_) {
-    threads_.emplace_back([this] { serve(); });
+    threads_.push_back(masked_thread([this] { serve(); }));
   }
 }
 
 std::size_t HelperPool::in_flight() const { return in_flight_.count(); }
 
 void HelperPool::serve() {
-  const MaskedSignals masked;
   ::pthread_setname_np(::pthread_self(), name_);
   std::unique_lock lock(mutex_);
   for (;;) {

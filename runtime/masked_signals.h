@@ -1,7 +1,11 @@
-// Signals are for the thread of the shard: every other one masks them.
+// Signals interrupt no thread of a server: each masks them from its first instruction on, and StopSignals waits for
+// those that mean something.
 #pragma once
 
 #include <signal.h>
+
+#include <thread>
+#include <utility>
 
 namespace chronik::runtime {
 
@@ -16,5 +20,12 @@ class MaskedSignals {
  private:
   sigset_t before_;
 };
+
+// A thread that takes no signals. One that masked them itself could be interrupted before it comes to that.
+template <typename Body>
+std::thread masked_thread(Body body) {
+  const MaskedSignals masked;
+  return std::thread(std::move(body));
+}
 
 }  // namespace chronik::runtime

@@ -1,5 +1,6 @@
 #include "runtime/stop_request.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -10,27 +11,12 @@ namespace chronik::runtime {
 
 namespace {
 
-// What a signal handler may reach: the one request of the process, and whether a signal has come already.
-std::atomic<StopRequest*> g_request{nullptr};
-std::atomic<bool> g_signalled{false};
-
-void on_signal(int number) {
-  if (g_signalled.exchange(true)) {
-    ::_exit(128 + number);
-  }
-  if (StopRequest* request = g_request.load()) {
-    request->ask();
-  }
-}
-
-void handle(void (*handler)(int)) {
-  struct sigaction action {};
-  action.sa_handler = handler;
-  ::sigemptyset(&action.sa_mask);
-  action.sa_flags = SA_RESTART;
-  for (const int number : {SIGTERM, SIGINT}) {
-    CHECK_EQ(::sigaction(number, &action, nullptr), 0);
-  }
+sigset_t stop_signals() {
+  sigset_t signals;
+  ::sigemptyset(&signals);
+  ::sigaddset(&signals, SIGTERM);
+  ::sigaddset(&signals, SIGINT);
+  return signals;
 }
 
 }  // namespace
@@ -61,16 +47,31 @@ Status StopFlag::wait(const Deadline& deadline) {
   return asked_.wait({WaitKind::kEvent, static_cast<std::uint64_t>(number().value()), 0, 0}, deadline);
 }
 
-StopSignals::StopSignals(StopRequest& request) {
-  StopRequest* nobody = nullptr;
-  CHECK(g_request.compare_exchange_strong(nobody, &request));
-  g_signalled = false;
-  handle(&on_signal);
-}
+StopSignals::StopSignals(StopRequest& request) : request_(request), thread_([this] { serve(); }) {}
 
 StopSignals::~StopSignals() {
-  handle(SIG_DFL);
-  g_request = nullptr;
+  ending_ = true;
+  // Waited for, it ends no process.
+  CHECK_EQ(::pthread_kill(thread_.native_handle(), SIGTERM), 0);  // NOLINT(bugprone-bad-signal-to-kill-thread)
+  thread_.join();
+}
+
+void StopSignals::serve() {
+  ::pthread_setname_np(::pthread_self(), "signals");
+  const sigset_t signals = stop_signals();
+  bool asked = false;
+  for (;;) {
+    int number = 0;
+    CHECK_EQ(::sigwait(&signals, &number), 0);
+    if (ending_) {
+      return;
+    }
+    if (asked) {
+      ::_exit(128 + number);
+    }
+    asked = true;
+    request_.ask();
+  }
 }
 
 }  // namespace chronik::runtime

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <thread>
 #include <vector>
 
 #include "core/base/cancel.h"
@@ -10,6 +11,7 @@
 #include "core/fiber/wait.h"
 #include "runtime/descriptor.h"
 #include "runtime/event_loop.h"
+#include "runtime/masked_signals.h"
 
 namespace chronik::runtime {
 
@@ -36,7 +38,7 @@ class StopRequest final : private ReadinessTarget {
  public:
   explicit StopRequest(EventLoop& loop);
 
-  // From any thread, and from a signal handler. Asking twice asks once.
+  // From any thread. Asking twice asks once.
   void ask();
   StopFlag& flag() { return flag_; }
 
@@ -47,14 +49,23 @@ class StopRequest final : private ReadinessTarget {
   StopFlag flag_;
 };
 
-// While one lives, SIGTERM and SIGINT ask `request`; a second signal ends the process at once, with 128 + its number.
-// One at a time in a process (checked).
+// While one lives, SIGTERM and SIGINT ask `request`; a second signal ends the process at once, with 128 + its number,
+// whatever the shard does just then. They are waited for by a thread of its own, and interrupt no other: the calling
+// thread masks them meanwhile, and every other has to (masked_signals.h). One at a time in a process.
 class StopSignals {
  public:
   explicit StopSignals(StopRequest& request);
   ~StopSignals();
   StopSignals(const StopSignals&) = delete;
   StopSignals& operator=(const StopSignals&) = delete;
+
+ private:
+  void serve();
+
+  StopRequest& request_;
+  std::atomic<bool> ending_{false};
+  MaskedSignals masked_;
+  std::thread thread_;
 };
 
 }  // namespace chronik::runtime

@@ -10,7 +10,8 @@
 
 namespace chronik::runtime {
 
-Watchdog::Watchdog(Duration limit, LogSink* log) : limit_(limit), log_(log), thread_([this] { watch(); }) {}
+Watchdog::Watchdog(Duration limit, LogSink* log)
+    : limit_(limit), log_(log), thread_(masked_thread([this] { watch(); })) {}
 
 Watchdog::~Watchdog() {
   {
@@ -44,7 +45,6 @@ void Watchdog::on_resume(const fiber::Fiber& fiber) {
 }
 
 void Watchdog::watch() {
-  const MaskedSignals masked;
   ::pthread_setname_np(::pthread_self(), "watchdog");
   const auto period = std::chrono::nanoseconds(limit_.nanoseconds() / 2);
   std::uint64_t seen = 0;

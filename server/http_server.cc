@@ -95,12 +95,11 @@ Status LibraryServer::listen(const HostPort& at) {
     return absl::FailedPreconditionError(fmt::format("cannot listen on {}", at.to_string()));
   }
   address_.port = static_cast<std::uint16_t>(bound);
-  thread_ = std::thread([this] { serve(); });
+  thread_ = runtime::masked_thread([this] { serve(); });
   return ok();
 }
 
 void LibraryServer::serve() {
-  const runtime::MaskedSignals masked;
   server_.listen_after_bind();
   const std::lock_guard lock(mutex_);
   ended_ = true;
