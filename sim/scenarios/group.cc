@@ -6,6 +6,7 @@
 
 #include "core/base/crc32c.h"
 #include "core/client/client.h"
+#include "core/cluster/invariants.h"
 #include "core/cluster/snapshot.h"
 #include "core/fiber/wait.h"
 #include "sim/disk_faults.h"
@@ -48,16 +49,20 @@ node::NodeConfig group_config_of(const Plan& plan, int number, int nodes) {
   return config;
 }
 
-// Compares images that this node publishes with the others' of the same index. Not each: they are long, and what
-// differs once goes on to.
+// Holds what this node publishes against its invariants, and against the others' images of the same index. Not each
+// as a whole: they are long, and what is wrong once goes on to be.
 class ImageWatch final : public cluster::MetadataListener {
  public:
   explicit ImageWatch(GroupState& state) : state_(state) {}
   void on_metadata(const cluster::Delta& delta) override {
     note_partitions(delta);
+    if (delta.before) {
+      expect_whole(cluster::broken_invariants(*delta.before, *delta.after), *delta.after);
+    }
     if (delta.after->applied.value() % 8 != 0) {
       return;
     }
+    expect_whole(cluster::broken_invariants(*delta.after), *delta.after);
     const std::string bytes = cluster::encode_snapshot(*delta.after);
     const std::uint32_t checksum = crc32c(as_bytes(bytes));
     const auto [known, first] = state_.images.emplace(delta.after->applied, checksum);
@@ -67,6 +72,12 @@ class ImageWatch final : public cluster::MetadataListener {
   }
 
  private:
+  void expect_whole(const std::vector<std::string>& broken, const cluster::Image& image) {
+    for (const std::string& sentence : broken) {
+      state_.world->fail("META-WHOLE", fmt::format("the image of index {}: {}", image.applied, sentence));
+    }
+  }
+
   void note_partitions(const cluster::Delta& delta) {
     const auto note = [this](const cluster::Topic& topic, const cluster::Partition& partition) {
       if (partition.unclean_epoch != LeaderEpoch::none()) {

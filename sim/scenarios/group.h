@@ -1,8 +1,9 @@
 // What the scenarios of several nodes share: the nodes themselves, their configuration, the faults that strike them,
 // and the judgement of their images.
 //
-// Judged in each: nodes whose images are of the same index have the same image (META-AGREE); a node starts from
-// whatever a death left (NODE-START) and does not end by itself (NODE-FATAL).
+// Judged in each: an image keeps its invariants, and each change of it does (META-WHOLE); nodes whose images are of the
+// same index have the same image (META-AGREE); a node starts from whatever a death left (NODE-START) and does not end by
+// itself (NODE-FATAL).
 #pragma once
 
 #include <cstdint>
