@@ -59,7 +59,7 @@ class CoreJudge {
 
   void judge_election() const {
     for (const auto& [name, node] : state_.serving) {
-      if (core_.contains(name) && node->raft().leadership().leader != NodeId::none()) {
+      if (core_.contains(name) && in_core(node->raft().leadership().leader)) {
         return;
       }
     }
@@ -81,7 +81,7 @@ class CoreJudge {
     const cluster::Image& image = *state_.serving.at(*core_.begin())->metadata().image();
     const cluster::Topic* topic = image.find_topic(kLedgerTopic);
     if (topic == nullptr) {
-      return;  // whoever was to make it may be told so only now
+      return fail(fmt::format("there is no topic {}", kLedgerTopic));
     }
     bool all_take_records = true;
     topic->partitions.for_each(
