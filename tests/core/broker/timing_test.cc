@@ -161,5 +161,28 @@ TEST(Timing, AReplicaThatLagsLeavesTheIsrAfterTheLagTime) {
   });
 }
 
+TEST(Timing, AReplicaThatWasAwayReadsFilesForTheSetShareOfTheLeadersTime) {
+  const auto seconds_until_whole = [](const std::string& share) {
+    NodesWorld world(false, with({{"leader.catch.up.time.percentage", share}}));
+    world.run([&](NodesVisit& visit) {
+      const auto client = visit.connect(1);
+      make_replicated_topic(*client);
+      world.kill(2, sim::Death::kProcessKill);
+      const std::string value(60'000, 'v');
+      for (int i = 0; i < 150; ++i) {
+        ASSERT_EQ(produce(*client, "t", 0, batch_of({value}), 1).error_code, protocol::ErrorCode::kNone);
+      }
+    });
+    double seconds = 0;
+    world.run([&](NodesVisit& visit) {
+      const auto client = visit.connect(1);
+      seconds = seconds_until([&] { return metadata_of(*client).topics.at(0).partitions.at(0).isr_nodes.size() == 3; });
+    });
+    return seconds;
+  };
+  const double quick = seconds_until_whole("100");
+  EXPECT_GT(seconds_until_whole("1"), 2 * quick);
+}
+
 }  // namespace
 }  // namespace chronik::broker::testing
