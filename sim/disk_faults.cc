@@ -85,6 +85,14 @@ PlanFault& add_fault(Plan& plan, Draws& draws, std::string kind, std::string tar
   return fault;
 }
 
+PlanFault& add_fault_at(Plan& plan, Draws& draws, std::string kind, std::string target, VirtualTime at,
+                        Duration lasts) {
+  PlanFault& fault = add_fault(plan, draws, std::move(kind), std::move(target));
+  fault.at = at;
+  fault.numbers["for_ns"] = lasts.nanoseconds();
+  return fault;
+}
+
 void draw_strikes(Plan& plan, Draws& draws, const std::string& target, std::int64_t count,
                   std::span<const DiskStep> steps, std::span<const DiskEffect> effects) {
   for (std::int64_t i = 0; i < count; ++i) {

@@ -27,6 +27,8 @@ void teach_disk_faults(World& world, Nemesis& nemesis);
 
 // A fault at a drawn time within plan.lasts, for a drawn while (1 ms to 1 s).
 PlanFault& add_fault(Plan& plan, Draws& draws, std::string kind, std::string target);
+// One at that time, for that long.
+PlanFault& add_fault_at(Plan& plan, Draws& draws, std::string kind, std::string target, VirtualTime at, Duration lasts);
 // `count` strikes, each a drawn one of `steps` with a drawn one of `effects`.
 void draw_strikes(Plan& plan, Draws& draws, const std::string& target, std::int64_t count,
                   std::span<const DiskStep> steps, std::span<const DiskEffect> effects);

@@ -14,11 +14,4 @@ void ReplicaChecker::on_batch_appended(const PartitionRef& p, const BatchAppende
   }
 }
 
-void ReplicaChecker::on_damage(const PartitionRef& p, Offset from, Offset to) {
-  if (disks_ == Disks::kSound) {
-    world_.fail("DAMAGE", fmt::format("{}-{}: said to be damaged from {} to {}, and no disk is", p.topic.to_string(),
-                                      p.partition, from, to));
-  }
-}
-
 }  // namespace chronik::sim

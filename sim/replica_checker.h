@@ -1,5 +1,5 @@
 // One epoch, one content (rule R1): checker REPLICA-MATCH. Whichever nodes append a batch at an offset in an epoch, in
-// whichever of their lives, it is the same batch. And no node finds a log damaged whose disk is sound: checker DAMAGE.
+// whichever of their lives, it is the same batch.
 #pragma once
 
 #include <map>
@@ -13,8 +13,7 @@ namespace chronik::sim {
 
 class ReplicaChecker final : public Checker, private Observer {
  public:
-  enum class Disks : std::uint8_t { kSound, kDamaged };
-  explicit ReplicaChecker(World& world, Disks disks = Disks::kSound) : world_(world), disks_(disks) {}
+  explicit ReplicaChecker(World& world) : world_(world) {}
 
   const char* id() const override { return "REPLICA-MATCH"; }
   Observer* observe(Shard& /*shard*/) override { return this; }
@@ -26,10 +25,8 @@ class ReplicaChecker final : public Checker, private Observer {
     friend bool operator==(const Content&, const Content&) = default;
   };
   void on_batch_appended(const PartitionRef& p, const BatchAppended& batch) override;
-  void on_damage(const PartitionRef& p, Offset from, Offset to) override;
 
   World& world_;
-  Disks disks_;
   std::map<std::tuple<PartitionRef, LeaderEpoch, Offset>, Content> batches_;
 };
 

@@ -89,7 +89,7 @@ class PartitionLog : public Counted {
   virtual Offset log_end() const = 0;             // the next offset to be given
   virtual Offset durable_end() const = 0;         // below it this incarnation has everything on stable storage
   virtual Offset memory_start() const = 0;        // the first offset that the tail has; the log end: none
-  virtual LeaderEpoch last_epoch() const = 0;     // of the last batch, or of the last begin_epoch(); none: empty
+  virtual LeaderEpoch last_epoch() const = 0;     // of the last batch; none: empty
   virtual std::uint64_t truncations() const = 0;  // how often the end went back
   // Of tail and segments. Opens the segments where nothing has needed them yet.
   virtual StatusOr<std::uint64_t> stored_bytes(const Deadline& deadline) = 0;

@@ -16,7 +16,6 @@
 #include "core/broker/server.h"
 #include "core/cluster/active_controller.h"
 #include "core/cluster/metadata.h"
-#include "core/fiber/channel.h"
 #include "core/fiber/scope.h"
 #include "core/log/stored_logs.h"
 #include "core/node/admin.h"

@@ -123,7 +123,7 @@ std::unique_ptr<ScenarioState> Ailing::build(World& world, const Plan& plan, Nem
       });
     }
   }
-  world.checkers().add(std::make_unique<ReplicaChecker>(world, ReplicaChecker::Disks::kDamaged));
+  world.checkers().add(std::make_unique<ReplicaChecker>(world));
   prepare(world, plan, nemesis, *state);
   start_all_machines(world, plan);
   return owned;

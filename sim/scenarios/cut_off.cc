@@ -12,6 +12,7 @@
 
 #include "core/fiber/wait.h"
 #include "core/protocol/record_batch_builder.h"
+#include "sim/damage_checker.h"
 #include "sim/disk_faults.h"
 #include "sim/knobs.h"
 #include "sim/obligations.h"
@@ -202,6 +203,7 @@ class CutOff final : public Scenario {
       }
     }
     world.checkers().add(std::make_unique<ReplicaChecker>(world));
+    world.checkers().add(std::make_unique<DamageChecker>(world));
     start_all_machines(world, plan);
     return owned;
   }

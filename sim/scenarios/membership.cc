@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "core/fiber/wait.h"
+#include "sim/damage_checker.h"
 #include "sim/disk_faults.h"
 #include "sim/fault_draws.h"
 #include "sim/knobs.h"
@@ -323,6 +324,7 @@ class MembershipScenario final : public Scenario {
       }
     }
     world.checkers().add(std::make_unique<ReplicaChecker>(world));
+    world.checkers().add(std::make_unique<DamageChecker>(world));
     for (const PlanMachine& planned : plan.machines) {
       const auto starts = planned.numbers.find("starts_ns");
       Machine& machine = add_machine(world, planned, plan, nemesis, *state);

@@ -61,10 +61,7 @@ class OvertakenRound {
 
  private:
   PlanFault& add(std::string kind, const std::string& target, VirtualTime at, Duration lasts) {
-    PlanFault& fault = add_fault(plan_, draws_, std::move(kind), target);
-    fault.at = at;
-    fault.numbers["for_ns"] = lasts.nanoseconds();
-    return fault;
+    return add_fault_at(plan_, draws_, std::move(kind), target, at, lasts);
   }
 
   void fall_behind(Duration lasts) {

@@ -22,6 +22,7 @@
 #include <string>
 #include <vector>
 
+#include "sim/damage_checker.h"
 #include "sim/fault_draws.h"
 #include "sim/knobs.h"
 #include "sim/replica_checker.h"
@@ -239,6 +240,7 @@ std::unique_ptr<ScenarioState> Replicated::build(World& world, const Plan& plan,
     }
   }
   world.checkers().add(std::make_unique<ReplicaChecker>(world));
+  world.checkers().add(std::make_unique<DamageChecker>(world));
   watch_watermarks(world, *state);
   watch_in_sync(world, *state, static_cast<std::size_t>(plan.knob("replicas.min", 1)));
   prepare(world, plan, *state);

@@ -43,10 +43,7 @@ class Episode {
 
  private:
   PlanFault& add(std::string kind, const std::string& target, VirtualTime at, Duration lasts) {
-    PlanFault& fault = add_fault(plan_, draws_, std::move(kind), target);
-    fault.at = at;
-    fault.numbers["for_ns"] = lasts.nanoseconds();
-    return fault;
+    return add_fault_at(plan_, draws_, std::move(kind), target, at, lasts);
   }
   void die(const std::string& node, VirtualTime at, Duration lasts) {
     add(draws_.below(4) == 0 ? "kill" : "power", node, at, lasts);

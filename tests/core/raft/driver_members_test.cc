@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/raft/driver.h"
+#include "tests/core/raft/no_machine.h"
 #include "tests/core/raft/raft_group.h"
 #include "tests/support/fiber_world.h"
 #include "tests/support/memory_store.h"
@@ -21,22 +22,11 @@ using chronik::testing::FiberWorld;
 using chronik::testing::MemoryStore;
 using chronik::testing::NotedProcess;
 using testing::member;
+using testing::NoMachine;
 
 MemberAddress address_of(std::int32_t node) {
   return {.node = NodeId(node), .host = "host-" + std::to_string(node), .port = 9093};
 }
-
-class NoMachine final : public StateMachine {
- public:
-  Status apply(std::span<const Entry>) override { return ok(); }
-  Status check_command(NodeId, ByteSpan) const override { return ok(); }
-  std::string take_snapshot() override { return {}; }
-  Status install_snapshot(LogIndex, ByteSpan) override { return ok(); }
-  void on_leadership(const Leadership&) override {}
-  void on_node_gone(NodeId) override {}
-  std::string own_sign_of_life() const override { return {}; }
-  void on_sign_of_life(NodeId, ByteSpan) override {}
-};
 
 // A node, and the others as it sees them.
 struct DriverNode final : Peers {

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "tests/core/raft/no_machine.h"
 #include "tests/sim/sim_support.h"
 #include "tests/support/broker_machine.h"
 
@@ -24,18 +25,6 @@ std::string group_host(int number) { return "host-" + std::to_string(number); }
 MemberAddress group_address(int number) {
   return {.node = NodeId(number), .host = group_host(number), .port = kGroupPort};
 }
-
-class EmptyMachine final : public StateMachine {
- public:
-  Status apply(std::span<const Entry>) override { return ok(); }
-  Status check_command(NodeId, ByteSpan) const override { return ok(); }
-  std::string take_snapshot() override { return {}; }
-  Status install_snapshot(LogIndex, ByteSpan) override { return ok(); }
-  void on_leadership(const Leadership&) override {}
-  void on_node_gone(NodeId) override {}
-  std::string own_sign_of_life() const override { return {}; }
-  void on_sign_of_life(NodeId, ByteSpan) override {}
-};
 
 // A node that is a member of its group and nothing else.
 struct GroupNode final : GroupOwner {
@@ -60,7 +49,7 @@ struct GroupNode final : GroupOwner {
       options.links.peers.push_back(group_address(peer));
     }
     options.driver.raft.seed = process.ports.random.next();
-    EmptyMachine applies;
+    testing::NoMachine applies;
     GroupMember member(process.ports.network, process.ports.store, process.ports.process, options);
     if (!member.form(*identity, fiber::within(Duration::seconds(1000), Expiry::kNormal)).ok() ||
         !member.open(applies, sim::patience()).ok()) {
