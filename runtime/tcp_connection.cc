@@ -16,7 +16,7 @@ namespace chronik::runtime {
 namespace {
 
 constexpr std::size_t kPartsPerSend = 64;
-constexpr std::size_t kBytesPerTurn = 1 << 20;
+constexpr std::size_t kBytesPerTurn = 256 << 10;
 
 // The next parts to send, from byte `offset` of parts[0] on.
 struct Gathered {

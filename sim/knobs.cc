@@ -99,7 +99,7 @@ PlanMachine draw_machine(std::string name, std::string role, Draws& draws) {
   turns.turn_cost_most = turns.turn_cost * draws.magnitude(2, 2000);
   turns.resume_cost = Duration::nanoseconds(draws.magnitude(50, 5'000));
   turns.timer_granularity = Duration::nanoseconds(kGrains[draws.below(kGrains.size())]);
-  turns.resumes_per_turn = draws.below(4) == 0 ? static_cast<std::size_t>(draws.magnitude(2, 100)) : 10'000;
+  turns.resumes_per_turn = draws.below(4) == 0 ? static_cast<std::size_t>(draws.magnitude(2, 100)) : 1'000;
   ClockKnobs clock;
   clock.drift_parts_per_million = draws.between(-200, 200);
   clock.origin = Duration::seconds(draws.magnitude(1, 10'000'000));

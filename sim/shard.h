@@ -36,7 +36,7 @@ struct TurnKnobs {
   Duration turn_cost_most = Duration::milliseconds(20);  // the rare worst: another process had the processor
   Duration resume_cost = Duration::nanoseconds(500);     // per fiber that ran
   Duration timer_granularity = Duration::milliseconds(1);
-  std::size_t resumes_per_turn = 10'000;
+  std::size_t resumes_per_turn = 1'000;
 };
 
 class Shard final : private fiber::SchedulerWatch {

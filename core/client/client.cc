@@ -1,6 +1,8 @@
 #include "core/client/client.h"
 
 #include <algorithm>
+#include <iterator>
+#include <utility>
 
 #include "core/fiber/scheduler.h"
 
@@ -10,6 +12,9 @@ namespace {
 constexpr std::int16_t kMetadataVersion = 12;
 constexpr std::int16_t kProduceVersion = 9;
 constexpr std::int16_t kFetchVersion = 12;  // the last that names topics by their names
+// One vectored write takes at most so many parts and stops gathering at so many bytes.
+constexpr std::size_t kPartsPerWrite = 64;
+constexpr std::size_t kBytesPerWrite = 256 << 10;
 
 std::int32_t milliseconds_left(const Deadline& deadline) {
   const Duration left = deadline.at() - fiber::Scheduler::current().now();
@@ -45,6 +50,27 @@ class Client::WaitingCall final : public Call {
   }
   StatusOr<Slice> answer = Slice();
   fiber::Latch settled;
+};
+
+// A request that is never answered, for whoever waits until the connection has taken it. Also whoever is killed then
+// leaves no trace of it.
+class Client::Handed {
+ public:
+  explicit Handed(Client& client) : client_(client) {}
+  ~Handed() {
+    if (!settled.is_set()) {
+      client_.outbox_[number - client_.written_ - 1].handed = nullptr;
+    }
+  }
+  Handed(const Handed&) = delete;
+  Handed& operator=(const Handed&) = delete;
+
+  std::uint64_t number = 0;  // in the order of writing
+  fiber::Latch settled;      // taken, or the connection is broken
+  bool taken = false;
+
+ private:
+  Client& client_;
 };
 
 void Client::Call::forget() {
@@ -113,8 +139,8 @@ StatusOr<Slice> Client::exchange(const protocol::RequestHeader& header, protocol
   return absl::IsDeadlineExceeded(waited) ? absl::UnknownError("no answer by the deadline") : waited;
 }
 
-std::uint64_t Client::enqueue(protocol::Frame frame) {
-  outbox_.push_back(std::move(frame));
+std::uint64_t Client::enqueue(protocol::Frame frame, Handed* handed) {
+  outbox_.push_back({std::move(frame), handed});
   outgoing_.notify_all();
   return ++queued_;
 }
@@ -126,18 +152,31 @@ Status Client::hand_over(protocol::Frame frame, const Deadline& deadline) {
   if (outbox_.size() >= options_.in_flight_max) {
     return absl::ResourceExhaustedError("too many requests wait to be written");
   }
-  const std::uint64_t number = enqueue(std::move(frame));
-  while (written_ < number) {
-    if (broken_) {
-      return absl::UnavailableError("the connection broke");
-    }
-    RETURN_IF_ERROR(taken_.wait(
-        {WaitKind::kNetworkWrite, connection_->local().key(), connection_->peer().key(), number}, deadline));
+  Handed handed(*this);
+  handed.number = enqueue(std::move(frame), &handed);
+  const Status waited = handed.settled.wait(
+      {WaitKind::kNetworkWrite, connection_->local().key(), connection_->peer().key(), handed.number}, deadline);
+  if (handed.settled.is_set()) {
+    return handed.taken ? ok() : absl::UnavailableError("the connection broke");
   }
-  return ok();
+  return waited;
+}
+
+// As many of the first frames as one write takes.
+std::size_t Client::gather(std::vector<Slice>& parts) {
+  parts.clear();
+  std::size_t frames = 0;
+  for (std::size_t bytes = 0; frames < outbox_.size() && parts.size() < kPartsPerWrite && bytes < kBytesPerWrite;
+       ++frames) {
+    protocol::Frame& frame = outbox_[frames].frame;
+    bytes += frame.size;
+    std::move(frame.parts.begin(), frame.parts.end(), std::back_inserter(parts));
+  }
+  return frames;
 }
 
 void Client::write_requests() {
+  std::vector<Slice> parts;
   while (!broken_) {
     if (outbox_.empty()) {
       if (!outgoing_.wait({WaitKind::kEvent, 3, 0, 0}, fiber::for_ever()).ok()) {
@@ -145,15 +184,26 @@ void Client::write_requests() {
       }
       continue;
     }
-    const protocol::Frame frame = std::move(outbox_.front());
-    outbox_.pop_front();
-    const Status written = connection_->write(frame.parts, fiber::within(options_.write, Expiry::kPeer));
+    const std::size_t frames = gather(parts);
+    const Status written = connection_->write(parts, fiber::within(options_.write, Expiry::kPeer));
     if (!written.ok()) {
       return fail_all(written);
     }
+    if (!broken_) {
+      note_written(frames);
+    }
+  }
+}
+
+void Client::note_written(std::size_t frames) {
+  last_written_ = scope_.scheduler().now();
+  for (; frames > 0; --frames) {
     ++written_;
-    last_written_ = scope_.scheduler().now();
-    taken_.notify_all();
+    if (Handed* handed = outbox_.front().handed; handed != nullptr) {
+      handed->taken = true;
+      handed->settled.set();
+    }
+    outbox_.pop_front();
   }
 }
 
@@ -210,9 +260,13 @@ void Client::fail_all(const Status& why) {
   }
   broken_ = true;
   connection_->close();
+  for (const Outgoing& outgoing : outbox_) {
+    if (outgoing.handed != nullptr) {
+      outgoing.handed->settled.set();
+    }
+  }
   outbox_.clear();
   outgoing_.notify_all();
-  taken_.notify_all();
   while (!pending_.empty()) {
     Call& call = *pending_.begin()->second;
     call.forget();

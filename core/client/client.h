@@ -118,14 +118,21 @@ class Client {
 
  private:
   class WaitingCall;
+  class Handed;
+  struct Outgoing {
+    protocol::Frame frame;
+    Handed* handed = nullptr;  // null: nobody waits until the connection has taken it
+  };
   protocol::RequestHeader next_header(protocol::ApiKey api, std::int16_t version);
   Status begin(const protocol::RequestHeader& header, protocol::Frame frame, Call& call);
   StatusOr<Slice> exchange(const protocol::RequestHeader& header, protocol::Frame frame, const Deadline& deadline);
   // Its number in the order of writing, from 1.
-  std::uint64_t enqueue(protocol::Frame frame);
+  std::uint64_t enqueue(protocol::Frame frame, Handed* handed = nullptr);
   Status hand_over(protocol::Frame frame, const Deadline& deadline);
   WaitKey key_of(CorrelationId id) const;
   void write_requests();
+  std::size_t gather(std::vector<Slice>& parts);
+  void note_written(std::size_t frames);
   void read_answers();
   StatusOr<std::int32_t> next_length();
   Status read_answer();
@@ -135,12 +142,11 @@ class Client {
   std::unique_ptr<Connection> connection_;
   protocol::FrameReader frames_;
   absl::btree_map<CorrelationId, Call*> pending_;
-  std::deque<protocol::Frame> outbox_;
+  std::deque<Outgoing> outbox_;  // the first of them are being written
   fiber::Event outgoing_;
   std::uint64_t queued_ = 0;  // frames ever put into the outbox
   std::uint64_t written_ = 0;
   MonotonicTime last_written_;
-  fiber::Event taken_;  // written_ has grown, or the connection is broken
   std::int32_t next_id_ = 0;
   std::uint64_t answers_ = 0;
   CorrelationId answered_;  // the latest, where there are any

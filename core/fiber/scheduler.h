@@ -47,7 +47,7 @@ class StackVisitor {
 struct SchedulerOptions {
   StackPoolOptions stacks = {};
   Duration timer_granularity = Duration::milliseconds(1);  // deadlines are rounded up to it
-  std::size_t resumes_per_turn = 10'000;                   // then the turn ends and the next begins at once
+  std::size_t resumes_per_turn = 1'000;                    // then the turn ends and the next begins at once
   std::size_t fibers_max = 200'000;                        // a bug beyond: what spawns is bounded elsewhere
 };
 

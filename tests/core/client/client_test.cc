@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "core/base/endian.h"
 #include "core/protocol/messages/metadata.h"
 #include "core/protocol/messages/produce.h"
 #include "tests/support/fiber_world.h"
@@ -20,7 +21,8 @@ Deadline soon() { return fiber::within(kPatience, Expiry::kNormal); }
 // The broker's end of a connection, played by the test.
 struct Peer {
   std::string to_client;
-  std::vector<std::string> from_client;  // one for each write
+  std::vector<std::string> from_client;  // frames, each with its length
+  int writes = 0;
   bool takes_bytes = true;
   bool closed = false;
   fiber::Event changed;
@@ -54,9 +56,15 @@ class FakeConnection final : public Connection {
     if (peer_.closed) {
       return absl::UnavailableError("reset");
     }
-    std::string& written = peer_.from_client.emplace_back();
+    std::string written;
     for (const Slice& part : parts) {
       written += part.text();
+    }
+    ++peer_.writes;
+    while (!written.empty()) {
+      const auto length = load_big<std::int32_t>(as_bytes(written).data());
+      peer_.from_client.push_back(written.substr(0, 4 + static_cast<std::size_t>(length)));
+      written.erase(0, peer_.from_client.back().size());
     }
     return ok();
   }
@@ -220,6 +228,35 @@ TEST_F(ClientTest, WithoutAcksAMessageIsDoneWhenTheConnectionHasTakenIt) {
     EXPECT_TRUE(done[0].ok() && done[1].ok());
     EXPECT_EQ(client.in_flight(), 0u);
     EXPECT_EQ(peer_.from_client.size(), 2u);
+  });
+}
+
+// Of many that wait each is woken by its own request, once, and those that gather go in one write.
+TEST_F(ClientTest, WithoutAcksNobodyIsWokenForAnothersMessage) {
+  run({}, [&](Client& client) {
+    peer_.takes_bytes = false;
+    constexpr std::size_t kMany = 60;
+    fiber::FiberScope scope;
+    std::vector<std::uint64_t> resumes;
+    int late = 0;
+    for (std::size_t i = 0; i < kMany; ++i) {
+      scope.spawn({"producer", i}, [&] {
+        EXPECT_TRUE(client.produce_unanswered("a", PartitionId(0), Slice::copy_of("batch"), soon()).ok());
+        resumes.push_back(fiber::Fiber::current().resumes());
+      });
+    }
+    scope.spawn({"impatient", 0}, [&] {
+      const Deadline now = fiber::within(Duration::milliseconds(1), Expiry::kNormal);
+      late += absl::IsDeadlineExceeded(client.produce_unanswered("a", PartitionId(0), Slice(), now)) ? 1 : 0;
+    });
+    ASSERT_TRUE(fiber::sleep(Duration::milliseconds(5)).ok());
+    EXPECT_EQ(late, 1);
+    peer_.takes_bytes = true;
+    peer_.changed.notify_all();
+    EXPECT_TRUE(scope.join(soon()).ok());
+    EXPECT_EQ(resumes, std::vector<std::uint64_t>(kMany, 2)) << "to begin and to end";
+    EXPECT_EQ(peer_.from_client.size(), kMany + 1);
+    EXPECT_LT(peer_.writes, 10);
   });
 }
 
