@@ -163,14 +163,18 @@ void Parser::add_messages() {
 }
 
 void Parser::add_producer() {
-  CLI::Option* create = app_.add_flag("--create-topic", options_.create_topic, "Create the topic before, if need be");
+  app_.add_flag("--create-topic", options_.create_topic, "Create the topic before, if need be");
   app_.add_flag("--delete-topic-after", options_.delete_topic_after, "Delete the topic afterwards");
-  add("-p,--partitions", "Partitions of a topic that is created [1]", [](const std::string& text, BenchOptions& o) {
-    return parse_number(text, 1, 10'000, o.partitions);
-  })->needs(create);
-  add("-r,--replication-factor", "Replicas of a topic that is created [1]",
-      [](const std::string& text, BenchOptions& o) { return parse_number(text, 1, 100, o.replication_factor); })
-      ->needs(create);
+  add("-p,--partitions", "Partitions of the topic, which is created if need be [1]",
+      [](const std::string& text, BenchOptions& o) {
+        o.create_topic = true;
+        return parse_number(text, 1, 10'000, o.partitions);
+      });
+  add("-r,--replication-factor", "Replicas of the topic, which is created if need be [1]",
+      [](const std::string& text, BenchOptions& o) {
+        o.create_topic = true;
+        return parse_number(text, 1, 100, o.replication_factor);
+      });
   add("--acks", "0, 1, -1 or all [1]", [](const std::string& text, BenchOptions& o) {
     return parse_choice<std::int16_t>(
         text, {{"0", std::int16_t{0}}, {"1", std::int16_t{1}}, {"-1", std::int16_t{-1}}, {"all", std::int16_t{-1}}},

@@ -128,6 +128,12 @@ TEST(BenchOptions, EveryFlagAboutProducersAndReportsIsTaken) {
   EXPECT_EQ(options.min_throughput, 1.5);
 }
 
+TEST(BenchOptions, WhoSaysHowManyPartitionsOrReplicasWantsTheTopicMade) {
+  EXPECT_FALSE(options_of({}).create_topic);
+  EXPECT_TRUE(options_of({"-p", "6"}).create_topic);
+  EXPECT_TRUE(options_of({"-r", "3"}).create_topic);
+}
+
 TEST(BenchOptions, ARefusalNamesTheFlagItsValueAndWhatWouldBeRight) {
   EXPECT_EQ(refused({"-c", "0"}), "chronik-bench: --concurrency: '0': must be a whole number from 1 to 10000\n");
   EXPECT_EQ(refused({"-d", "60"}), "chronik-bench: --duration: '60': must be a time such as 500ms, 30s, 5m or 2h\n");
@@ -137,7 +143,7 @@ TEST(BenchOptions, ARefusalNamesTheFlagItsValueAndWhatWouldBeRight) {
   EXPECT_NE(refused({"--consumer-group", "g"}).find("groups come with a later version"), std::string::npos);
   EXPECT_NE(refused({"--acks", "0", "--validate"}).find("--acks: '0': must be 1, -1 or all"), std::string::npos);
   EXPECT_NE(refused({"-d", "0", "--validate"}).find("--duration: '0'"), std::string::npos);
-  EXPECT_NE(refused({"-p", "2"}).find("--create-topic"), std::string::npos);
+  EXPECT_NE(refused({"-p", "0"}).find("--partitions: '0': must be"), std::string::npos);
   EXPECT_NE(refused({"--nonsense"}).find("--nonsense"), std::string::npos);
 }
 
