@@ -1,16 +1,19 @@
-// chronik-sim: lists scenarios, runs many seeds of them, replays one.
+// chronik-sim: lists scenarios, runs many seeds of them, shrinks and replays what fails.
 #include <fmt/core.h>
 #include <unistd.h>
 #include <CLI/CLI.hpp>
 
 #include <charconv>
 #include <cstdio>
+#include <fstream>
+#include <iterator>
 #include <string>
 
 #include "sim/fiber_stacks.h"
 #include "sim/run.h"
 #include "sim/runner.h"
 #include "sim/scenario.h"
+#include "sim/shrink.h"
 
 namespace chronik::sim {
 
@@ -60,6 +63,8 @@ struct Arguments {
   std::string trace;
   std::string until;
   std::string log;
+  std::string plan;
+  std::string out;
 };
 
 int list() {
@@ -103,6 +108,32 @@ int run(const Arguments& arguments) {
   return report.failed() == 0 ? kNothingWrong : kSomethingFound;
 }
 
+// The plan that is asked for: of a file, or of a scenario and a seed.
+StatusOr<Plan> plan_of(const Arguments& arguments) {
+  if (arguments.plan.empty()) {
+    const Scenario* scenario = find_scenario(arguments.scenario);
+    if (scenario == nullptr) {
+      return absl::NotFoundError(
+          fmt::format("no scenario is called {}; chronik-sim list names them", arguments.scenario));
+    }
+    return scenario->generate(arguments.seed);
+  }
+  std::ifstream file(arguments.plan, std::ios::binary);
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  if (!file.good() && text.empty()) {
+    return absl::NotFoundError(fmt::format("--plan {}: cannot be read", arguments.plan));
+  }
+  StatusOr<Plan> plan = Plan::parse(text);
+  if (!plan.ok()) {
+    return absl::InvalidArgumentError(
+        fmt::format("--plan {}: {}", arguments.plan, std::string(plan.status().message())));
+  }
+  if (find_scenario(plan->scenario) == nullptr) {
+    return absl::NotFoundError(fmt::format("--plan {}: no scenario is called {}", arguments.plan, plan->scenario));
+  }
+  return plan;
+}
+
 bool parse_level(const std::string& name, LogLevel& into) {
   static constexpr const char* kNames[] = {"trace", "debug", "info", "warn", "error"};
   for (std::size_t i = 0; i < std::size(kNames); ++i) {
@@ -115,10 +146,11 @@ bool parse_level(const std::string& name, LogLevel& into) {
 }
 
 int replay(const Arguments& arguments) {
-  const Scenario* scenario = find_scenario(arguments.scenario);
-  if (scenario == nullptr) {
-    return usage(fmt::format("no scenario is called {}; chronik-sim list names them", arguments.scenario));
+  const StatusOr<Plan> plan = plan_of(arguments);
+  if (!plan.ok()) {
+    return usage(std::string(plan.status().message()));
   }
+  const Scenario& scenario = *find_scenario(plan->scenario);
   RunSettings settings;
   Duration until = Duration::infinite();
   if (!arguments.until.empty() && !parse_duration(arguments.until, until)) {
@@ -129,20 +161,19 @@ int replay(const Arguments& arguments) {
   if (settings.show_log && !parse_level(arguments.log, settings.log_level)) {
     return usage(fmt::format("--log {}: trace, debug, info, warn or error is right", arguments.log));
   }
-  const Plan plan = scenario->generate(arguments.seed);
   if (!arguments.trace.empty()) {
     settings.trace = std::fopen(arguments.trace.c_str(), "w");
     if (settings.trace == nullptr) {
       return usage(fmt::format("--trace {}: cannot be written", arguments.trace));
     }
-    fmt::print(settings.trace, "{}", plan.to_text());
+    fmt::print(settings.trace, "{}", plan->to_text());
   }
   StackArena stacks;
-  const RunResult result = run_plan(*scenario, plan, stacks, settings);
+  const RunResult result = run_plan(scenario, *plan, stacks, settings);
   if (settings.trace != nullptr) {
     std::fclose(settings.trace);
   }
-  fmt::print("{} seed {}: {} of virtual time, {} events, {} records, hash {:016x}\n", scenario->name(), arguments.seed,
+  fmt::print("{} seed {}: {} of virtual time, {} events, {} records, hash {:016x}\n", scenario.name(), plan->seed,
              result.ended.to_string(), result.events, result.records, result.hash);
   for (const auto& [kind, count] : result.faults) {
     fmt::print("  fault {} {}\n", kind, count);
@@ -154,6 +185,36 @@ int replay(const Arguments& arguments) {
     fmt::print("FAILED {} at {}: {}\n", finding.checker, finding.at.to_string(), finding.message);
   }
   return result.findings.empty() ? kNothingWrong : kSomethingFound;
+}
+
+int shrink(const Arguments& arguments) {
+  const StatusOr<Plan> plan = plan_of(arguments);
+  if (!plan.ok()) {
+    return usage(std::string(plan.status().message()));
+  }
+  Duration limit = Duration::seconds(60);
+  if (!arguments.time_limit.empty() && (!parse_duration(arguments.time_limit, limit) || limit < Duration::seconds(1))) {
+    return usage(fmt::format("--time-limit {}: a time such as 60s or 5m is right", arguments.time_limit));
+  }
+  const std::string path =
+      arguments.out.empty() ? fmt::format("{}-{}.plan", plan->scenario, plan->seed) : arguments.out;
+  const StatusOr<Shrunk> shrunk =
+      sim::shrink(*find_scenario(plan->scenario), *plan,
+                  {.jobs = arguments.jobs, .seconds = limit.seconds(), .progress = isatty(STDERR_FILENO) == 1});
+  if (!shrunk.ok()) {
+    return usage(std::string(shrunk.status().message()));
+  }
+  std::ofstream file(path, std::ios::binary | std::ios::trunc);
+  file << shrunk->plan.to_text();
+  file.close();
+  if (!file.good()) {
+    return usage(fmt::format("--out {}: cannot be written", path));
+  }
+  fmt::print("FAILED {} at {}\n", shrunk->checker, shrunk->message);
+  fmt::print("from {}\nto   {}\n{} runs, {:.1f} s{}\n", size_of(*plan).to_string(), size_of(shrunk->plan).to_string(),
+             shrunk->runs, shrunk->seconds, shrunk->cut_short ? ", cut short by the time limit" : "");
+  fmt::print("replay: chronik-sim replay --plan {}\n", path);
+  return kSomethingFound;
 }
 
 int main_program(int argc, char** argv) {
@@ -173,8 +234,24 @@ int main_program(int argc, char** argv) {
   running->add_option("--time-limit", arguments.time_limit, "begin no further seed after this time (60s)");
   running->add_option("--json", arguments.json, "write the report to this file");
   CLI::App* replaying = app.add_subcommand("replay", "runs one seed, with what one wants to see of it");
-  replaying->add_option("--scenario", arguments.scenario, "the scenario")->required();
-  replaying->add_option("--seed", arguments.seed, "the seed")->required();
+  CLI::App* shrinking = app.add_subcommand("shrink", "finds the smallest plan that fails as a seed does");
+  for (CLI::App* one : {replaying, shrinking}) {
+    CLI::Option* scenario = one->add_option("--scenario", arguments.scenario, "the scenario");
+    CLI::Option* seed = one->add_option("--seed", arguments.seed, "the seed");
+    CLI::Option* plan = one->add_option("--plan", arguments.plan, "a plan in a file, not the one of a seed");
+    scenario->needs(seed)->excludes(plan);
+    seed->needs(scenario)->excludes(plan);
+    one->callback([one] {
+      if (one->count("--plan") + one->count("--seed") == 0) {
+        throw CLI::RequiredError("--scenario and --seed, or --plan");
+      }
+    });
+  }
+  shrinking->add_option("--out", arguments.out, "where to write it [SCENARIO-SEED.plan]");
+  shrinking->add_option("--jobs", arguments.jobs, "worker processes")
+      ->capture_default_str()
+      ->check(CLI::Range(1U, 1024U));
+  shrinking->add_option("--time-limit", arguments.time_limit, "give what is smallest after this time [60s]");
   replaying->add_option("--trace", arguments.trace, "write the plan and every record to this file");
   replaying->add_option("--until", arguments.until, "stop at this virtual time (12s) and show who waits for what");
   replaying->add_option("--log", arguments.log, "show the programs' log lines from this level on");
@@ -185,6 +262,9 @@ int main_program(int argc, char** argv) {
   }
   if (listing->parsed()) {
     return list();
+  }
+  if (shrinking->parsed()) {
+    return shrink(arguments);
   }
   return running->parsed() ? run(arguments) : replay(arguments);
 }

@@ -4,8 +4,12 @@
 #include <poll.h>
 #include <signal.h>
 
+#include <algorithm>
+#include <iterator>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <set>
+#include <string_view>
 #include <utility>
 
 #include "sim/run.h"
@@ -15,7 +19,31 @@ namespace chronik::sim {
 
 namespace {
 
-constexpr std::size_t kFailuresKept = 20;  // per scenario; the rest is counted by the summary's seeds
+constexpr std::string_view kDeadlocked = "DEADLOCKED";
+
+std::string without_numbers(std::string_view text) {
+  std::string rest;
+  std::copy_if(text.begin(), text.end(), std::back_inserter(rest), [](char c) { return c < '0' || c > '9'; });
+  return rest;
+}
+
+// The first line of a message, or of a deadlock who takes part in it; without numbers.
+std::string signature_of(const Failure& failure) {
+  const std::string_view message = failure.message;
+  std::set<std::string> deadlocked;
+  for (std::size_t at = 0; (at = message.find(kDeadlocked, at)) != std::string_view::npos; ++at) {
+    const std::string_view line = message.substr(at, message.find('\n', at) - at);
+    deadlocked.insert(without_numbers(line.substr(0, line.find(" (of "))));
+  }
+  std::string signature = failure.checker;
+  if (deadlocked.empty()) {
+    return signature + without_numbers(message.substr(0, message.find('\n')));
+  }
+  for (const std::string& one : deadlocked) {
+    signature += one;
+  }
+  return signature;
+}
 
 class Runner {
  public:
@@ -126,8 +154,19 @@ class Runner {
 
   void add_failure(ScenarioReport& report, std::uint64_t seed, std::string checker, std::string message) {
     ++failures_;
-    if (report.failures.size() < kFailuresKept) {
-      report.failures.push_back({seed, std::move(checker), std::move(message), replay_line(report.name, seed)});
+    Failure failure{.seed = seed,
+                    .checker = std::move(checker),
+                    .message = std::move(message),
+                    .replay = replay_line(report.name, seed)};
+    const std::string signature = signature_of(failure);
+    const auto known = std::find_if(report.failures.begin(), report.failures.end(),
+                                    [&](const Failure& one) { return signature_of(one) == signature; });
+    if (known == report.failures.end()) {
+      report.failures.push_back(std::move(failure));
+    } else if (failure.count += known->count; failure.seed < known->seed) {
+      *known = std::move(failure);
+    } else {
+      known->count = failure.count;
     }
   }
 
@@ -177,7 +216,15 @@ class Runner {
 std::uint64_t RunnerReport::failed() const {
   std::uint64_t n = 0;
   for (const ScenarioReport& scenario : scenarios) {
-    n += scenario.failures.size();
+    n += scenario.failed();
+  }
+  return n;
+}
+
+std::uint64_t ScenarioReport::failed() const {
+  std::uint64_t n = 0;
+  for (const Failure& failure : failures) {
+    n += failure.count;
   }
   return n;
 }
@@ -194,6 +241,7 @@ std::string report_json(const RunnerReport& report) {
     nlohmann::ordered_json failures = nlohmann::ordered_json::array();
     for (const Failure& failure : scenario.failures) {
       failures.push_back({{"seed", failure.seed},
+                          {"count", failure.count},
                           {"checker", failure.checker},
                           {"message", failure.message},
                           {"replay", failure.replay}});
@@ -219,15 +267,16 @@ std::string report_text(const RunnerReport& report) {
         "{} events ({:.0f}/s), {:.1f} seeds/s a worker, {} failed\n",
         scenario.name, scenario.seeds, scenario.twins, scenario.virtual_seconds, scenario.wall_seconds,
         scenario.virtual_seconds / wall, scenario.events, static_cast<double>(scenario.events) / wall,
-        static_cast<double>(scenario.seeds) / wall, scenario.failures.size());
+        static_cast<double>(scenario.seeds) / wall, scenario.failed());
     text += "  faults:";
     for (const auto& [kind, count] : scenario.faults) {
       text += fmt::format(" {} {};", kind, count);
     }
     text += scenario.faults.empty() ? " none\n" : "\n";
     for (const Failure& failure : scenario.failures) {
-      text += fmt::format("  FAILED seed {}: {}\n    {}\n    replay: {}\n", failure.seed, failure.checker,
-                          failure.message, failure.replay);
+      text += fmt::format(
+          "  FAILED seed {}: {}\n    {}\n{}    replay: {}\n", failure.seed, failure.checker, failure.message,
+          failure.count == 1 ? "" : fmt::format("    {} more seeds failed alike\n", failure.count - 1), failure.replay);
     }
   }
   text += fmt::format("{} failed, {:.1f} s{}\n", report.failed(), report.elapsed_seconds,

@@ -23,8 +23,10 @@ struct RunnerOptions {
   bool progress = false;                  // a bar on standard error
 };
 
+// Seeds that failed alike: by the same checker, which says the same but for its numbers.
 struct Failure {
-  std::uint64_t seed = 0;
+  std::uint64_t seed = 0;  // the smallest of them; the message is its own
+  std::uint64_t count = 1;
   std::string checker;
   std::string message;
   std::string replay;
@@ -39,6 +41,7 @@ struct ScenarioReport {
   std::uint64_t twins = 0;
   absl::btree_map<std::string, std::uint64_t> faults;
   std::vector<Failure> failures;
+  std::uint64_t failed() const;  // seeds
 };
 
 struct RunnerReport {

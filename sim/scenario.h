@@ -37,9 +37,9 @@ class Scenario {
   virtual void at_end(World& /*world*/, ScenarioState& /*state*/) const {}
 };
 
-// Every scenario, in the order in which they are listed.
+// Every scenario that is to hold, in the order in which they are listed.
 const std::vector<const Scenario*>& scenarios();
-const Scenario* find_scenario(std::string_view name);  // or null
+const Scenario* find_scenario(std::string_view name);  // one of them, or the canary, which must fail; or null
 
 // ---- what every plan begins with ----
 

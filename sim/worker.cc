@@ -21,12 +21,14 @@ constexpr std::size_t kLastWords = 6000;
 
 nlohmann::json run_order(const Scenario& scenario, const Order& order, StackArena& stacks) {
   const double began = real_seconds();
-  const Plan plan = scenario.generate(order.seed);
-  const RunResult result = run_plan(scenario, plan, stacks, {});
+  Plan plan = order.plan.empty() ? scenario.generate(order.seed) : Plan::parse(order.plan).value();
+  Deviations choices;
+  const RunResult result = run_plan(scenario, plan, stacks, {.record = order.record ? &choices : nullptr});
   nlohmann::json findings = nlohmann::json::array();
   for (const Finding& finding : result.findings) {
-    findings.push_back(
-        {{"checker", finding.checker}, {"message", fmt::format("{}: {}", finding.at.to_string(), finding.message)}});
+    findings.push_back({{"checker", finding.checker},
+                        {"message", fmt::format("{}: {}", finding.at.to_string(), finding.message)},
+                        {"at", finding.at.nanoseconds()}});
   }
   if (order.twin && result.findings.empty()) {
     const std::string difference = compare_twin(scenario, plan, result, stacks);
@@ -38,11 +40,18 @@ nlohmann::json run_order(const Scenario& scenario, const Order& order, StackAren
   for (const auto& [kind, count] : result.faults) {
     faults[kind] = count;
   }
+  std::string recorded;
+  if (order.record) {
+    plan.choices = std::move(choices);
+    plan.replays = true;
+    recorded = plan.to_text();
+  }
   return {{"virtual", static_cast<double>(result.ended.nanoseconds()) / 1e9},
           {"wall", real_seconds() - began},
           {"events", result.events},
           {"faults", faults},
-          {"findings", findings}};
+          {"findings", findings},
+          {"plan", recorded}};
 }
 
 [[noreturn]] void work(const std::vector<const Scenario*>& scenarios, int orders, int results) {
@@ -53,8 +62,11 @@ nlohmann::json run_order(const Scenario& scenario, const Order& order, StackAren
   while (std::fgets(line, sizeof line, in) != nullptr) {
     std::istringstream words(line);
     Order order;
-    words >> order.scenario >> order.seed >> order.twin;
+    std::size_t plan_bytes = 0;
+    words >> order.scenario >> order.seed >> order.twin >> order.record >> plan_bytes;
     CHECK(!words.fail());
+    order.plan.resize(plan_bytes);
+    CHECK_EQ(std::fread(order.plan.data(), 1, plan_bytes, in), plan_bytes);
     const std::string text = run_order(*scenarios.at(order.scenario), order, stacks)
                                  .dump(-1, ' ', true, nlohmann::json::error_handler_t::replace) +
                              "\n";
@@ -114,9 +126,15 @@ void Worker::send(const Order& order) {
   CHECK(!order_.has_value());
   order_ = order;
   began_ = real_seconds();
-  const std::string line = fmt::format("{} {} {}\n", order.scenario, order.seed, order.twin ? 1 : 0);
-  // A worker that has died shows at its results.
-  static_cast<void>(!write(orders_, line.data(), line.size()));
+  const std::string text = fmt::format("{} {} {} {} {}\n{}", order.scenario, order.seed, order.twin ? 1 : 0,
+                                       order.record ? 1 : 0, order.plan.size(), order.plan);
+  for (std::size_t at = 0; at < text.size();) {
+    const ssize_t wrote = write(orders_, text.data() + at, text.size() - at);
+    if (wrote <= 0) {
+      return;  // a worker that has died shows at its results
+    }
+    at += static_cast<std::size_t>(wrote);
+  }
 }
 
 std::optional<std::string> Worker::take_result() {

@@ -1,4 +1,4 @@
-// A forked process that runs seeds one after another, on order from the parent.
+// A forked process that runs seeds or plans one after another, on order from the parent.
 #pragma once
 
 #include <sys/types.h>
@@ -16,6 +16,8 @@ struct Order {
   std::size_t scenario = 0;  // place in the options' list
   std::uint64_t seed = 0;
   bool twin = false;
+  std::string plan = {};  // its text, where it is not the seed's
+  bool record = false;    // the result is to hold the plan with all choices that were made
 };
 
 class Worker {

@@ -18,6 +18,10 @@
 
 namespace chronik::sim {
 
+namespace {
+constexpr Duration kBetweenLooksForDeadlock = Duration::seconds(5);
+}  // namespace
+
 World::World(const WorldOptions& options, StackSource& stacks)
     : options_(options), stacks_(stacks), decisions_(options.seed) {
   context_.log = options_.log;
@@ -81,9 +85,13 @@ bool World::step() {
 
 void World::run_until(VirtualTime until) {
   while (!stopped_ && events_.next() <= until && step()) {
+    if (now_ >= next_look_for_deadlock_) {
+      look_for_deadlock();
+    }
   }
   if (!stopped_ && until != VirtualTime::never() && now_ < until) {
     now_ = until;
+    look_for_deadlock();
   }
 }
 
@@ -173,6 +181,20 @@ std::string World::describe_stacks(const std::vector<fiber::FiberWait>& waits,
     });
   }
   return "  stacks:\n" + sim::describe_stacks(stacks);
+}
+
+// Also where every deadline is far away, and whatever would come of it (rule S3).
+void World::look_for_deadlock() {
+  next_look_for_deadlock_ = now_ + kBetweenLooksForDeadlock;
+  const std::vector<fiber::FiberWait> waits = all_waits(machines_);
+  const std::vector<std::size_t> deadlocked = fiber::find_deadlock(waits);
+  if (!stopped_ && !deadlocked.empty()) {
+    const fiber::FiberWait& first = waits[deadlocked.front()];
+    fail("NO-STUCK",
+         fmt::format("fibers wait for each other: {} {} waits for {}\n{}", first.place, first.path,
+                     fiber::describe_key(first.keys.front()),
+                     fiber::describe_waits(waits, deadlocked) + describe_stacks(waits, deadlocked, nullptr)));
+  }
 }
 
 void World::judge_expiry(Shard& shard, const fiber::Fiber& fiber, const WaitKey& key, Expiry meaning) {

@@ -129,6 +129,7 @@ class World {
 
  private:
   void watch_progress();
+  void look_for_deadlock();
   std::string describe_stacks(const std::vector<fiber::FiberWait>& waits, const std::vector<std::size_t>& deadlocked,
                               const fiber::Fiber* also) const;
 
@@ -154,6 +155,7 @@ class World {
   std::vector<Finding> findings_;
   absl::btree_map<std::string, std::uint64_t> faults_;
   VirtualTime calm_from_ = VirtualTime::never();
+  VirtualTime next_look_for_deadlock_;
 };
 
 }  // namespace chronik::sim

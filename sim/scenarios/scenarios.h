@@ -5,6 +5,7 @@
 
 namespace chronik::sim {
 
+const Scenario* canary_scenario();  // not one of scenarios()
 const Scenario* echo_scenario();
 const Scenario* steady_scenario();
 const Scenario* node_kill_scenario();

@@ -35,7 +35,9 @@ class CommandLine(unittest.TestCase):
                           ["run", "--time-limit", "soon"], ["replay", "--scenario", "echo"],
                           ["replay", "--scenario", "echo", "--seed", "1", "--until", "later"],
                           ["replay", "--scenario", "echo", "--seed", "1", "--log", "loud"],
-                          ["replay", "--scenario", "echo", "--seed", "1", "--html", "x"], ["shrink"]):
+                          ["replay", "--scenario", "echo", "--seed", "1", "--html", "x"],
+                          ["replay", "--plan", "/nonexistent"], ["shrink"], ["shrink", "--seed", "1"],
+                          ["shrink", "--scenario", "echo", "--seed", "1"]):
             self.assertEqual(run(*arguments).returncode, 2, arguments)
 
     def test_replay_stops_where_it_is_told_to_and_shows_who_waits(self):
@@ -43,6 +45,26 @@ class CommandLine(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertIn("echo seed 1: 0.010000000s", done.stdout)
         self.assertIn("waits for accept", done.stdout)
+
+    def test_the_canary_fails_and_is_shrunk_to_what_matters(self):
+        done = run("run", "--scenario", "canary", "--seeds", "40", "--jobs", "2")
+        self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+        self.assertIn("40 failed", done.stdout)
+        self.assertNotIn("canary", run("list").stdout)
+        with tempfile.TemporaryDirectory() as directory:
+            path = os.path.join(directory, "small.plan")
+            done = run("shrink", "--scenario", "canary", "--seed", "1", "--jobs", "2", "--out", path)
+            self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+            self.assertIn("to   1 machines, 2 operations, 0 faults, 0 knobs, 0 choices", done.stdout)
+            done = run("replay", "--plan", path)
+            self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+            self.assertIn("FAILED NO-STUCK", done.stdout)
+            self.assertIn("waits for turnstile", done.stdout)
+            with open(path, "a", encoding="utf-8") as file:
+                file.write("more\n")
+            done = run("replay", "--plan", path)
+            self.assertEqual(done.returncode, 2)
+            self.assertIn("behind the end", done.stderr)
 
 
 class Twins(unittest.TestCase):

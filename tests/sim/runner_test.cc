@@ -1,6 +1,8 @@
 // Many seeds in workers (rule S11), and what the report says of them.
 #include "sim/runner.h"
 
+#include <fmt/core.h>
+
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
@@ -78,6 +80,37 @@ TEST(Runner, AnAnnouncedFaultThatNeverFiresFailsALongRun) {
   EXPECT_NE(many.scenarios.front().failures.front().message.find("sunshine"), std::string::npos);
 }
 
+// Fails alike with all seeds but one.
+class Alike final : public Scenario {
+ public:
+  const char* name() const override { return "alike"; }
+  const char* description() const override { return "fails in two ways"; }
+  std::vector<std::string> announced_faults() const override { return {}; }
+  Plan generate(std::uint64_t seed) const override {
+    Plan plan;
+    plan.scenario = name();
+    plan.seed = seed;
+    return plan;
+  }
+  std::unique_ptr<ScenarioState> build(World& world, const Plan& plan, Nemesis&) const override {
+    world.fail("ODD", fmt::format("{} is not {}", plan.seed, plan.seed == 4 ? "even" : "odd"));
+    return std::make_unique<ScenarioState>();
+  }
+};
+
+TEST(Runner, SeedsThatFailAlikeAreOneFailure) {
+  const Alike scenario;
+  const RunnerReport report = run_seeds({.scenarios = {&scenario}, .seeds = 30, .jobs = 2});
+  EXPECT_EQ(report.failed(), 30u);
+  ASSERT_EQ(report.scenarios.front().failures.size(), 2u);
+  ASSERT_NE(failure_of(report, 1), nullptr) << "the smallest";
+  EXPECT_EQ(failure_of(report, 1)->count, 29u);
+  ASSERT_NE(failure_of(report, 4), nullptr);
+  EXPECT_EQ(failure_of(report, 4)->count, 1u);
+  const std::string text = report_text(report);
+  EXPECT_NE(text.find("28 more seeds failed alike"), std::string::npos) << text;
+}
+
 TEST(Runner, TheReportIsJsonOfTheFormThatScriptsExpect) {
   const Troubled scenario;
   const RunnerReport report = run_seeds({.scenarios = {&scenario}, .seeds = 2, .first_seed = 5});
@@ -92,6 +125,7 @@ TEST(Runner, TheReportIsJsonOfTheFormThatScriptsExpect) {
   EXPECT_EQ(entry.at("faults").at("rain"), 2);
   const nlohmann::json& failure = entry.at("failures").at(0);
   EXPECT_EQ(failure.at("seed"), 5);
+  EXPECT_EQ(failure.at("count"), 1);
   EXPECT_EQ(failure.at("checker"), "ODD");
   EXPECT_NE(failure.at("message").get<std::string>().find("five is odd"), std::string::npos);
   EXPECT_EQ(failure.at("replay"), "chronik-sim replay --scenario troubled --seed 5");
