@@ -4,10 +4,14 @@
 #include <absl/debugging/symbolize.h>
 #include <execinfo.h>
 #include <fmt/core.h>
+#include <signal.h>
 
 #include <algorithm>
 #include <array>
+#include <cstdio>
 #include <string_view>
+
+#include "core/base/check.h"
 
 namespace chronik::sim {
 
@@ -69,7 +73,38 @@ std::vector<std::string> frames_of(const std::vector<void*>& returns) {
   return names;
 }
 
+// Of a process that ends anyway, so whatever it may not do in a handler matters little.
+void say_stack_and_die(int /*number*/) {
+  std::array<void*, kFramesMost> returns{};
+  const int count = backtrace(returns.data(), static_cast<int>(returns.size()));
+  bool struck = false;
+  for (int i = 0; i < count; ++i) {
+    const std::string name = function_at(returns[static_cast<std::size_t>(i)]);
+    if (struck && !starts(name) && name != "?") {
+      fmt::print(stderr, "      {}\n", name);
+    }
+    struck = struck || name == "?" || name == "__restore_rt";  // the kernel's frame
+  }
+  std::fflush(stderr);
+}
+
 }  // namespace
+
+void say_where_it_crashes() {
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+  static std::array<char, 256 * 1024> stack;  // the one that it strikes on may be full
+  stack_t alternate{};
+  alternate.ss_sp = stack.data();
+  alternate.ss_size = stack.size();
+  CHECK_EQ(sigaltstack(&alternate, nullptr), 0);
+  struct sigaction action {};
+  action.sa_handler = say_stack_and_die;
+  action.sa_flags = SA_ONSTACK | static_cast<int>(SA_RESETHAND);  // then the instruction strikes again
+  for (const int number : {SIGSEGV, SIGBUS, SIGFPE, SIGILL}) {
+    CHECK_EQ(sigaction(number, &action, nullptr), 0);
+  }
+#endif
+}
 
 void initialize_symbols(const char* program) { absl::InitializeSymbolizer(program); }
 

@@ -16,6 +16,10 @@ namespace chronik::sim {
 // program: argv[0].
 void initialize_symbols(const char* program);
 
+// From now on a signal that ends the process says on standard error in which functions it struck, as describe_stacks()
+// does. Where a sanitizer is built in, that one says it.
+void say_where_it_crashes();
+
 struct FiberStack {
   std::string place;  // node and shard
   std::string path;   // of the fiber

@@ -275,5 +275,6 @@ int main_program(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   chronik::sim::initialize_symbols(argv[0]);
+  chronik::sim::say_where_it_crashes();
   return chronik::sim::main_program(argc, argv);
 }

@@ -193,6 +193,9 @@ StatusOr<Plan> Plan::parse(std::string_view text) {
       }
       continue;
     }
+    if (line.starts_with('#')) {
+      continue;
+    }
     const Words words = split_fields(line);
     if (ended || words.empty()) {
       return absl::InvalidArgumentError(fmt::format("line {}: nothing, or something behind the end", number));

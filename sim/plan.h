@@ -6,6 +6,7 @@
 // alone.
 //
 //   chronik-plan 1
+//   # what somebody who keeps it has to say of it
 //   scenario echo
 //   seed 42
 //   schedule random

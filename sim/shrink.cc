@@ -26,14 +26,27 @@ struct Outcome {
   std::string plan;  // with its choices, where they were to be recorded
 };
 
-// A crash is known by what it says, any other finding by its checker.
+constexpr int kFunctionsThatTellACrash = 3;
+constexpr std::string_view kOurs = "chronik::";
+
+// A crash is known by the CHECK that failed, or by the innermost functions of ours that it says it was in; any other
+// finding by its checker.
 std::string signature_of(const Outcome& outcome) {
   if (outcome.checker != "CRASH") {
     return outcome.checker;
   }
-  const std::size_t check = outcome.message.find("CHECK");
-  return "CRASH " +
-         outcome.message.substr(check == std::string::npos ? 0 : check, outcome.message.find(" failed", check) - check);
+  const std::string& said = outcome.message;
+  if (const std::size_t check = said.find("CHECK"); check != std::string::npos) {
+    return said.substr(check, said.find(" failed", check) - check);
+  }
+  std::string signature = outcome.checker;
+  std::size_t at = 0;
+  for (int i = 0; i < kFunctionsThatTellACrash && (at = said.find(kOurs, at)) != std::string::npos; ++i) {
+    const std::size_t end = std::min(said.find('\n', at), said.size());
+    signature += " " + said.substr(at, end - at);
+    at = end;
+  }
+  return signature;
 }
 
 // Runs candidates, as many at a time as there are workers.
@@ -111,14 +124,25 @@ void erase_from(List& list, std::size_t from, std::size_t to) {
   list.erase(at(from), at(to));
 }
 
+// A node stays, and so does the last of each role: a scenario judges the whole by what it has one of each for.
+bool may_go(const Plan& plan, std::size_t machine) {
+  const PlanMachine& one = plan.machines[machine];
+  const auto disk = one.numbers.find("disk");
+  return (disk == one.numbers.end() || disk->second == 0) &&
+         std::count_if(plan.machines.begin(), plan.machines.end(),
+                       [&one](const PlanMachine& other) { return other.role == one.role; }) > 1;
+}
+
 // With all that is said of them.
 void erase_machines(Plan& plan, std::size_t from, std::size_t to) {
-  for (std::size_t i = from; i < to; ++i) {
-    const std::string& name = plan.machines[i].name;
-    std::erase_if(plan.operations, [&](const PlanOperation& operation) { return operation.machine == name; });
-    std::erase_if(plan.faults, [&](const PlanFault& fault) { return fault.target == name || fault.other == name; });
+  for (std::size_t i = to; i-- > from;) {
+    if (may_go(plan, i)) {
+      const std::string name = plan.machines[i].name;
+      std::erase_if(plan.operations, [&](const PlanOperation& operation) { return operation.machine == name; });
+      std::erase_if(plan.faults, [&](const PlanFault& fault) { return fault.target == name || fault.other == name; });
+      erase_from(plan.machines, i, i + 1);
+    }
   }
-  erase_from(plan.machines, from, to);
 }
 
 constexpr Part kFaults{"faults", [](const Plan& plan) { return plan.faults.size(); },
@@ -178,17 +202,10 @@ class Shrinker {
   bool take(Plan candidate) { return !out_of_time() && take_first({std::move(candidate)}).has_value(); }
 
   void reduce(const Part& part) {
-    std::size_t chunk = std::max<std::size_t>(part.count(best_), 1);
-    for (;; chunk = (chunk + 1) / 2) {
+    for (std::size_t chunk = std::max<std::size_t>(part.count(best_), 1);; chunk = (chunk + 1) / 2) {
       for (std::size_t from = 0; from < part.count(best_) && !out_of_time();) {
         show_progress(part.name, false);
-        std::vector<Plan> candidates;
-        for (std::size_t i = from; i < part.count(best_) && candidates.size() < trials_.at_a_time(); i += chunk) {
-          Plan& candidate = candidates.emplace_back(best_);
-          part.erase(candidate, i, std::min(i + chunk, part.count(best_)));
-        }
-        const std::size_t tried = candidates.size();
-        from += chunk * take_first(std::move(candidates)).value_or(tried);
+        from = reduce_from(part, chunk, from);
       }
       if (chunk == 1) {
         return;
@@ -196,12 +213,30 @@ class Shrinker {
     }
   }
 
-  // Half as long, and half as long again.
-  void shorten(Duration Plan::*length) {
+  // Tries to take away each of the next few chunks, and one of them. Where to go on.
+  std::size_t reduce_from(const Part& part, std::size_t chunk, std::size_t from) {
+    std::vector<Plan> candidates;
+    std::vector<std::size_t> places;
+    const std::size_t count = part.count(best_);
+    for (; from < count && candidates.size() < trials_.at_a_time(); from += chunk) {
+      Plan candidate = best_;
+      part.erase(candidate, from, std::min(from + chunk, count));
+      if (part.count(candidate) < count) {
+        candidates.push_back(std::move(candidate));
+        places.push_back(from);
+      }
+    }
+    const std::optional<std::size_t> taken = take_first(std::move(candidates));
+    return taken.has_value() ? places[*taken] : from;
+  }
+
+  // Half as long, and half as long again. Not the calm part: within it a sound program comes right, which is what a
+  // plan that is kept has to show one day.
+  void shorten() {
     for (;;) {
       Plan candidate = best_;
-      candidate.*length = best_.*length / 2;
-      if (candidate.*length < Duration::milliseconds(1) || !take(std::move(candidate))) {
+      candidate.lasts = best_.lasts / 2;
+      if (candidate.lasts < Duration::milliseconds(1) || !take(std::move(candidate))) {
         return;
       }
     }
@@ -218,8 +253,7 @@ class Shrinker {
       for (const Part* part : {&kFaults, &kOperations, &kMachines, &kKnobs}) {
         reduce(*part);
       }
-      shorten(&Plan::lasts);
-      shorten(&Plan::calm);
+      shorten();
       smaller = best_ != before;
     }
   }

@@ -1,9 +1,9 @@
 // The smallest plan that still fails, by delta debugging (Zeller and Hildebrandt 2002): parts are taken away in ever
 // smaller chunks for as long as the same checker speaks.
 //
-// First what a plan says (the schedule's kind, faults, operations, machines, knobs, the length), then the choices of
-// its schedule, as deviations from first-in-first-out. Candidates run in child processes (worker.h), so that a crash is
-// an outcome like others; which one is taken does not depend on how many run at a time.
+// First what a plan says (the schedule's kind, faults, operations, machines, knobs, how long faults strike), then the
+// choices of its schedule, as deviations from first-in-first-out. Candidates run in child processes (worker.h), so that
+// a crash is an outcome like others; which one is taken does not depend on how many run at a time.
 #pragma once
 
 #include <cstdint>

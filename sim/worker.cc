@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "core/base/check.h"
+#include "sim/fiber_stacks.h"
 #include "sim/run.h"
 
 namespace chronik::sim {

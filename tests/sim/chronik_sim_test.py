@@ -1,6 +1,7 @@
 """chronik-sim from outside: its command line, its exit statuses, and runs that repeat between processes."""
 import json
 import os
+import pathlib
 import subprocess
 import tempfile
 import unittest
@@ -65,6 +66,14 @@ class CommandLine(unittest.TestCase):
             done = run("replay", "--plan", path)
             self.assertEqual(done.returncode, 2)
             self.assertIn("behind the end", done.stderr)
+
+    def test_what_was_found_once_stays_mended(self):
+        plans = sorted(pathlib.Path(os.environ["CHRONIK_SOURCE"], "tests", "plans").glob("*.plan"))
+        self.assertTrue(plans)
+        for plan in plans:
+            with self.subTest(plan=plan.name):
+                done = run("replay", "--plan", str(plan))
+                self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
 
 class Twins(unittest.TestCase):
