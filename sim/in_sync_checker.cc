@@ -91,7 +91,7 @@ void InSyncChecker::on_partition(const PartitionRef& p, const cluster::Partition
 
 Offset InSyncChecker::durable_end(const PartitionRef& p, NodeId node) const {
   const auto durable = durable_.find({p, node});
-  return durable == durable_.end() ? Offset(0) : durable->second;
+  return durable == durable_.end() ? Offset(0) : std::max(durable->second, Offset(0));
 }
 
 void InSyncChecker::rise(const Machine& machine, const PartitionRef& p, Offset high_watermark) {

@@ -5,7 +5,7 @@
 // and segments as one log.
 //
 // Invariants, checked by LogInvariants after every change in tests and simulation:
-//   1. log_start <= durable_end <= log_end;  flushed_end (in segments) <= durable_end.
+//   1. log_start <= durable_end <= log_end, once the log itself is durable;  flushed_end (in segments) <= durable_end.
 //   2. Batches lie end to end: the base offset of each is the last offset of the one before, plus one.
 //   3. Leader epochs never decrease along the log; epoch starts lie in [log_start, log_end).
 //   4. Only data that is durable in the WAL is ever written to a segment (R4).
@@ -86,8 +86,10 @@ class PartitionLog : public Counted {
   virtual std::string_view topic_name() const = 0;
 
   virtual Offset log_start() const = 0;
-  virtual Offset log_end() const = 0;             // the next offset to be given
-  virtual Offset durable_end() const = 0;         // below it this incarnation has everything on stable storage
+  virtual Offset log_end() const = 0;  // the next offset to be given
+  // Below it this incarnation has everything on stable storage. None: not even that the log is there. Who is counted on
+  // then, and loses its power, has lost a replica when it comes back, and an empty one is as lost as a full one (R12).
+  virtual Offset durable_end() const = 0;
   virtual Offset memory_start() const = 0;        // the first offset that the tail has; the log end: none
   virtual LeaderEpoch last_epoch() const = 0;     // of the last batch; none: empty
   virtual std::uint64_t truncations() const = 0;  // how often the end went back

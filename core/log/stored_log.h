@@ -145,7 +145,10 @@ class StoredLog final : public PartitionLog {
   Status settle(const Deadline& deadline);
   void replay_log_start(Lsn lsn, Offset to, bool checkpointed);
   // Made by this record: what stands before it in the write-ahead log is of a former log under the same key.
-  void made_by(Lsn lsn) { synced_lsn_ = lsn; }
+  void made_by(Lsn lsn) {
+    synced_lsn_ = lsn;
+    durable_end_ = Offset::none();
+  }
   // Behind the record before `lsn` the log ended at `end`: where it does not, the record that says so is damaged (R3).
   void replay_log_end(Lsn lsn, Offset end);
   // Compares what was replayed with what checkpoint and summaries promised; what is missing is damage (R3).

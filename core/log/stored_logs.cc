@@ -167,7 +167,9 @@ StatusOr<Ref<PartitionLog>> StoredLogs::create(const LogKey& key, std::string_vi
   state.key = key;
   state.topic_name = std::string(topic_name);
   StoredLog& log = adopt(state, config);
-  log.made_by(wal_->append(wal::RecordType::kCreateLog, wal_key(key), Slice::copy_of(topic_name), log.log_end()));
+  const Lsn lsn = wal_->append(wal::RecordType::kCreateLog, wal_key(key), Slice::copy_of(topic_name), log.log_end());
+  log.made_by(lsn);
+  queued_.push_back({lsn, Ref<StoredLog>::another(log), log.log_end()});
   if (Observer* o = observer()) {
     o->on_partition_opened({key.topic, key.partition}, log.log_start(), log.log_end(), log.durable_end());
   }

@@ -19,7 +19,7 @@ bool is_in(const std::vector<NodeId>& nodes, NodeId node) {
 
 Partition::Partition(Ref<log::PartitionLog> log, NodeId self, PartitionHost& host)
     : log_(std::move(log)), topic_in_key_(mix_text(as_text(log_->key().topic.bytes))), self_(self), host_(host) {
-  set_high_watermark(std::min(log_->recovered_high_watermark(), log_->durable_end()));
+  set_high_watermark(std::min(log_->recovered_high_watermark(), std::max(log_->durable_end(), log_->log_start())));
   log_->set_listener(this);
 }
 
