@@ -56,6 +56,12 @@ bool ReplicaSession::Entry::has_something() const {
          (gave_ == Gave::kNothing && !partition_->agrees(position_.last_fetched_epoch, position_.fetch_offset));
 }
 
+// To a follower that is in a later epoch already, whose beginning its log may have to be cut to, the high watermark of
+// this one would say that what it has is committed.
+bool ReplicaSession::Entry::may_be_told() const {
+  return partition_->check_leadership(position_.leader_epoch) == protocol::ErrorCode::kNone;
+}
+
 // Whoever is in sync is waited for.
 bool ReplicaSession::Entry::is_behind() const {
   return next_ < partition_->log().memory_start() && !partition_->in_sync(session_.node_);
@@ -65,7 +71,7 @@ void ReplicaSession::Entry::on_partition_news() {
   count_position();
   if (has_something()) {
     session_.list(*this);
-  } else if (gave_ != Gave::kTrouble && partition_->leading() &&
+  } else if (gave_ != Gave::kTrouble && may_be_told() &&
              (told_watermark_ < partition_->high_watermark() || told_start_ < partition_->log().log_start())) {
     session_.list_watermark(*this);
   }

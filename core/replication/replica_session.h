@@ -58,6 +58,7 @@ class ReplicaSession final : public Counted {
     // Counts the position for the high watermark, once leader and follower are in the same epoch.
     void count_position();
     bool has_something() const;
+    bool may_be_told() const;
     bool is_behind() const;
 
     ReplicaSession& session_;
@@ -108,7 +109,7 @@ class ReplicaSession final : public Counted {
       Entry& entry = watermarks_.pop_front();
       if (entry.since_ > number) {
         later.push_back(entry);
-      } else {
+      } else if (entry.may_be_told()) {
         tell(entry);
       }
     }

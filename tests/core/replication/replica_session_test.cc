@@ -149,6 +149,35 @@ TEST(ReplicaSession, AHighWatermarkAloneIsToldSoon) {
   });
 }
 
+// Its log may have to be cut to where that epoch begins, and what is committed in this one says nothing of it.
+TEST(ReplicaSession, AHighWatermarkIsNotToldToWhoIsInALaterEpoch) {
+  SessionWorld of;
+  of.run([&] {
+    const Ref<ReplicaSession> session = of.sessions.open(node(2), BrokerEpoch(2));
+    int told = 0;
+    const auto tell = [&told](ReplicaSession::Entry& entry) {
+      entry.told_positions(entry.partition().high_watermark(), Offset(0));
+      ++told;
+    };
+    const std::uint64_t first = of.request(session, of.at(10, 10));
+    EXPECT_TRUE(answered_at_once(session, first));
+    const std::uint64_t second = of.request(session, of.at(10, 10, /*epoch=*/2));
+    session->take_watermarks(second, tell);
+    EXPECT_EQ(told, 0) << "it was to be told, and is elsewhere now";
+    session->end(first);
+    session->end(second);
+    const std::uint64_t third = of.request(session, of.at(10, 10, /*epoch=*/2));
+    EXPECT_GE(of.until_news(session, third), Duration::seconds(5));
+    session->take_watermarks(third, tell);
+    EXPECT_EQ(told, 0);
+    of.image.epoch = LeaderEpoch(2);
+    of.assume();
+    session->take_watermarks(third, tell);
+    EXPECT_EQ(told, 1) << "the epoch has begun here, too";
+    session->close();
+  });
+}
+
 TEST(ReplicaSession, TwoRequestsAreParkedAndAThirdEndsTheFirstOnesWait) {
   SessionWorld of;
   of.run([&] {
