@@ -150,8 +150,16 @@ constexpr Part kFaults{"faults", [](const Plan& plan) { return plan.faults.size(
 constexpr Part kOperations{"operations", [](const Plan& plan) { return plan.operations.size(); },
                            [](Plan& plan, std::size_t from, std::size_t to) { erase_from(plan.operations, from, to); }};
 constexpr Part kMachines{"machines", [](const Plan& plan) { return plan.machines.size(); }, erase_machines};
+// The network's alone: what a scenario has drawn for itself belongs together.
 constexpr Part kKnobs{"knobs", [](const Plan& plan) { return plan.knobs.size(); },
-                      [](Plan& plan, std::size_t from, std::size_t to) { erase_from(plan.knobs, from, to); }};
+                      [](Plan& plan, std::size_t from, std::size_t to) {
+                        std::size_t place = 0;
+                        std::erase_if(plan.knobs, [&](const auto& knob) {
+                          const bool chosen = place >= from && place < to;
+                          ++place;
+                          return chosen && knob.first.starts_with("network.");
+                        });
+                      }};
 constexpr Part kChoices{"choices", [](const Plan& plan) { return plan.choices.size(); },
                         [](Plan& plan, std::size_t from, std::size_t to) { erase_from(plan.choices, from, to); }};
 
