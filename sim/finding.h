@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "sim/virtual_time.h"
 
@@ -12,5 +13,10 @@ struct Finding {
   std::string message;  // what was seen and what would have been right
   VirtualTime at;
 };
+
+// The same for findings that are alike: by the same checker, which says the same in its first line but for its numbers;
+// of a deadlock, the same kinds of fibers wait for the same kinds of things; of a crash, the same CHECK failed, or it
+// struck in the same innermost functions.
+std::string signature_of(std::string_view checker, std::string_view message);
 
 }  // namespace chronik::sim

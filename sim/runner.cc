@@ -5,11 +5,8 @@
 #include <signal.h>
 
 #include <algorithm>
-#include <iterator>
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <set>
-#include <string_view>
 #include <utility>
 
 #include "sim/run.h"
@@ -18,32 +15,6 @@
 namespace chronik::sim {
 
 namespace {
-
-constexpr std::string_view kDeadlocked = "DEADLOCKED";
-
-std::string without_numbers(std::string_view text) {
-  std::string rest;
-  std::copy_if(text.begin(), text.end(), std::back_inserter(rest), [](char c) { return c < '0' || c > '9'; });
-  return rest;
-}
-
-// The first line of a message, or of a deadlock who takes part in it; without numbers.
-std::string signature_of(const Failure& failure) {
-  const std::string_view message = failure.message;
-  std::set<std::string> deadlocked;
-  for (std::size_t at = 0; (at = message.find(kDeadlocked, at)) != std::string_view::npos; ++at) {
-    const std::string_view line = message.substr(at, message.find('\n', at) - at);
-    deadlocked.insert(without_numbers(line.substr(0, line.find(" (of "))));
-  }
-  std::string signature = failure.checker;
-  if (deadlocked.empty()) {
-    return signature + without_numbers(message.substr(0, message.find('\n')));
-  }
-  for (const std::string& one : deadlocked) {
-    signature += one;
-  }
-  return signature;
-}
 
 class Runner {
  public:
@@ -158,9 +129,10 @@ class Runner {
                     .checker = std::move(checker),
                     .message = std::move(message),
                     .replay = replay_line(report.name, seed)};
-    const std::string signature = signature_of(failure);
-    const auto known = std::find_if(report.failures.begin(), report.failures.end(),
-                                    [&](const Failure& one) { return signature_of(one) == signature; });
+    const std::string signature = signature_of(failure.checker, failure.message);
+    const auto known = std::find_if(report.failures.begin(), report.failures.end(), [&](const Failure& one) {
+      return signature_of(one.checker, one.message) == signature;
+    });
     if (known == report.failures.end()) {
       report.failures.push_back(std::move(failure));
     } else if (failure.count += known->count; failure.seed < known->seed) {

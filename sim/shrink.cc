@@ -26,29 +26,6 @@ struct Outcome {
   std::string plan;  // with its choices, where they were to be recorded
 };
 
-constexpr int kFunctionsThatTellACrash = 3;
-constexpr std::string_view kOurs = "chronik::";
-
-// A crash is known by the CHECK that failed, or by the innermost functions of ours that it says it was in; any other
-// finding by its checker.
-std::string signature_of(const Outcome& outcome) {
-  if (outcome.checker != "CRASH") {
-    return outcome.checker;
-  }
-  const std::string& said = outcome.message;
-  if (const std::size_t check = said.find("CHECK"); check != std::string::npos) {
-    return said.substr(check, said.find(" failed", check) - check);
-  }
-  std::string signature = outcome.checker;
-  std::size_t at = 0;
-  for (int i = 0; i < kFunctionsThatTellACrash && (at = said.find(kOurs, at)) != std::string::npos; ++i) {
-    const std::size_t end = std::min(said.find('\n', at), said.size());
-    signature += " " + said.substr(at, end - at);
-    at = end;
-  }
-  return signature;
-}
-
 // Runs candidates, as many at a time as there are workers.
 class Trials {
  public:
@@ -178,7 +155,7 @@ class Shrinker {
     if (first.checker.empty()) {
       return absl::FailedPreconditionError("nothing is found with this plan: there is nothing to shrink");
     }
-    wanted_ = signature_of(first);
+    wanted_ = signature_of(first.checker, first.message);
     found_ = first;
     limit_ = std::max(kLeastLimit, (real_seconds() - began_) * kLongerThanFirst);
     shrink_plan();
@@ -199,7 +176,7 @@ class Shrinker {
   std::optional<std::size_t> take_first(std::vector<Plan> candidates, bool record = false) {
     std::vector<Outcome> outcomes = trials_.run(candidates, record, limit_);
     for (std::size_t i = 0; i < candidates.size(); ++i) {
-      if (signature_of(outcomes[i]) == wanted_) {
+      if (signature_of(outcomes[i].checker, outcomes[i].message) == wanted_) {
         best_ = std::move(candidates[i]);
         found_ = std::move(outcomes[i]);
         return i;

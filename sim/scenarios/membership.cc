@@ -18,6 +18,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/fiber/wait.h"
@@ -131,8 +132,8 @@ class Operator {
 
   void ask(const Step& step) {
     if (step.kind == StepKind::kLoseDisk) {
-      asked_ = lost_;
-      return lost_ ? lose_disk(step.node) : void();
+      // Once, however long it takes until somebody leads again.
+      return lost_ && !std::exchange(asked_, true) ? lose_disk(step.node) : void();
     }
     if (state_.serving.empty()) {
       return;

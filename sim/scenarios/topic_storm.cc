@@ -32,6 +32,7 @@ using protocol::ErrorCode;
 
 constexpr std::int64_t kStormTopicsMost = 150;  // of a client
 constexpr std::int64_t kLargeStorm = 3'000;     // topics of one client, in one seed of twenty-five
+constexpr std::int64_t kLargeStormPartBytes = 16'384;
 constexpr std::int16_t kStormVersion = 5;
 constexpr std::int32_t kStormTimeoutMs = 10'000;
 
@@ -182,6 +183,8 @@ class TopicStorm final : public Scenario {
           client.numbers["partitions"] = 1;
         }
       }
+      // Each part of a snapshot waits for the one before: a thousand topics in parts of a hundred bytes take minutes.
+      plan.knobs["raft.snapshot_part_bytes"] = std::max(plan.knobs["raft.snapshot_part_bytes"], kLargeStormPartBytes);
     }
     return plan;
   }

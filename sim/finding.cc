@@ -1,0 +1,61 @@
+#include "sim/finding.h"
+
+#include <algorithm>
+#include <iterator>
+#include <set>
+
+namespace chronik::sim {
+
+namespace {
+
+constexpr std::string_view kDeadlocked = "DEADLOCKED";
+constexpr std::string_view kCheck = "CHECK(";
+constexpr std::string_view kOurs = "chronik::";
+constexpr int kFunctionsThatTellACrash = 3;
+
+std::string_view line_at(std::string_view text, std::size_t at) { return text.substr(at, text.find('\n', at) - at); }
+
+std::string without_numbers(std::string_view text) {
+  std::string rest;
+  std::copy_if(text.begin(), text.end(), std::back_inserter(rest), [](char c) { return c < '0' || c > '9'; });
+  return rest;
+}
+
+std::string who_is_deadlocked(std::string_view message) {
+  std::set<std::string> kinds;
+  for (std::size_t at = 0; (at = message.find(kDeadlocked, at)) != std::string_view::npos; ++at) {
+    const std::string_view line = line_at(message, at);
+    kinds.insert(without_numbers(line.substr(0, line.find(" (of "))));
+  }
+  std::string all;
+  for (const std::string& kind : kinds) {
+    all += kind;
+  }
+  return all;
+}
+
+std::string where_it_crashed(std::string_view message) {
+  if (const std::size_t check = message.find(kCheck); check != std::string_view::npos) {
+    const std::string_view line = line_at(message, check);
+    return std::string(line.substr(0, line.find(" failed")));
+  }
+  std::string functions;
+  std::size_t at = 0;
+  for (int i = 0; i < kFunctionsThatTellACrash && (at = message.find(kOurs, at)) != std::string_view::npos; ++i) {
+    functions += line_at(message, at);
+    at += kOurs.size();
+  }
+  return functions;
+}
+
+}  // namespace
+
+std::string signature_of(std::string_view checker, std::string_view message) {
+  std::string what = checker == "CRASH" ? where_it_crashed(message) : who_is_deadlocked(message);
+  if (what.empty()) {
+    what = without_numbers(line_at(message, 0));
+  }
+  return std::string(checker) + " " + what;
+}
+
+}  // namespace chronik::sim
