@@ -12,12 +12,29 @@ constexpr std::string_view kDeadlocked = "DEADLOCKED";
 constexpr std::string_view kCheck = "CHECK(";
 constexpr std::string_view kOurs = "chronik::";
 constexpr int kFunctionsThatTellACrash = 3;
+constexpr std::size_t kIdLength = 22;  // of a topic, as text
+
+bool is_of_a_word(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || c == '_';
+}
 
 std::string_view line_at(std::string_view text, std::size_t at) { return text.substr(at, text.find('\n', at) - at); }
 
+// Nor ids, which are long.
 std::string without_numbers(std::string_view text) {
   std::string rest;
-  std::copy_if(text.begin(), text.end(), std::back_inserter(rest), [](char c) { return c < '0' || c > '9'; });
+  while (!text.empty()) {
+    const auto* const end = std::find_if_not(text.begin(), text.end(), is_of_a_word);
+    const std::string_view word(text.begin(), static_cast<std::size_t>(end - text.begin()));
+    if (word.size() < kIdLength) {
+      std::copy_if(word.begin(), word.end(), std::back_inserter(rest), [](char c) { return c < '0' || c > '9'; });
+    }
+    text.remove_prefix(word.size());
+    if (!text.empty()) {
+      rest += text.front();
+      text.remove_prefix(1);
+    }
+  }
   return rest;
 }
 

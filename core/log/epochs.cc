@@ -15,7 +15,7 @@ void Epochs::note(LeaderEpoch epoch, Offset offset) {
   CHECK_EQ(epoch, starts_.back().epoch);
 }
 
-Epochs::Start Epochs::end_of(LeaderEpoch epoch, Offset log_end) const {
+Epochs::Start Epochs::end_of(LeaderEpoch epoch, Offset log_start, Offset log_end) const {
   if (epoch == LeaderEpoch::none() || starts_.empty()) {
     return {LeaderEpoch::none(), Offset::none()};
   }
@@ -27,7 +27,7 @@ Epochs::Start Epochs::end_of(LeaderEpoch epoch, Offset log_end) const {
   }
   // What the log had of that epoch is deleted, and of those up to the asked one it may never have had anything.
   const Start& found = *(behind - 1);
-  return {found.offset >= end ? epoch : found.epoch, end};
+  return {std::max(found.offset, log_start) >= end ? epoch : found.epoch, end};
 }
 
 LeaderEpoch Epochs::epoch_at(Offset offset) const {
@@ -48,9 +48,6 @@ void Epochs::advance_start(Offset to) {
     ++before;
   }
   starts_.erase(starts_.begin(), starts_.begin() + static_cast<std::ptrdiff_t>(before));
-  if (!starts_.empty()) {
-    starts_.front().offset = std::max(starts_.front().offset, to);
-  }
 }
 
 }  // namespace chronik::log

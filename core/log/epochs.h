@@ -19,11 +19,13 @@ class Epochs {
   void note(LeaderEpoch epoch, Offset offset);
   // The largest epoch <= the asked one of which the log has something, and where it ends, `log_end` for the last. Where
   // all of these are larger, the asked one, which ends where the first begins. None where no epoch is known.
-  Start end_of(LeaderEpoch epoch, Offset log_end) const;
+  Start end_of(LeaderEpoch epoch, Offset log_start, Offset log_end) const;
   LeaderEpoch epoch_at(Offset offset) const;  // none: before the first
   LeaderEpoch last() const { return starts_.empty() ? LeaderEpoch::none() : starts_.back().epoch; }
-  void truncate(Offset to);       // forgets epochs that begin at or above
-  void advance_start(Offset to);  // what began below begins at `to`
+  void truncate(Offset to);  // forgets epochs that begin at or above
+  // Forgets epochs that end at or below. The first that is left keeps its beginning, which a batch may hold together
+  // with the log's start: a replica that has something else between the two has to be told.
+  void advance_start(Offset to);
   const std::vector<Start>& starts() const { return starts_; }
   void restore(std::vector<Start> starts) { starts_ = std::move(starts); }
 

@@ -7,7 +7,8 @@
 // Invariants, checked by LogInvariants after every change in tests and simulation:
 //   1. log_start <= durable_end <= log_end, once the log itself is durable;  flushed_end (in segments) <= durable_end.
 //   2. Batches lie end to end: the base offset of each is the last offset of the one before, plus one.
-//   3. Leader epochs never decrease along the log; epoch starts lie in [log_start, log_end).
+//   3. Leader epochs never decrease along the log; epoch starts lie in [log_start, log_end), the first perhaps
+//      earlier.
 //   4. Only data that is durable in the WAL is ever written to a segment (R4).
 //   5. A read that suspended checks truncations() before it answers (R11).
 // Life: counted, so that a request that is reading a log that is being removed ends with kAborted, not with a dangling

@@ -137,7 +137,7 @@ void StoredLog::tell_listener() {
 // ---- positions ----
 
 EpochEnd StoredLog::end_of_epoch(LeaderEpoch epoch) const {
-  const Epochs::Start end = epochs_.end_of(epoch, log_end_);
+  const Epochs::Start end = epochs_.end_of(epoch, log_start_, log_end_);
   return {end.epoch, end.offset};
 }
 

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
+#include "sim/finding.h"
 #include "tests/sim/sim_support.h"
 
 namespace chronik::sim::runner_test {
@@ -109,6 +110,23 @@ TEST(Runner, SeedsThatFailAlikeAreOneFailure) {
   EXPECT_EQ(failure_of(report, 4)->count, 1u);
   const std::string text = report_text(report);
   EXPECT_NE(text.find("28 more seeds failed alike"), std::string::npos) << text;
+}
+
+TEST(Runner, FindingsAreAlikeButForNumbersAndIds) {
+  const auto alike = [](const char* checker, const char* a, const char* b) {
+    return signature_of(checker, a) == signature_of(checker, b);
+  };
+  EXPECT_TRUE(
+      alike("WAL", "1.5s: Jp6Uj6heTBCiW_V9euR2Nw-0 ends at 7\nmore", "2.5s: 3LOVVpvLQFC5XbJ58jhOqA-1 ends at 9"));
+  EXPECT_FALSE(alike("WAL", "1.5s: x ends at 7", "1.5s: x begins at 7"));
+  EXPECT_TRUE(alike("NO-STUCK", "1s: a waits\n  DEADLOCKED n#1 x-1 waits for turnstile 2 (of n#1 x-2), 1 ms\n",
+                    "2s: b waits\n  DEADLOCKED n#2 x-7 waits for turnstile 3 (of n#2 x-9), 2 ms\n"));
+  EXPECT_FALSE(alike("NO-STUCK", "1s: a\n  DEADLOCKED n#1 x-1 waits for turnstile 2 (of n)\n",
+                     "1s: a\n  DEADLOCKED n#1 x-1 waits for disk operation 2 (of n)\n"));
+  EXPECT_TRUE(
+      alike("CRASH", "killed\n/a/b.cc:7: CHECK(a == b) failed (1 vs 2)", "killed\n/c/b.cc:9: CHECK(a == b) failed"));
+  EXPECT_FALSE(
+      alike("CRASH", "killed\n   chronik::f()\n   chronik::g()\n", "killed\n   chronik::f()\n   chronik::h()\n"));
 }
 
 TEST(Runner, TheReportIsJsonOfTheFormThatScriptsExpect) {

@@ -249,6 +249,25 @@ TEST(Divergence, AnEpochOfWhichNothingIsLeftHereSaysNothingOfLaterOnes) {
   });
 }
 
+// A batch that holds the log's start may have begun below it, and with it an epoch.
+TEST(Divergence, AnEpochThatBeganBelowTheLogsStartIsNotForgotten) {
+  ReplicaWorld of;
+  of.run([&] {
+    of.log->epochs.note(LeaderEpoch(2), Offset(8));
+    of.log->end = Offset(12);
+    of.log->epochs.advance_start(Offset(10));
+    of.log->start = Offset(10);
+    const auto agrees = [&](std::int32_t epoch, std::int64_t offset) {
+      return of.partition->agrees(LeaderEpoch(epoch), Offset(offset));
+    };
+    EXPECT_TRUE(agrees(0, 8));
+    EXPECT_FALSE(agrees(0, 9)) << "it has something else there";
+    EXPECT_FALSE(agrees(1, 10));
+    EXPECT_TRUE(agrees(2, 10));
+    EXPECT_EQ(of.log->end_of_epoch(LeaderEpoch(1)).end.value(), 8);
+  });
+}
+
 TEST(Divergence, WhatWasCommittedIsCutOnlyAfterAnUncleanElection) {
   ReplicaWorld of;
   of.image.leader = node(2);

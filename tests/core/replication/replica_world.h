@@ -47,7 +47,7 @@ class PositionsLog final : public log::PartitionLog {
     return absl::UnimplementedError("positions only");
   }
   log::EpochEnd end_of_epoch(LeaderEpoch epoch) const override {
-    const log::Epochs::Start found = epochs.end_of(epoch, end);
+    const log::Epochs::Start found = epochs.end_of(epoch, start, end);
     return {found.epoch, found.offset};
   }
   Status truncate(Offset, absl::FunctionRef<bool()>, const Deadline&) override { return ok(); }
