@@ -137,7 +137,7 @@ class PartitionLog : public Counted {
   // Raises the log start, durably; never lowers it. Whole segments below it are deleted later, oldest first (R16).
   virtual Status advance_log_start(Offset to, const Deadline& deadline) = 0;
 
-  // Told when durable_end() has moved. Not suspending; one at a time.
+  // Told when durable_end() or log_start() has moved. Not suspending; one at a time.
   class Listener {
    public:
     virtual ~Listener() = default;

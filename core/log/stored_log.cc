@@ -233,6 +233,7 @@ Status StoredLog::begin_anew(Offset to, absl::FunctionRef<bool()> still, const D
   const Lsn lsn = host_.wal().append(wal::RecordType::kLogStart, wal_key(key_), encode_offset(to), to);
   std::erase_if(start_moves_, [this](const StartMove& move) { return move.lsn <= host_.wal().durable(); });
   start_moves_.push_back({.to = to, .lsn = lsn});
+  host_.on_moved(*this, lsn);
   ++truncations_;
   jump(lsn, to);
   host_.on_truncated(*this, Offset(0));
@@ -313,6 +314,7 @@ Status StoredLog::advance_log_start(Offset to, const Deadline& deadline) {
   const Lsn lsn = host_.wal().append(wal::RecordType::kLogStart, wal_key(key_), encode_offset(to), log_end_);
   std::erase_if(start_moves_, [this](const StartMove& move) { return move.lsn <= host_.wal().durable(); });
   start_moves_.push_back({.to = to, .lsn = lsn});
+  host_.on_moved(*this, lsn);
   log_start_ = to;
   epochs_.advance_start(to);
   keep_damage(to, log_end_);

@@ -49,6 +49,8 @@ class LogHost : public FileHost {
   virtual void on_damage_news() = 0;
   // A batch up to `end` went to the WAL as `lsn`: tell the log when it is durable, and drain it some day.
   virtual void on_queued(StoredLog& log, Lsn lsn, Offset end) = 0;
+  // Something else of the log went to the WAL as `lsn`, of which whoever listens is told when it is durable.
+  virtual void on_moved(StoredLog& log, Lsn lsn) = 0;
   // Everything at and above `to` that was queued for the log is gone.
   virtual void on_truncated(StoredLog& log, Offset to) = 0;
 };

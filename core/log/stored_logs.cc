@@ -169,7 +169,7 @@ StatusOr<Ref<PartitionLog>> StoredLogs::create(const LogKey& key, std::string_vi
   StoredLog& log = adopt(state, config);
   const Lsn lsn = wal_->append(wal::RecordType::kCreateLog, wal_key(key), Slice::copy_of(topic_name), log.log_end());
   log.made_by(lsn);
-  queued_.push_back({lsn, Ref<StoredLog>::another(log), log.log_end()});
+  queued_.push_back({lsn, Ref<StoredLog>::another(log), log.log_end()});  // durable to its end
   if (Observer* o = observer()) {
     o->on_partition_opened({key.topic, key.partition}, log.log_start(), log.log_end(), log.durable_end());
   }
@@ -314,6 +314,10 @@ void StoredLogs::on_queued(StoredLog& log, Lsn lsn, Offset end) {
   }
 }
 
+void StoredLogs::on_moved(StoredLog& log, Lsn lsn) {
+  queued_.push_back({lsn, Ref<StoredLog>::another(log), Offset::none()});
+}
+
 void StoredLogs::on_truncated(StoredLog& log, Offset to) {
   for (Queued& queued : queued_) {
     if (queued.log.get() == &log && queued.end > to) {
@@ -326,7 +330,8 @@ void StoredLogs::on_truncated(StoredLog& log, Offset to) {
 void StoredLogs::on_durable(Lsn durable) {
   while (!queued_.empty() && queued_.front().lsn <= durable) {
     Queued& queued = queued_.front();
-    if (queued.log && queued.log->advance_durable(queued.end) && !queued.log->keeping.touched) {
+    const bool news = queued.log && (queued.log->advance_durable(queued.end) || queued.end == Offset::none());
+    if (news && !queued.log->keeping.touched) {
       queued.log->keeping.touched = true;
       touched_.push_back(queued.log);
     }

@@ -72,6 +72,7 @@ class StoredLogs final : public LogManager, private LogHost, private wal::WalCli
   bool replaying() const override { return replaying_; }
   void on_damage_news() override;
   void on_queued(StoredLog& log, Lsn lsn, Offset end) override;
+  void on_moved(StoredLog& log, Lsn lsn) override;
   void on_truncated(StoredLog& log, Offset to) override;
   // wal::WalClient
   Lsn write_checkpoint(wal::CheckpointWriter& checkpoint) override;
@@ -117,7 +118,7 @@ class StoredLogs final : public LogManager, private LogHost, private wal::WalCli
   struct Queued {
     Lsn lsn;
     Ref<StoredLog> log;  // null: truncated or removed meanwhile
-    Offset end;
+    Offset end;  // none: something else of the log
   };
   struct Removed {
     Ref<StoredLog> log;

@@ -370,7 +370,6 @@ Status Fetcher::take_partition(Following& following, const FetchPartitionRespons
     if (absl::IsCancelled(advanced)) {
       return advanced;
     }
-    note(partition->log().key());
   }
   partition->learn_high_watermark(epoch, answer.high_watermark);
   return ok();

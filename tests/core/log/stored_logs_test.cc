@@ -40,6 +40,35 @@ TEST(StoredLogs, WhatWasAppendedIsReadBackFromEveryOffset) {
   });
 }
 
+// Also when whoever moved it has gone, a follower has to say that it begins there.
+TEST(StoredLogs, WhoListensIsToldThatTheLogIsThereAndWhereItBegins) {
+  class Ear final : public PartitionLog::Listener {
+   public:
+    explicit Ear(PartitionLog& log) : log_(log) { log.set_listener(this); }
+    ~Ear() override { log_.set_listener(nullptr); }
+    void on_durable(Offset durable_end) override { told.emplace_back(durable_end.value(), log_.log_start().value()); }
+    std::vector<std::pair<std::int64_t, std::int64_t>> told;
+
+   private:
+    PartitionLog& log_;
+  };
+  sim::DiskModel model(kDiskBytes);
+  LogNode node(model, 1);
+  node.run([](LogNode& n) {
+    ASSERT_TRUE(n.open().ok());
+    PartitionLog& log = n.log(0);
+    Ear ear(log);
+    EXPECT_EQ(log.durable_end(), Offset::none()) << "a death may take it back";
+    ASSERT_TRUE(n.logs->wait_durable(n.soon()).ok());
+    n.append(0, "a", 10);
+    ASSERT_TRUE(n.logs->wait_durable(n.soon()).ok());
+    EXPECT_TRUE(absl::IsDeadlineExceeded(
+        log.advance_log_start(Offset(4), fiber::within(Duration::nanoseconds(1), Expiry::kNormal))));
+    ASSERT_TRUE(n.logs->wait_durable(n.soon()).ok());
+    EXPECT_EQ(ear.told, (std::vector<std::pair<std::int64_t, std::int64_t>>{{0, 0}, {10, 0}, {10, 4}}));
+  });
+}
+
 TEST(StoredLogs, AStopIsQuickAndLeavesNothingToReplay) {
   sim::DiskModel model(kDiskBytes);
   {
