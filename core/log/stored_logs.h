@@ -118,7 +118,7 @@ class StoredLogs final : public LogManager, private LogHost, private wal::WalCli
   struct Queued {
     Lsn lsn;
     Ref<StoredLog> log;  // null: truncated or removed meanwhile
-    Offset end;  // none: something else of the log
+    Offset end;          // none: something else of the log
   };
   struct Removed {
     Ref<StoredLog> log;
