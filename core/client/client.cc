@@ -154,7 +154,7 @@ Status Client::hand_over(protocol::Frame frame, const Deadline& deadline) {
   }
   Handed handed(*this);
   handed.number = enqueue(std::move(frame), &handed);
-  const Status waited = handed.settled.wait(
+  Status waited = handed.settled.wait(
       {WaitKind::kNetworkWrite, connection_->local().key(), connection_->peer().key(), handed.number}, deadline);
   if (handed.settled.is_set()) {
     return handed.taken ? ok() : absl::UnavailableError("the connection broke");
