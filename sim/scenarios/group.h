@@ -2,8 +2,8 @@
 // and the judgement of their images.
 //
 // Judged in each: an image keeps its invariants, and each change of it does (META-WHOLE); nodes whose images are of the
-// same index have the same image (META-AGREE); a node starts from whatever a death left (NODE-START) and does not end by
-// itself (NODE-FATAL).
+// same index have the same image (META-AGREE); a node starts from whatever a death left (NODE-START) and does not end
+// by itself (NODE-FATAL).
 #pragma once
 
 #include <cstdint>
