@@ -9,6 +9,7 @@ namespace chronik::sim {
 namespace {
 
 constexpr std::string_view kDeadlocked = "DEADLOCKED";
+constexpr std::string_view kForScope = "waits for scope";
 constexpr std::string_view kCheck = "CHECK(";
 constexpr std::string_view kOurs = "chronik::";
 constexpr int kFunctionsThatTellACrash = 3;
@@ -42,7 +43,11 @@ std::string who_is_deadlocked(std::string_view message) {
   std::set<std::string> kinds;
   for (std::size_t at = 0; (at = message.find(kDeadlocked, at)) != std::string_view::npos; ++at) {
     const std::string_view line = line_at(message, at);
-    kinds.insert(without_numbers(line.substr(0, line.find(" (of "))));
+    const std::string_view waits = line.substr(0, line.find(" (of "));
+    // Who joins a scope is stuck or not by who else is in it.
+    if (waits.find(kForScope) == std::string_view::npos) {
+      kinds.insert(without_numbers(waits));
+    }
   }
   std::string all;
   for (const std::string& kind : kinds) {
