@@ -91,7 +91,11 @@ void say_stack_and_die(int /*number*/) {
 }  // namespace
 
 void say_where_it_crashes() {
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+  struct sigaction present {};
+  CHECK_EQ(sigaction(SIGSEGV, nullptr, &present), 0);
+  if (present.sa_handler != SIG_DFL) {
+    return;  // a sanitizer's
+  }
   static std::array<char, 256 * 1024> stack;  // the one that it strikes on may be full
   stack_t alternate{};
   alternate.ss_sp = stack.data();
@@ -103,7 +107,6 @@ void say_where_it_crashes() {
   for (const int number : {SIGSEGV, SIGBUS, SIGFPE, SIGILL}) {
     CHECK_EQ(sigaction(number, &action, nullptr), 0);
   }
-#endif
 }
 
 void initialize_symbols(const char* program) { absl::InitializeSymbolizer(program); }

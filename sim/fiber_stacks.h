@@ -17,7 +17,7 @@ namespace chronik::sim {
 void initialize_symbols(const char* program);
 
 // From now on a signal that ends the process says on standard error in which functions it struck, as describe_stacks()
-// does. Where a sanitizer is built in, that one says it.
+// does. Where somebody handles such signals already, as a sanitizer does, that one says it.
 void say_where_it_crashes();
 
 struct FiberStack {

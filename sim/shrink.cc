@@ -22,7 +22,6 @@ namespace {
 struct Outcome {
   std::string checker;  // empty: nothing was found
   std::string message;
-  VirtualTime at;
   std::string plan;  // with its choices, where they were to be recorded
 };
 
@@ -66,7 +65,6 @@ class Trials {
       for (const nlohmann::json& finding : json.at("findings")) {
         outcome.checker = finding.at("checker").get<std::string>();
         outcome.message = finding.at("message").get<std::string>();
-        outcome.at = VirtualTime::from_nanoseconds(finding.at("at").get<std::int64_t>());
       }
       return outcome;
     }

@@ -11,7 +11,6 @@
 #include <utility>
 
 #include "core/base/check.h"
-#include "sim/fiber_stacks.h"
 #include "sim/run.h"
 
 namespace chronik::sim {
@@ -27,9 +26,8 @@ nlohmann::json run_order(const Scenario& scenario, const Order& order, StackAren
   const RunResult result = run_plan(scenario, plan, stacks, {.record = order.record ? &choices : nullptr});
   nlohmann::json findings = nlohmann::json::array();
   for (const Finding& finding : result.findings) {
-    findings.push_back({{"checker", finding.checker},
-                        {"message", fmt::format("{}: {}", finding.at.to_string(), finding.message)},
-                        {"at", finding.at.nanoseconds()}});
+    findings.push_back(
+        {{"checker", finding.checker}, {"message", fmt::format("{}: {}", finding.at.to_string(), finding.message)}});
   }
   if (order.twin && result.findings.empty()) {
     const std::string difference = compare_twin(scenario, plan, result, stacks);

@@ -1,5 +1,5 @@
-// What holds of every image, and of every step from one image to the next. Checked after every
-// apply in tests, of every change and of one image in eight in simulations, and of every snapshot that is read.
+// What holds of every image, and of every step from one image to the next. Checked after every apply in tests, of
+// every change and of one image in eight in simulations, and of every snapshot that is read.
 #pragma once
 
 #include <string>
