@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "core/base/check.h"
 
@@ -78,6 +79,9 @@ void EventLoop::run(fiber::Scheduler& scheduler, TurnWitness* witness) {
     more = scheduler.run_turn(now, batch_);
     if (witness != nullptr) {
       witness->turn_ended();
+    }
+    for (absl::AnyInvocable<void()>& task : std::exchange(after_turn_, {})) {
+      task();
     }
   }
 }

@@ -5,10 +5,12 @@
 // port that watches through it. One thread: the shard's.
 #pragma once
 
+#include <absl/functional/any_invocable.h>
 #include <sys/epoll.h>
 
 #include <array>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "core/fiber/scheduler.h"
@@ -47,6 +49,9 @@ class EventLoop {
   void post(fiber::Completion completion) { posted_.push_back(completion); }
   CompletionInbox& inbox() { return inbox_; }
 
+  // Does it once, outside every fiber, when the turn that runs now has ended. From within a turn.
+  void after_turn(absl::AnyInvocable<void()> task) { after_turn_.push_back(std::move(task)); }
+
   // Turns until stop() is called from within one.
   void run(fiber::Scheduler& scheduler, TurnWitness* witness);
   void stop() { stopping_ = true; }
@@ -64,6 +69,7 @@ class EventLoop {
   std::array<epoll_event, 512> events_;
   std::vector<fiber::Completion> posted_;
   std::vector<fiber::Completion> batch_;
+  std::vector<absl::AnyInvocable<void()>> after_turn_;
   std::uint64_t waits_ = 0;
   std::uint64_t turns_ = 0;
   bool stopping_ = false;

@@ -1,5 +1,6 @@
 #include "runtime/helper_pool.h"
 
+#include <fmt/core.h>
 #include <pthread.h>
 
 #include <algorithm>
@@ -20,8 +21,8 @@ class HelperOperation final : public fiber::Operation, public ListHook<struct In
   HelperJob& job() { return *job_; }
 
   // May delete this.
-  StatusOr<std::int64_t> wait(std::unique_ptr<HelperJob>& job, const WaitKey& key, const Deadline& deadline) {
-    Status status = wait_for_end(key, deadline);
+  StatusOr<std::int64_t> wait(std::unique_ptr<HelperJob>& job, const HelperWait& wait, const Deadline& deadline) {
+    Status status = wait_for_end(wait, deadline);
     if (!done_) {
       return status;
     }
@@ -33,14 +34,14 @@ class HelperOperation final : public fiber::Operation, public ListHook<struct In
   }
 
  private:
-  Status wait_for_end(const WaitKey& key, const Deadline& deadline) {
+  Status wait_for_end(const HelperWait& wait, const Deadline& deadline) {
     fiber::Waiter waiter;
     waiter_ = &waiter;
     struct Leave {
       HelperOperation& operation;
       ~Leave() { operation.waiter_ = nullptr; }
     } const leave{*this};
-    return wake_status(waiter.wait(key, deadline));
+    return wake_status(waiter.wait({wait.kind(), static_cast<std::uint64_t>(number().value()), 0, 0}, deadline, &wait));
   }
 
   void on_complete(std::int64_t result) override {
@@ -59,6 +60,10 @@ class HelperOperation final : public fiber::Operation, public ListHook<struct In
   bool done_ = false;
 };
 
+std::string HelperWait::describe_wait() const {
+  return object_.empty() ? std::string(what_) : fmt::format("{} {}", what_, object_);
+}
+
 HelperPool::HelperPool(EventLoop& loop, const char* name, std::size_t threads_max)
     : inbox_(loop.inbox()), name_(name), threads_max_(threads_max) {
   CHECK_GT(threads_max, std::size_t{0});
@@ -76,13 +81,14 @@ HelperPool::~HelperPool() {
   in_flight_.for_each([](HelperOperation& operation) { delete &operation; });
 }
 
-StatusOr<std::int64_t> HelperPool::run(std::unique_ptr<HelperJob>& job, WaitKind kind, const Deadline& deadline) {
+StatusOr<std::int64_t> HelperPool::run(std::unique_ptr<HelperJob>& job, const HelperWait& wait,
+                                       const Deadline& deadline) {
   RETURN_IF_ERROR(cannot_begin(deadline));
   auto* operation = new HelperOperation(std::move(job));
   in_flight_.push_back(*operation);
-  const OpNumber number = fiber::Scheduler::current().begin_operation(*operation);
+  fiber::Scheduler::current().begin_operation(*operation);
   hand_over(*operation);
-  return operation->wait(job, {kind, static_cast<std::uint64_t>(number.value()), 0, 0}, deadline);
+  return operation->wait(job, wait, deadline);
 }
 
 void HelperPool::hand_over(HelperOperation& operation) {

@@ -12,6 +12,8 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -33,6 +35,20 @@ class HelperJob {
 
 class HelperOperation;
 
+// What the wait for a job is called in the wait-for graph. Lives on the waiting fiber's stack.
+class HelperWait final : public WaitDetail {
+ public:
+  HelperWait(WaitKind kind, std::string_view what, std::string_view object)
+      : kind_(kind), what_(what), object_(object) {}
+  WaitKind kind() const { return kind_; }
+  std::string describe_wait() const override;
+
+ private:
+  WaitKind kind_;
+  std::string_view what_;
+  std::string_view object_;
+};
+
 class HelperPool {
  public:
   // name: of the threads, for people; at most 15 characters.
@@ -44,13 +60,13 @@ class HelperPool {
 
   // Queues `job` and waits. Ok, with the job and its result: it ran. Otherwise why the wait ended; the job, now gone
   // from `job`, may still run.
-  StatusOr<std::int64_t> run(std::unique_ptr<HelperJob>& job, WaitKind kind, const Deadline& deadline);
+  StatusOr<std::int64_t> run(std::unique_ptr<HelperJob>& job, const HelperWait& wait, const Deadline& deadline);
 
   // The same for a job of a known type.
   template <typename Job>
-  StatusOr<std::int64_t> run_as(std::unique_ptr<Job>& job, WaitKind kind, const Deadline& deadline) {
+  StatusOr<std::int64_t> run_as(std::unique_ptr<Job>& job, const HelperWait& wait, const Deadline& deadline) {
     std::unique_ptr<HelperJob> base = std::move(job);
-    StatusOr<std::int64_t> result = run(base, kind, deadline);
+    StatusOr<std::int64_t> result = run(base, wait, deadline);
     job.reset(static_cast<Job*>(base.release()));
     return result;
   }

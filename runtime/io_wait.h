@@ -19,7 +19,9 @@ class IoWait final : public fiber::Operation {
   }
 
   // Ok once completed. Otherwise why not; a completion that comes later is dropped.
-  Status wait(const WaitKey& key, const Deadline& deadline) { return wake_status(waiter_.wait(key, deadline)); }
+  Status wait(const WaitKey& key, const Deadline& deadline, const WaitDetail* detail = nullptr) {
+    return wake_status(waiter_.wait(key, deadline, detail));
+  }
   std::int64_t result() const { return result_; }
 
  private:

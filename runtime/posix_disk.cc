@@ -148,7 +148,7 @@ Status PosixDisk::change(const char* what, std::string_view path, const Deadline
   RETURN_IF_ERROR(check_path(path));
   RETURN_IF_ERROR(cannot_begin(deadline));
   auto job = std::make_unique<CallJob<Call>>(std::move(call));
-  const StatusOr<std::int64_t> result = bulk_lane_.run_as(job, WaitKind::kDisk, deadline);
+  const StatusOr<std::int64_t> result = bulk_lane_.run_as(job, {WaitKind::kDisk, what, path}, deadline);
   if (!result.ok()) {
     return result.status().code() == absl::StatusCode::kAborted
                ? result.status()

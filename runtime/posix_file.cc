@@ -192,7 +192,7 @@ template <typename Job>
 Status PosixFile::change(const char* what, std::unique_ptr<Job> job, const Deadline& deadline) {
   RETURN_IF_ERROR(poisoned());
   RETURN_IF_ERROR(cannot_begin(deadline));
-  const StatusOr<std::int64_t> result = lane_.run_as(job, WaitKind::kDisk, deadline);
+  const StatusOr<std::int64_t> result = lane_.run_as(job, {WaitKind::kDisk, what, path_}, deadline);
   if (!result.ok()) {
     if (result.status().code() == absl::StatusCode::kAborted) {
       return result.status();
@@ -222,7 +222,7 @@ StatusOr<Slice> PosixFile::read(std::uint64_t offset, std::size_t size, const De
   auto job = std::make_unique<ReadJob>(calls_, descriptor_, offset, Slice::allocate(size));
   std::int64_t got = 0;
   if (!job->read_cached(got)) {
-    ASSIGN_OR_RETURN(got, lane_.run_as(job, WaitKind::kDisk, deadline));
+    ASSIGN_OR_RETURN(got, lane_.run_as(job, {WaitKind::kDisk, "read", path_}, deadline));
   }
   return got < 0 ? StatusOr<Slice>(disk_error("read", path_, static_cast<int>(-got)))
                  : job->into().sub(0, static_cast<std::size_t>(got));

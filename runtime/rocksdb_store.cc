@@ -146,7 +146,8 @@ RocksdbStore::~RocksdbStore() = default;
 template <typename Call>
 Status RocksdbStore::run(bool commit, const Deadline& deadline, Call call) {
   auto job = std::make_unique<StoreJob<Call>>(calls_, commit, std::move(call));
-  const StatusOr<std::int64_t> result = helper_.run_as(job, WaitKind::kStore, deadline);
+  const StatusOr<std::int64_t> result =
+      helper_.run_as(job, {WaitKind::kStore, commit ? "commit" : "read", ""}, deadline);
   return result.ok() ? job->status() : result.status();
 }
 

@@ -66,6 +66,7 @@ class ShardRuntime {
   void halt() { loop_.stop(); }
 
   StopRequest& stop() { return stop_; }
+  EventLoop& loop() { return loop_; }
   const EventLoop& loop() const { return loop_; }
   const Watchdog& watchdog() const { return watchdog_; }
   ShardContext& context() { return context_; }

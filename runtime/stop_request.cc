@@ -5,17 +5,20 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <utility>
+
 #include "core/base/check.h"
 
 namespace chronik::runtime {
 
 namespace {
 
-sigset_t stop_signals() {
+sigset_t awaited_signals() {
   sigset_t signals;
   ::sigemptyset(&signals);
   ::sigaddset(&signals, SIGTERM);
   ::sigaddset(&signals, SIGINT);
+  ::sigaddset(&signals, SIGUSR1);
   return signals;
 }
 
@@ -43,11 +46,10 @@ void StopFlag::on_complete(std::int64_t /*result*/) {
   source_.cancel();
 }
 
-Status StopFlag::wait(const Deadline& deadline) {
-  return asked_.wait({WaitKind::kEvent, static_cast<std::uint64_t>(number().value()), 0, 0}, deadline);
-}
+Status StopFlag::wait(const Deadline& deadline) { return asked_.wait({WaitKind::kWork, 0, 0, 0}, deadline); }
 
-StopSignals::StopSignals(StopRequest& request) : request_(request), thread_([this] { serve(); }) {}
+StopSignals::StopSignals(StopRequest& request, absl::AnyInvocable<void()> report)
+    : request_(request), report_(std::move(report)), thread_([this] { serve(); }) {}
 
 StopSignals::~StopSignals() {
   ending_ = true;
@@ -58,13 +60,17 @@ StopSignals::~StopSignals() {
 
 void StopSignals::serve() {
   ::pthread_setname_np(::pthread_self(), "signals");
-  const sigset_t signals = stop_signals();
+  const sigset_t signals = awaited_signals();
   bool asked = false;
   for (;;) {
     int number = 0;
     CHECK_EQ(::sigwait(&signals, &number), 0);
     if (ending_) {
       return;
+    }
+    if (number == SIGUSR1) {
+      report_();
+      continue;
     }
     if (asked) {
       ::_exit(128 + number);

@@ -2,6 +2,8 @@
 // everything else (rule S1), cancels what waits for it, and lets the main fiber shut down in order.
 #pragma once
 
+#include <absl/functional/any_invocable.h>
+
 #include <atomic>
 #include <thread>
 #include <vector>
@@ -49,12 +51,14 @@ class StopRequest final : private ReadinessTarget {
   StopFlag flag_;
 };
 
-// While one lives, SIGTERM and SIGINT ask `request`; a second signal ends the process at once, with 128 + its number,
-// whatever the shard does just then. They are waited for by a thread of its own, and interrupt no other: the calling
-// thread masks them meanwhile, and every other has to (masked_signals.h). One at a time in a process.
+// While one lives, SIGTERM and SIGINT ask `request`; a second one ends the process at once, with 128 + its number,
+// whatever the shard does just then. SIGUSR1 calls `report`. They are waited for by a thread of its own, which calls,
+// and interrupt no other: the calling thread masks them meanwhile, and every other has to (masked_signals.h). One at a
+// time in a process.
 class StopSignals {
  public:
-  explicit StopSignals(StopRequest& request);
+  explicit StopSignals(
+      StopRequest& request, absl::AnyInvocable<void()> report = [] {});
   ~StopSignals();
   StopSignals(const StopSignals&) = delete;
   StopSignals& operator=(const StopSignals&) = delete;
@@ -63,6 +67,7 @@ class StopSignals {
   void serve();
 
   StopRequest& request_;
+  absl::AnyInvocable<void()> report_;
   std::atomic<bool> ending_{false};
   MaskedSignals masked_;
   std::thread thread_;

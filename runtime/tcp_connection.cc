@@ -116,7 +116,7 @@ Status TcpConnection::await(Direction& direction, const WaitKey& key, const Dead
     Direction& direction;
     ~Leave() { direction.waiting = nullptr; }
   } const leave{direction};
-  return wait.wait(key, deadline);
+  return wait.wait(key, deadline, this);
 }
 
 bool TcpConnection::used_its_share(Direction& direction) const {
@@ -143,7 +143,7 @@ StatusOr<std::size_t> TcpConnection::read(MutableByteSpan into, const Deadline& 
     if (used_its_share(input_)) {
       IoWait next_turn;
       loop_.post({next_turn.number(), 0});
-      RETURN_IF_ERROR(next_turn.wait(read_key_, deadline));
+      RETURN_IF_ERROR(next_turn.wait(read_key_, deadline, this));
       continue;
     }
     const std::int64_t got = calls_.receive(socket_.number(), into.data(), into.size());

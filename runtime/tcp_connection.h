@@ -15,7 +15,7 @@
 
 namespace chronik::runtime {
 
-class TcpConnection final : public Connection, private ReadinessTarget {
+class TcpConnection final : public Connection, private ReadinessTarget, private WaitDetail {
  public:
   // Takes a connected or connecting socket. start() must be called before anything else.
   TcpConnection(EventLoop& loop, SystemCalls& calls, Descriptor socket, const Address& peer);
@@ -53,6 +53,7 @@ class TcpConnection final : public Connection, private ReadinessTarget {
   // A stream that is faster than its reader must not keep a turn for itself.
   bool used_its_share(Direction& direction) const;
   void learn_addresses();
+  std::string describe_wait() const override { return "with " + peer_.to_string(); }
 
   EventLoop& loop_;
   SystemCalls& calls_;

@@ -21,7 +21,7 @@ namespace {
 
 constexpr int kBacklog = 1024;  // the kernel cuts it to net.core.somaxconn
 
-class TcpListener final : public Listener, private ReadinessTarget {
+class TcpListener final : public Listener, private ReadinessTarget, private WaitDetail {
  public:
   TcpListener(EventLoop& loop, SystemCalls& calls, Descriptor socket)
       : loop_(loop), calls_(calls), socket_(std::move(socket)), local_(local_address(socket_.number())) {}
@@ -39,6 +39,7 @@ class TcpListener final : public Listener, private ReadinessTarget {
       batch.push_back({waiting_->number(), 0});
     }
   }
+  std::string describe_wait() const override { return "at " + local_.to_string(); }
   Status await(const Deadline& deadline) {
     CHECK(waiting_ == nullptr);
     IoWait wait;
@@ -47,7 +48,7 @@ class TcpListener final : public Listener, private ReadinessTarget {
       IoWait*& waiting;
       ~Leave() { waiting = nullptr; }
     } const leave{waiting_};
-    return wait.wait({WaitKind::kAccept, local_.key(), 0, 0}, deadline);
+    return wait.wait({WaitKind::kAccept, local_.key(), 0, 0}, deadline, this);
   }
 
   EventLoop& loop_;
@@ -189,7 +190,8 @@ StatusOr<std::vector<Address>> TcpNetwork::resolve(std::string_view host, std::u
     return std::vector<Address>{*numeric};
   }
   auto resolution = std::make_unique<Resolution>(host, port);
-  ASSIGN_OR_RETURN(const std::int64_t error, resolvers_.run_as(resolution, WaitKind::kConnect, deadline));
+  ASSIGN_OR_RETURN(const std::int64_t error,
+                   resolvers_.run_as(resolution, {WaitKind::kConnect, "look up", host}, deadline));
   if (error != 0) {
     return absl::NotFoundError(std::string(host) + ": " + ::gai_strerror(static_cast<int>(error)));
   }

@@ -82,6 +82,16 @@ void Watchdog::look(std::uint64_t turn) {
   }
 }
 
+std::string Watchdog::what_runs() const {
+  const std::int64_t started = started_.load(std::memory_order_relaxed);
+  if (started == 0) {
+    return "No turn is under way.";
+  }
+  const Duration lasted = SystemClock::read_monotonic() - MonotonicTime::from_nanoseconds(started);
+  return fmt::format("A turn has lasted for {} ms; {}-{} runs, or ran last.", lasted.milliseconds(),
+                     fiber_kind_.load(std::memory_order_relaxed), fiber_index_.load(std::memory_order_relaxed));
+}
+
 void Watchdog::report(std::int64_t milliseconds) {
   if (log_ != nullptr) {
     log_->write(LogLevel::kWarn,

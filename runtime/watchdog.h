@@ -9,6 +9,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
+#include <string>
 #include <thread>
 
 #include "core/base/log_line.h"
@@ -25,6 +26,9 @@ class Watchdog final : public TurnWitness, public fiber::SchedulerWatch {
 
   // Turns that were found to last longer than the limit. From any thread.
   std::uint64_t overdue_turns() const { return overdue_.load(std::memory_order_relaxed); }
+
+  // "A turn has lasted for 812 ms; fetch-3 runs, or ran last." From any thread.
+  std::string what_runs() const;
 
   // ---- the shard's thread ----
   void turn_began(MonotonicTime now) override;

@@ -50,6 +50,7 @@ class Parser {
   CLI::App* version_ = app_.add_subcommand("version", "Print version and build");
   CLI::App* cluster_ = app_.add_subcommand("cluster", "Ask the nodes of a cluster, and change which there are");
   CLI::App* cluster_status_ = cluster_->add_subcommand("status", "Say whether it is whole, and what each node does");
+  CLI::App* cluster_waits_ = cluster_->add_subcommand("waits", "Say who waits for whom, where it hangs");
   CLI::App* add_node_ = cluster_->add_subcommand("add-node", "Let a node in that has been started with an empty disk");
   CLI::App* remove_node_ = cluster_->add_subcommand("remove-node", "Move what a node has to the others, and let it go");
   CLI::App* rebalance_ = cluster_->add_subcommand("rebalance", "Spread replicas and leaders evenly over the nodes");
@@ -72,7 +73,7 @@ Parser::Parser() {
     const std::string help = help_of(setting);
     const std::string names(setting.flags);
     if (long_flag(setting) == "--config") {
-      for (CLI::App* command : {cluster_status_, add_node_, remove_node_, rebalance_}) {
+      for (CLI::App* command : {cluster_status_, cluster_waits_, add_node_, remove_node_, rebalance_}) {
         command->add_option_function<std::string>(names, keep, help);
       }
     }
@@ -167,9 +168,12 @@ Command Parser::parse(int argc, const char* const* argv) {
       return std::move(change_);
     }
   }
+  if (cluster_waits_->parsed()) {
+    return ClusterWaitsCommand{std::move(flags_)};
+  }
   if (cluster_->parsed() && !cluster_status_->parsed()) {
     const std::vector<std::string> typed = cluster_->remaining();
-    fmt::print(stderr, "chronik-server: cluster: '{}': must be status, add-node, remove-node or rebalance\n",
+    fmt::print(stderr, "chronik-server: cluster: '{}': must be status, waits, add-node, remove-node or rebalance\n",
                typed.empty() ? "" : typed.front());
     return NoCommand{kUsage};
   }

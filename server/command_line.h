@@ -15,6 +15,9 @@ struct VersionCommand {};
 struct ClusterStatusCommand {
   Flags flags;
 };
+struct ClusterWaitsCommand {
+  Flags flags;
+};
 // What is asked of a cluster; words as they were typed.
 struct ClusterChangeCommand {
   enum class Kind { kAddNode, kRemoveNode, kRebalance } kind = Kind::kRebalance;
@@ -30,7 +33,8 @@ struct NoCommand {
   int exit_status = 0;
 };
 
-using Command = std::variant<StartCommand, VersionCommand, ClusterStatusCommand, ClusterChangeCommand, NoCommand>;
+using Command = std::variant<StartCommand, VersionCommand, ClusterStatusCommand, ClusterWaitsCommand,
+                             ClusterChangeCommand, NoCommand>;
 
 Command parse_command_line(int argc, const char* const* argv);
 

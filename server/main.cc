@@ -3,8 +3,11 @@
 
 #include <cstdio>
 
+#include "inspect/crash.h"
+#include "inspect/frames.h"
 #include "server/cluster_change.h"
 #include "server/cluster_status.h"
+#include "server/cluster_waits.h"
 #include "server/command_line.h"
 #include "server/config_file.h"
 #include "server/serve.h"
@@ -43,6 +46,11 @@ int cluster_status(const Flags& flags) {
   return access.ok() ? print_cluster_status(*access) : refuse(message_of(access.status()));
 }
 
+int cluster_waits(const Flags& flags) {
+  const StatusOr<AdminAccess> access = admin_access(flags);
+  return access.ok() ? print_cluster_waits(*access) : refuse(message_of(access.status()));
+}
+
 int change_cluster(const ClusterChangeCommand& command) {
   const StatusOr<ClusterChange> change = check_change(command);
   if (!change.ok()) {
@@ -79,6 +87,9 @@ int main_program(int argc, const char* const* argv) {
   if (const auto* asked = std::get_if<ClusterStatusCommand>(&command)) {
     return cluster_status(asked->flags);
   }
+  if (const auto* hung = std::get_if<ClusterWaitsCommand>(&command)) {
+    return cluster_waits(hung->flags);
+  }
   if (const auto* change = std::get_if<ClusterChangeCommand>(&command)) {
     return change_cluster(*change);
   }
@@ -89,4 +100,8 @@ int main_program(int argc, const char* const* argv) {
 }  // namespace
 }  // namespace chronik::server
 
-int main(int argc, char** argv) { return chronik::server::main_program(argc, argv); }
+int main(int argc, char** argv) {
+  chronik::inspect::initialize_symbols(argv[0]);
+  chronik::inspect::say_where_it_crashes();
+  return chronik::server::main_program(argc, argv);
+}

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -15,6 +16,7 @@
 #include "server/admin_json.h"
 #include "server/admin_orders.h"
 #include "server/banner.h"
+#include "server/debug_pages.h"
 #include "server/http_server.h"
 #include "server/snapshot.h"
 #include "server/version.h"
@@ -49,6 +51,7 @@ class Server {
     return status;
   }
   ExitStatus start_http();
+  void log_waits();
   ExitStatus listen(std::unique_ptr<HttpServer>& server, const HostPort& at, const HttpServer::Pages& pages,
                     const char* what, const char* flag, bool asked_for);
   HttpPage metrics_page();
@@ -57,6 +60,7 @@ class Server {
   HttpPage admin_health_page();
   HttpPage admin_status_page();
   HttpPage order_page(const AdminOrder& carry_out, const std::string& body);
+  HttpServer::Pages admin_pages();
 
   // ---- in the main fiber ----
   ExitStatus be_broker(Ports& ports, runtime::StopFlag& stop);
@@ -71,7 +75,9 @@ class Server {
   node::NodeConfig config_;
   runtime::StderrLog log_;
   runtime::Mailboxes mailboxes_;
+  runtime::StallingCalls calls_;  // in use where settings_.debug_faults
   std::unique_ptr<runtime::ShardRuntime> shard_;
+  std::optional<DebugPages> debug_;
   std::unique_ptr<HttpServer> http_;
   std::unique_ptr<HttpServer> admin_;
   const char* state_ = "starting";  // of the shard's thread, as is the next
@@ -79,14 +85,18 @@ class Server {
 };
 
 ExitStatus Server::run() {
-  const runtime::ShardOptions options{
-      .data_directory = settings_.data_directory, .shard = kShard, .node = config_.node, .log = &log_};
+  const runtime::ShardOptions options{.data_directory = settings_.data_directory,
+                                      .shard = kShard,
+                                      .node = config_.node,
+                                      .log = &log_,
+                                      .calls = settings_.debug_faults ? &calls_ : nullptr};
   StatusOr<std::unique_ptr<runtime::ShardRuntime>> shard = runtime::ShardRuntime::open(options, mailboxes_);
   if (!shard.ok()) {
     return fail(ExitStatus::kDataDirectory, message_of(shard.status()));
   }
   shard_ = *std::move(shard);
-  const runtime::StopSignals signals(shard_->stop());
+  const runtime::StopSignals signals(shard_->stop(), [this] { log_waits(); });
+  debug_.emplace(mailboxes_, *shard_, kShard, config_.node);
   ExitStatus status = start_http();
   if (status != ExitStatus::kOk) {
     return status;
@@ -107,16 +117,34 @@ ExitStatus Server::start_http() {
     status = listen(http_, *settings_.metrics, pages, "metrics", "--metrics-bind", settings_.metrics_are_asked_for);
   }
   if (status == ExitStatus::kOk && settings_.admin.has_value()) {
-    HttpServer::Pages pages{.get = {{"/admin/health", [this] { return admin_health_page(); }},
-                                    {"/admin/status", [this] { return admin_status_page(); }}},
-                            .post = {},
-                            .api_key = settings_.admin_api_key};
-    for (const auto& [path, carry_out] : admin_orders()) {
-      pages.post[path] = [this, carry_out = carry_out](const std::string& body) { return order_page(carry_out, body); };
-    }
-    status = listen(admin_, *settings_.admin, pages, "admin pages", "--admin-bind", settings_.admin_is_asked_for);
+    status =
+        listen(admin_, *settings_.admin, admin_pages(), "admin pages", "--admin-bind", settings_.admin_is_asked_for);
   }
   return status;
+}
+
+HttpServer::Pages Server::admin_pages() {
+  HttpServer::Pages pages{.get = {{"/admin/health", [this] { return admin_health_page(); }},
+                                  {"/admin/status", [this] { return admin_status_page(); }},
+                                  {"/admin/debug/waits", [this] { return debug_->waits(); }},
+                                  {"/admin/debug/waits.json", [this] { return debug_->waits_json(); }}},
+                          .post = {},
+                          .api_key = settings_.admin_api_key};
+  for (const auto& [path, carry_out] : admin_orders()) {
+    pages.post[path] = [this, carry_out = carry_out](const std::string& body) { return order_page(carry_out, body); };
+  }
+  if (settings_.debug_faults) {
+    pages.post["/admin/debug/disk"] = [this](const std::string& body) { return DebugPages::stall_disk(calls_, body); };
+  }
+  return pages;
+}
+
+// For SIGUSR1: on standard error, as JVMs do for SIGQUIT.
+void Server::log_waits() {
+  const HttpPage page = debug_->waits();
+  log_.write(LogLevel::kInfo, fmt::format("SIGUSR1: what waits for what on node {}", config_.node.value()));
+  std::fputs(page.body.c_str(), stderr);
+  std::fflush(stderr);
 }
 
 ExitStatus Server::listen(std::unique_ptr<HttpServer>& server, const HostPort& at, const HttpServer::Pages& pages,

@@ -11,7 +11,7 @@ namespace chronik::server {
 
 namespace {
 
-constexpr std::array<Setting, 27> kSettings{{
+constexpr std::array<Setting, 28> kSettings{{
     {"-d,--data-dir", "CHRONIK_DATA_DIR", "data_dir", "./data", "Directory that holds everything", true},
     {"-l,--log-level", "CHRONIK_LOG_LEVEL", "log_level", "info", "trace, debug, info, warn or error", true},
     {"-c,--config", "CHRONIK_CONFIG", "", "", "Configuration file (TOML)"},
@@ -46,6 +46,8 @@ constexpr std::array<Setting, 27> kSettings{{
      "Of which so many must hold a record that is acknowledged with acks=all"},
     {"", "CHRONIK_FORWARD", "forward", "off",
      "on or off: this node takes to their leaders what clients ask of other nodes' partitions"},
+    {"--debug-faults", "CHRONIK_DEBUG_FAULTS", "", "off",
+     "on or off: POST /admin/debug/disk makes the disk stall, to be seen in a rehearsal. Never in production"},
     {"", "", "auto_recover", "true", "A node recovers by itself from whatever a death left"},
     {"", "", "bind.raft", "", "HOST:PORT to listen on for the other nodes; without it, the own peer's"},
     {"", "", "bind.wal", "", "Of the predecessor; not used"},

@@ -248,6 +248,7 @@ Status Resolver::read_admin() {
   if (settings.admin.has_value()) {
     settings.admin->port = settings.admin->port.value_or(default_admin_port(settings.node.node));
   }
+  RETURN_IF_ERROR(sources_.read("--debug-faults", parse_switch, settings.debug_faults));
   return check_admin();
 }
 

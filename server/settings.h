@@ -33,7 +33,8 @@ struct Settings {
   std::optional<HostPort> admin;       // with a port; without one, there are no admin pages
   bool admin_is_asked_for = false;     // as metrics_are_asked_for
   std::string admin_api_key;           // empty: none
-  std::string host_name;               // $HOSTNAME: what clients are told where every address is bound
+  bool debug_faults = false;
+  std::string host_name;  // $HOSTNAME: what clients are told where every address is bound
   const WalProfile* wal_profile = nullptr;
   const ProduceProfile* produce_profile = nullptr;
   std::optional<ClusterSettings> cluster;  // none: a node by itself

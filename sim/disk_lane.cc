@@ -60,7 +60,7 @@ Status Lane::run_operation(LaneOperation& operation, WaitKind kind, const Deadli
     ~Leave() { operation.waiter_ = nullptr; }
   } const leave{operation};
   const Status status =
-      fiber::wake_status(waiter.wait({kind, static_cast<std::uint64_t>(number.value()), 0, 0}, deadline));
+      fiber::wake_status(waiter.wait({kind, static_cast<std::uint64_t>(number.value()), 0, 0}, deadline, &operation));
   return operation.done_ ? ok() : status;  // the end is known, even where it came in the same turn as the expiry
 }
 

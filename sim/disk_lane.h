@@ -39,7 +39,10 @@ class DeviceHost {
 
 class Lane;
 
-class LaneOperation : public fiber::Operation, public ListHook<struct LiveTag>, public ListHook<struct QueuedTag> {
+class LaneOperation : public fiber::Operation,
+                      public WaitDetail,
+                      public ListHook<struct LiveTag>,
+                      public ListHook<struct QueuedTag> {
  public:
   enum class Progress : std::uint8_t {
     kEnded,

@@ -52,6 +52,10 @@ Duration DiskOperation::duration() {
   return time;
 }
 
+std::string DiskOperation::describe_wait() const {
+  return fmt::format("{} {}", disk_step_name(kind(std::min(at_, steps() - 1))), path());
+}
+
 LaneOperation::Progress DiskOperation::carry_out(Death& how) {
   const auto kills = [&](Death death) {
     fired(

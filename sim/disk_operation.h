@@ -34,6 +34,7 @@ class DiskOperation : public LaneOperation {
  public:
   DiskOperation(SimulatedDisk& disk, Draws& draws) : disk_(disk), draws_(draws) {}
   const Status& status() const { return status_; }
+  std::string describe_wait() const final;
 
  protected:
   virtual std::size_t steps() const { return 1; }

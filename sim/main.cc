@@ -9,7 +9,8 @@
 #include <iterator>
 #include <string>
 
-#include "sim/fiber_stacks.h"
+#include "inspect/crash.h"
+#include "inspect/frames.h"
 #include "sim/run.h"
 #include "sim/runner.h"
 #include "sim/scenario.h"
@@ -274,7 +275,7 @@ int main_program(int argc, char** argv) {
 }  // namespace chronik::sim
 
 int main(int argc, char** argv) {
-  chronik::sim::initialize_symbols(argv[0]);
-  chronik::sim::say_where_it_crashes();
+  chronik::inspect::initialize_symbols(argv[0]);
+  chronik::inspect::say_where_it_crashes();
   return chronik::sim::main_program(argc, argv);
 }

@@ -34,7 +34,7 @@ class Readiness {
       shard_.complete(operation_->number(), 0);
     }
   }
-  Status wait(const WaitKey& key, const Deadline& deadline) {
+  Status wait(const WaitKey& key, const Deadline& deadline, const WaitDetail* detail) {
     CHECK(operation_ == nullptr);
     fiber::PendingOperation operation;
     shard_.scheduler().begin_operation(operation);
@@ -44,7 +44,7 @@ class Readiness {
       Readiness& readiness;
       ~Leave() { readiness.operation_ = nullptr; }
     } const leave{*this};
-    const Status waited = operation.wait(key, deadline);
+    const Status waited = operation.wait(key, deadline, detail);
     if (!operation.done()) {
       shard_.scheduler().forget_operation(operation);
     }
@@ -81,7 +81,10 @@ using network_port::still_on;
 
 // ---- a connection ----
 
-class FiberConnection final : public Connection, public ListHook<LiveConnectionTag>, private SocketWatcher {
+class FiberConnection final : public Connection,
+                              public ListHook<LiveConnectionTag>,
+                              private SocketWatcher,
+                              private WaitDetail {
  public:
   FiberConnection(NetworkPort& port, std::shared_ptr<Stream> stream, std::uint32_t side)
       : port_(port),
@@ -104,7 +107,7 @@ class FiberConnection final : public Connection, public ListHook<LiveConnectionT
   // Returns when the connection is made, or why it is not.
   Status await_open(const Deadline& deadline) {
     while (socket_.state() == Socket::State::kConnecting) {
-      RETURN_IF_ERROR(writable_.wait(WaitKey{WaitKind::kConnect, 0, socket_.remote().key(), 0}, deadline));
+      RETURN_IF_ERROR(writable_.wait(WaitKey{WaitKind::kConnect, 0, socket_.remote().key(), 0}, deadline, this));
     }
     return socket_.state() == Socket::State::kOpen ? ok() : absl::UnavailableError("connection refused");
   }
@@ -127,7 +130,7 @@ class FiberConnection final : public Connection, public ListHook<LiveConnectionT
         case Socket::Result::kError: return absl::UnavailableError("connection reset");
         case Socket::Result::kWouldBlock: break;
       }
-      RETURN_IF_ERROR(readable_.wait(key(WaitKind::kNetworkRead), deadline));
+      RETURN_IF_ERROR(readable_.wait(key(WaitKind::kNetworkRead), deadline, this));
     }
   }
 
@@ -217,11 +220,12 @@ class FiberConnection final : public Connection, public ListHook<LiveConnectionT
       }
       bytes = bytes.subspan(transfer.bytes);
       if (transfer.result == Socket::Result::kWouldBlock) {
-        RETURN_IF_ERROR(writable_.wait(key(WaitKind::kNetworkWrite), deadline));
+        RETURN_IF_ERROR(writable_.wait(key(WaitKind::kNetworkWrite), deadline, this));
       }
     }
     return ok();
   }
+  std::string describe_wait() const override { return "with " + socket_.remote().to_string(); }
   WaitKey key(WaitKind kind) const { return {kind, socket_.local().key(), socket_.remote().key(), 0}; }
 
   void on_readable() override { readable_.ready(); }
@@ -239,7 +243,10 @@ class FiberConnection final : public Connection, public ListHook<LiveConnectionT
 
 // ---- a listener ----
 
-class FiberListener final : public Listener, public ListHook<LiveListenerTag>, private SocketWatcher {
+class FiberListener final : public Listener,
+                            public ListHook<LiveListenerTag>,
+                            private SocketWatcher,
+                            private WaitDetail {
  public:
   FiberListener(NetworkPort& port, std::shared_ptr<ListenSocket> socket)
       : port_(port), socket_(std::move(socket)), ready_(port.shard_) {
@@ -270,10 +277,11 @@ class FiberListener final : public Listener, public ListHook<LiveListenerTag>, p
       if (std::shared_ptr<Stream> stream = socket_->take(); stream != nullptr) {
         return std::make_unique<FiberConnection>(port_, std::move(stream), 1);
       }
-      RETURN_IF_ERROR(ready_.wait(WaitKey{WaitKind::kAccept, socket_->local().key(), 0, 0}, deadline));
+      RETURN_IF_ERROR(ready_.wait(WaitKey{WaitKind::kAccept, socket_->local().key(), 0, 0}, deadline, this));
     }
   }
   Address local() const override { return socket_->local(); }
+  std::string describe_wait() const override { return "at " + socket_->local().to_string(); }
 
   void detach(Death how) {
     port_.shard_.world().network().unlisten(port_.shard_.machine(), *socket_, how == Death::kPowerLoss);

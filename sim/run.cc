@@ -50,6 +50,10 @@ void run_parts(World& world, const Scenario& scenario, const Plan& plan, Nemesis
   if (world.findings().empty()) {
     scenario.at_end(world, state);
   }
+  if (world.findings().empty() && !world.turnstile_orders().circle().empty()) {
+    world.fail("LOCK-ORDER", "turnstiles are taken in a circle, which deadlocks sooner or later: " +
+                                 world.turnstile_orders().circle());
+  }
 }
 
 }  // namespace

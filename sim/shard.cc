@@ -235,6 +235,10 @@ void Shard::on_operation(OpNumber number) {
                          static_cast<std::uint64_t>(number.value()));
 }
 
+void Shard::on_entering(const fiber::Fiber& fiber, const WaitKey& turnstile, const char* name) {
+  world().turnstile_orders().note(id(), Shard::name(), fiber, turnstile, name);
+}
+
 void Shard::on_expiry(const fiber::Fiber& fiber, const WaitKey& key, Expiry meaning) {
   world().judge_expiry(*this, fiber, key, meaning);
 }

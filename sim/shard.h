@@ -91,6 +91,7 @@ class Shard final : private fiber::SchedulerWatch {
   void on_resume(const fiber::Fiber& fiber) override;
   void on_choice(fiber::ChoicePoint point, std::uint64_t who, std::size_t ways, std::size_t chosen) override;
   void on_operation(OpNumber number) override;
+  void on_entering(const fiber::Fiber& fiber, const WaitKey& turnstile, const char* name) override;
   void on_expiry(const fiber::Fiber& fiber, const WaitKey& key, Expiry meaning) override;
 
   struct PortSet;

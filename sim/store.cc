@@ -24,6 +24,7 @@ class StoreOperation : public LaneOperation {
  public:
   StoreOperation(SimulatedStore& store, StoreStep step) : store_(store), step_(step) {}
   const Status& status() const { return status_; }
+  std::string describe_wait() const final { return step_ == StoreStep::kCommit ? "commit" : "read"; }
 
  protected:
   virtual Status perform() = 0;

@@ -7,8 +7,9 @@
 
 #include "core/base/mix.h"
 #include "core/fiber/wait_graph.h"
+#include "core/fiber/wait_report.h"
+#include "inspect/fiber_stacks.h"
 #include "sim/checkers.h"
-#include "sim/fiber_stacks.h"
 #include "sim/machine.h"
 #include "sim/network.h"
 #include "sim/obligations.h"
@@ -167,20 +168,20 @@ std::string World::describe_stacks(const std::vector<fiber::FiberWait>& waits,
   if (fiber::Fiber::current_or_null() != nullptr) {
     return "  (no stacks: a fiber runs)\n";
   }
-  std::vector<FiberStack> stacks;
+  std::vector<inspect::FiberStack> stacks;
   for (const std::unique_ptr<Machine>& machine : machines_) {
     for (const std::unique_ptr<Shard>& shard : machine->shards()) {
-      collect_stacks(shard->scheduler(), shard->name(), stacks);
+      inspect::collect_stacks(shard->scheduler(), shard->name(), stacks);
     }
   }
   if (!deadlocked.empty()) {
-    std::erase_if(stacks, [&](const FiberStack& stack) {
+    std::erase_if(stacks, [&](const inspect::FiberStack& stack) {
       return !(also != nullptr && stack.path == also->path()) &&
              std::none_of(deadlocked.begin(), deadlocked.end(),
                           [&](std::size_t i) { return waits[i].place == stack.place && waits[i].path == stack.path; });
     });
   }
-  return "  stacks:\n" + sim::describe_stacks(stacks);
+  return "  stacks:\n" + inspect::describe_stacks(stacks);
 }
 
 // Also where every deadline is far away, and whatever would come of it (rule S3).
@@ -192,10 +193,26 @@ void World::look_for_deadlock() {
     const fiber::FiberWait& first = waits[deadlocked.front()];
     fail("NO-STUCK",
          fmt::format("fibers wait for each other: {} {} waits for {}\n{}", first.place, first.path,
-                     fiber::describe_key(first.keys.front()),
+                     fiber::describe_wait(first),
                      fiber::describe_waits(waits, deadlocked) + describe_stacks(waits, deadlocked, nullptr)));
   }
 }
+
+namespace {
+
+// Its last signal came before it waited, and nobody says that he will give another.
+bool wake_up_was_lost(const std::vector<fiber::FiberWait>& waits, std::string_view place, std::string_view path) {
+  const auto it = std::find_if(waits.begin(), waits.end(), [&](const fiber::FiberWait& wait) {
+    return wait.place == place && wait.path == path && wait.waiting;
+  });
+  if (it == waits.end() || !it->missed_a_signal) {
+    return false;
+  }
+  const auto providers = fiber::find_providers(waits)[static_cast<std::size_t>(it - waits.begin())];
+  return std::all_of(providers.begin(), providers.end(), [](const auto& of_key) { return of_key.empty(); });
+}
+
+}  // namespace
 
 void World::judge_expiry(Shard& shard, const fiber::Fiber& fiber, const WaitKey& key, Expiry meaning) {
   if (meaning == Expiry::kNormal) {
@@ -203,7 +220,7 @@ void World::judge_expiry(Shard& shard, const fiber::Fiber& fiber, const WaitKey&
   }
   const std::vector<fiber::FiberWait> waits = all_waits(machines_);
   const std::vector<std::size_t> deadlocked = fiber::find_deadlock(waits);
-  const char* verdict = nullptr;
+  std::string verdict;
   if (!deadlocked.empty()) {
     verdict = "fibers wait for each other";
   } else if (meaning == Expiry::kNever) {
@@ -212,6 +229,9 @@ void World::judge_expiry(Shard& shard, const fiber::Fiber& fiber, const WaitKey&
     verdict = "a wait for a peer expired though all faults had ended";
   } else {
     return;
+  }
+  if (deadlocked.empty() && wake_up_was_lost(waits, shard.name(), fiber.path())) {
+    verdict += ", and the last signal of what it waits for came when nobody waited: a lost wake-up";
   }
   fail("NO-STUCK",
        fmt::format("{}: {} {} waits for {}\n{}", verdict, shard.name(), fiber.path(), fiber::describe_key(key),

@@ -27,6 +27,7 @@
 #include "sim/event_queue.h"
 #include "sim/finding.h"
 #include "sim/trace.h"
+#include "sim/turnstile_orders.h"
 #include "sim/virtual_time.h"
 
 namespace chronik::fiber {
@@ -82,6 +83,7 @@ class World {
   NetworkFabric& network() { return *network_; }
   Checkers& checkers() { return *checkers_; }
   Obligations& obligations() { return *obligations_; }
+  TurnstileOrders& turnstile_orders() { return turnstile_orders_; }
   StackSource& stacks() { return stacks_; }
   const WorldOptions& options() const { return options_; }
   Machine& add_machine(const MachineOptions& options);
@@ -145,6 +147,7 @@ class World {
   std::unique_ptr<Checkers> checkers_;
   std::unique_ptr<Points> points_;
   std::unique_ptr<Obligations> obligations_;
+  TurnstileOrders turnstile_orders_;
   std::vector<std::unique_ptr<Machine>> machines_;
   absl::flat_hash_map<std::int32_t, Shard*> shards_;  // looked up, never iterated
   std::int32_t next_shard_ = 1;

@@ -5,6 +5,7 @@ namespace chronik {
 const char* wait_kind_name(WaitKind kind) {
   switch (kind) {
     case WaitKind::kNone: return "nothing";
+    case WaitKind::kWork: return "work";
     case WaitKind::kSleep: return "sleep";
     case WaitKind::kTurnstile: return "turnstile";
     case WaitKind::kEvent: return "event";
@@ -23,6 +24,10 @@ const char* wait_kind_name(WaitKind kind) {
     case WaitKind::kLogAppend: return "log append";
     case WaitKind::kMetadataIndex: return "metadata index";
     case WaitKind::kBudget: return "budget";
+    case WaitKind::kWalRoom: return "room in the write-ahead log";
+    case WaitKind::kFormation: return "the other nodes to agree on a group";
+    case WaitKind::kFetchSession: return "fetch session";
+    case WaitKind::kFetchAnswer: return "answer to fetch";
   }
   return "unknown";
 }

@@ -4,11 +4,13 @@
 
 #include <compare>
 #include <cstdint>
+#include <string>
 
 namespace chronik {
 
 enum class WaitKind : std::uint16_t {
   kNone = 0,
+  kWork,           // nobody wants anything of this fiber: no wait that anybody has to end
   kSleep,          // a: 0
   kTurnstile,      // a: number of the turnstile
   kEvent,          // a: number of the event
@@ -26,8 +28,17 @@ enum class WaitKind : std::uint16_t {
   kHighWatermark,  // a: hash of topic id, b: partition, c: offset that must be passed
   kLogAppend,      // a: hash of topic id, b: partition, c: offset that must be exceeded
   kMetadataIndex,  // a: log index that must be applied
-  kBudget,         // a: bytes or slots wanted
+  kBudget,         // a: number of the budget, b: bytes or slots wanted
+  kWalRoom,        // a: 0
+  kFormation,      // a: 0; of the group of nodes
+  kFetchSession,   // a: follower, b: number of the fetch
+  kFetchAnswer,    // a: leader, b: number of the fetch
 };
+
+constexpr std::uint16_t kWaitKinds = static_cast<std::uint16_t>(WaitKind::kFetchAnswer) + 1;
+
+// In place of a key's `a`, or of its `c`, where somebody provides whatever has the same kind, or kind, a and b.
+constexpr std::uint64_t kAnyNumber = ~std::uint64_t{0};
 
 struct WaitKey {
   WaitKind kind = WaitKind::kNone;
@@ -38,5 +49,14 @@ struct WaitKey {
 };
 
 const char* wait_kind_name(WaitKind kind);
+
+// More of a wait than its key says, for people: which file, which turnstile. Asked while somebody waits.
+class WaitDetail {
+ public:
+  virtual std::string describe_wait() const = 0;
+
+ protected:
+  ~WaitDetail() = default;
+};
 
 }  // namespace chronik

@@ -18,7 +18,7 @@ void AnswerSender::add(ClientConnection& connection) {
 }
 
 void AnswerSender::run() {
-  const WaitKey idle{WaitKind::kEvent, 0, 0, 0};
+  const WaitKey idle{WaitKind::kWork, 0, 0, 0};
   for (;;) {
     for (std::size_t sends = 1; !unsent_.empty(); ++sends) {
       static_cast<ClientConnection&>(unsent_.pop_front()).send_ready(parts_);

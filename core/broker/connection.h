@@ -51,10 +51,19 @@ class ClientConnection : public Unsent {
   // Serves until either side closes, a deadline passes or the scope is cancelled.
   void run();
 
-  // For handlers that wait: runs body() in a fiber that ends with the connection.
+  // For handlers that wait: runs body(), which answers the request that came last, in a fiber that ends with the
+  // connection.
   template <typename Body>
   void spawn(const char* kind, Body&& body) {
-    scope_.spawn({kind, next_request_++}, std::forward<Body>(body));
+    scope_.spawn({kind, next_request_++}, [key = request_key(), body = std::forward<Body>(body)]() mutable {
+      const fiber::Provides provides(key);
+      body();
+    });
+  }
+  // What its client waits for: the answer to the request that came last.
+  WaitKey request_key() const {
+    return {WaitKind::kRequest, stream_->peer().key(), stream_->local().key(),
+            static_cast<std::uint64_t>(slots_[slots_.size() - 1].correlation_id.value())};
   }
   // Hands over the answers that are ready, so far as the client takes them without waiting. `parts` is scratch memory.
   // Does not suspend.

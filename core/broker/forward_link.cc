@@ -110,7 +110,7 @@ void ForwardCall::on_answer(StatusOr<Slice> body) {
 
 StatusOr<Slice> AwaitedCall::wait(const Deadline& deadline) {
   if (!settled_.is_set()) {
-    RETURN_IF_ERROR(settled_.wait(key(), deadline));
+    RETURN_IF_ERROR(settled_.wait(key(), deadline, this));
   }
   return std::move(answer_);
 }

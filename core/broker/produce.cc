@@ -1,5 +1,6 @@
 // Produce: the way of a record, steps 2 to 8 (docs/ARCHITECTURE.md).
 #include <absl/container/fixed_array.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <memory>
@@ -10,6 +11,7 @@
 #include "core/broker/forward_parts.h"
 #include "core/broker/handlers.h"
 #include "core/broker/leader_hints.h"
+#include "core/fiber/wait_graph.h"
 #include "core/protocol/messages/produce.h"
 #include "core/protocol/record_batch_validate.h"
 
@@ -55,11 +57,12 @@ class ForwardedProduce final : public ForwardCall {
 
 // An answer that waits for its appends to be acknowledged, or for the end of its time. It is encoded when they are
 // made, while all that it tells is at hand; what fails afterwards changes it.
-class LateProduce final : public LateAnswer, private fiber::Timer {
+class LateProduce final : public LateAnswer, private fiber::Timer, private fiber::WaitSource {
  public:
   LateProduce(Broker& broker, Request& request, replication::Acks acks, std::size_t partitions)
       : broker_(broker),
         client_(request.connection),
+        key_(request.connection.request_key()),
         answer_(std::move(request.answer)),
         hold_(std::move(request.frame_hold)),
         received_(request.received),
@@ -87,13 +90,16 @@ class LateProduce final : public LateAnswer, private fiber::Timer {
 
  private:
   void on_timer() override;
+  void add_wait(MonotonicTime now, std::vector<fiber::FiberWait>& into) const override;
   bool correct();
 
   Broker& broker_;
   ClientConnection& client_;
+  WaitKey key_;
   Answer answer_;
   fiber::Budget::Hold hold_;
   MonotonicTime received_;
+  MonotonicTime ends_ = MonotonicTime::never();
   CorrelationId correlation_id_;
   std::int16_t version_;
   replication::Acks acks_;
@@ -285,6 +291,33 @@ void LateProduce::add(Ref<replication::Partition> partition, const replication::
   append.partition->await(outcome, acks_, append);
 }
 
+// Whoever of its partitions has not passed yet.
+void LateProduce::add_wait(MonotonicTime now, std::vector<fiber::FiberWait>& into) const {
+  fiber::FiberWait wait;
+  for (std::size_t i = 0; i < appended_; ++i) {
+    if (appends_[i].linked()) {
+      wait.keys.push_back(appends_[i].partition->await_key(acks_));
+      wait.detail += (wait.detail.empty() ? "" : "; ") + appends_[i].partition->describe_await(acks_);
+    }
+  }
+  for (const std::unique_ptr<ForwardedProduce>& call : forwarded_) {
+    if (call->under_way()) {
+      wait.keys.push_back(call->key());
+      wait.detail += (wait.detail.empty() ? "" : "; ") + call->describe_wait();
+    }
+  }
+  if (wait.keys.empty()) {
+    return;  // still being appended, or about to be answered
+  }
+  wait.path = fmt::format("Produce {} of {}", correlation_id_.value(), client_.peer().to_string());
+  wait.waiting = true;
+  wait.meaning = Expiry::kPeer;
+  wait.waited = now - received_;
+  wait.left = ends_ - now;
+  wait.provides = {key_};
+  into.push_back(std::move(wait));
+}
+
 void LateProduce::answer(const ProduceResponse& response, bool all_appended) {
   all_appended_ = all_appended;
   answer_.prepare(protocol::encode_response(correlation_id_, response, version_));
@@ -338,7 +371,8 @@ bool ForwardedProduce::tell(ProduceResponse& response, std::int16_t version) con
 
 void LateProduce::wait(Duration timeout) {
   fiber::Scheduler& scheduler = fiber::Scheduler::current();
-  scheduler.arm(*this, scheduler.now() + timeout);
+  ends_ = scheduler.now() + timeout;
+  scheduler.arm(*this, ends_);
   settle_one();
 }
 

@@ -1,10 +1,13 @@
 #include "core/client/client.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <iterator>
 #include <utility>
 
 #include "core/fiber/scheduler.h"
+#include "core/protocol/api_versions.h"
 
 namespace chronik::client {
 
@@ -73,6 +76,12 @@ class Client::Handed {
   Client& client_;
 };
 
+std::string Client::Call::describe_wait() const {
+  return client_ == nullptr
+             ? std::string("answered")
+             : fmt::format("{} to {}", protocol::api_name(api_), client_->connection_->peer().to_string());
+}
+
 void Client::Call::forget() {
   if (client_ != nullptr) {
     std::exchange(client_, nullptr)->pending_.erase(id_);
@@ -132,7 +141,7 @@ StatusOr<Slice> Client::exchange(const protocol::RequestHeader& header, protocol
                                  const Deadline& deadline) {
   WaitingCall call;
   RETURN_IF_ERROR(begin(header, std::move(frame), call));
-  const Status waited = call.settled.wait(call.key(), deadline);
+  const Status waited = call.settled.wait(call.key(), deadline, &call);
   if (call.settled.is_set()) {
     return std::move(call.answer);
   }
@@ -179,7 +188,7 @@ void Client::write_requests() {
   std::vector<Slice> parts;
   while (!broken_) {
     if (outbox_.empty()) {
-      if (!outgoing_.wait({WaitKind::kEvent, 3, 0, 0}, fiber::for_ever()).ok()) {
+      if (!outgoing_.wait({WaitKind::kWork, 0, 0, 0}, fiber::for_ever()).ok()) {
         return;
       }
       continue;

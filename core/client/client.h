@@ -54,7 +54,7 @@ class Client {
   }
 
   // A request on its way, for whoever waits for its answer without a fiber. Destroyed before, it is not told.
-  class Call {
+  class Call : public WaitDetail {
    public:
     Call() = default;
     virtual ~Call() { forget(); }
@@ -66,6 +66,7 @@ class Client {
     bool under_way() const { return client_ != nullptr; }
     // What the connection will provide.
     const WaitKey& key() const { return key_; }
+    std::string describe_wait() const override;  // "Fetch to 10.0.0.2:9092"
 
    private:
     friend class Client;

@@ -123,7 +123,7 @@ Status ActiveController::wait_for_work() {
   const MonotonicTime next =
       leading_ ? std::min({sessions_.next(*metadata_.image()), balance_at_, nodes_at_}) : MonotonicTime::never();
   const Status woken =
-      changed_.wait({WaitKind::kEvent, 8, 0, 0}, fiber::for_ever().no_later_than(next, Expiry::kNormal));
+      changed_.wait({WaitKind::kWork, 0, 0, 0}, fiber::for_ever().no_later_than(next, Expiry::kNormal));
   return absl::IsDeadlineExceeded(woken) ? ok() : woken;
 }
 

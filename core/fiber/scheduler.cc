@@ -21,6 +21,8 @@ Scheduler::~Scheduler() {
   destroy_context(loop_);
 }
 
+WaitSource::WaitSource() { Scheduler::current().wait_sources_.push_back(*this); }
+
 // ---- turns ----
 
 bool Scheduler::run_turn(MonotonicTime now, std::span<const Completion> batch) {

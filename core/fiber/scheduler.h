@@ -10,6 +10,7 @@
 #include <span>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "core/base/ambient.h"
 #include "core/base/check.h"
@@ -24,6 +25,8 @@
 
 namespace chronik::fiber {
 
+struct FiberWait;  // wait_graph.h
+
 // Watches a scheduler: the determinism hash, the recorder of turns, the hang detector. Calls must not suspend.
 class SchedulerWatch {
  public:
@@ -32,6 +35,8 @@ class SchedulerWatch {
   virtual void on_resume(const Fiber& /*fiber*/) {}
   virtual void on_choice(ChoicePoint /*point*/, std::uint64_t /*who*/, std::size_t /*ways*/, std::size_t /*chosen*/) {}
   virtual void on_operation(OpNumber /*number*/) {}
+  // This fiber wants to enter a turnstile; it provides those that it is inside of already (rule S8).
+  virtual void on_entering(const Fiber& /*fiber*/, const WaitKey& /*turnstile*/, const char* /*name*/) {}
   // A wait of this fiber is about to expire; it is still in the wait-for graph (rule S3).
   virtual void on_expiry(const Fiber& /*fiber*/, const WaitKey& /*key*/, Expiry /*meaning*/) {}
 };
@@ -42,6 +47,18 @@ class StackVisitor {
  public:
   virtual ~StackVisitor() = default;
   virtual void on_stack(const Fiber& fiber) = 0;
+};
+
+// Something that waits without a fiber, for the wait-for graph: it is listed for as long as it lives. Made and
+// destroyed on its shard.
+class WaitSource : public ListHook<struct WaitSourceTag> {
+ public:
+  WaitSource();
+  // Adds what it waits for now, which may be nothing.
+  virtual void add_wait(MonotonicTime now, std::vector<FiberWait>& into) const = 0;
+
+ protected:
+  ~WaitSource() = default;
 };
 
 struct SchedulerOptions {
@@ -79,10 +96,12 @@ class Scheduler {
   // fiber or from the loop; also where nothing may suspend. Never returns: unwinds, from the loop out of run_turn().
   [[noreturn]] void halt();
   void attach(SchedulerWatch* watch) { watch_ = watch; }
+  SchedulerWatch* watch() const { return watch_; }
 
   // ---- for code on the shard ----
   MonotonicTime now() const { return now_; }
   ShardContext& context() { return context_; }
+  const ShardContext& context() const { return context_; }
   std::size_t fibers() const { return alive_count_; }
   std::uint64_t turns() const { return turns_; }
   StackPool& stacks() { return stacks_; }
@@ -109,11 +128,13 @@ class Scheduler {
   void for_each_fiber(Visit&& visit) const {
     alive_.for_each([&visit](const Fiber& fiber) { visit(fiber); });
   }
+  const IntrusiveList<WaitSource, WaitSourceTag>& wait_sources() const { return wait_sources_; }
 
  private:
   friend class Fiber;
   friend class FiberScope;
   friend class Waiter;
+  friend class WaitSource;
   friend void yield_to_ready();
   friend void yield_until_quiet();
 
@@ -147,6 +168,7 @@ class Scheduler {
   IntrusiveList<Runnable, ReadyTag> late_;  // run when nothing else is ready in this turn
   IntrusiveList<Fiber, AliveTag> alive_;
   std::size_t alive_count_ = 0;
+  IntrusiveList<WaitSource, WaitSourceTag> wait_sources_;
   OperationTable operations_;
   std::uint64_t scope_numbers_ = 0;
   CancelSource root_cancel_;

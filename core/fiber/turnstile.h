@@ -6,12 +6,13 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 
 #include "core/fiber/wait.h"
 
 namespace chronik::fiber {
 
-class Turnstile {
+class Turnstile final : private WaitDetail {
  public:
   // name: a literal; number: unique among turnstiles that one fiber may hold together, for the graph and the order
   // check.
@@ -36,6 +37,7 @@ class Turnstile {
   const char* name() const { return name_; }
 
  private:
+  std::string describe_wait() const override { return name_; }
   void leave();
 
   const char* name_;

@@ -19,7 +19,7 @@ Status wake_status(Wake wake) {
   UNREACHABLE("a wait that ended without a reason");
 }
 
-Wake Waiter::wait(const WaitKey& key, const Deadline& deadline) {
+Wake Waiter::wait(const WaitKey& key, const Deadline& deadline, const WaitDetail* detail) {
   Scheduler& scheduler = *fiber_.scheduler_;
   if (scheduler.dying()) {
     return Wake::kDying;
@@ -37,6 +37,8 @@ Wake Waiter::wait(const WaitKey& key, const Deadline& deadline) {
   key_ = key;
   meaning_ = deadline.meaning();
   deadline_ = deadline.at();
+  since_ = scheduler.now();
+  detail_ = detail;
   if (deadline.at() != MonotonicTime::never()) {
     scheduler.arm(*this, deadline.at());
   }
@@ -89,14 +91,18 @@ Event::~Event() {
   });
 }
 
-Status Event::wait(const WaitKey& key, const Deadline& deadline) {
+Status Event::wait(const WaitKey& key, const Deadline& deadline, const WaitDetail* detail) {
   Waiter waiter;
   WaitNode node(waiter);
   nodes_.push_back(node);
-  return wake_status(waiter.wait(key, deadline));
+  if (missed_) {
+    waiter.note_missed_signal();
+  }
+  return wake_status(waiter.wait(key, deadline, detail));
 }
 
 void Event::notify_all() {
+  missed_ = nodes_.empty();
   nodes_.for_each([](WaitNode& node) { node.waiter().fire(Wake::kSignalled); });
 }
 
@@ -107,6 +113,7 @@ bool Event::notify_one() {
       waiting.push_back(&node.waiter());
     }
   });
+  missed_ = waiting.empty();
   if (waiting.empty()) {
     return false;
   }
@@ -142,8 +149,8 @@ void PendingOperation::on_complete(std::int64_t result) {
   event_.notify_all();
 }
 
-Status PendingOperation::wait(const WaitKey& key, const Deadline& deadline) {
-  return done_ ? ok() : event_.wait(key, deadline);
+Status PendingOperation::wait(const WaitKey& key, const Deadline& deadline, const WaitDetail* detail) {
+  return done_ ? ok() : event_.wait(key, deadline, detail);
 }
 
 // ---- deadlines ----

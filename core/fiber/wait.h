@@ -27,8 +27,8 @@ class Waiter final : private Timer, private CancelListener {
   Waiter() : fiber_(Fiber::current()) {}
 
   // Suspends until fired. Where the deadline has passed, the source is cancelled or the node is dying, does not
-  // suspend.
-  Wake wait(const WaitKey& key, const Deadline& deadline);
+  // suspend. detail: may be null.
+  Wake wait(const WaitKey& key, const Deadline& deadline, const WaitDetail* detail = nullptr);
 
   // Wakes the fiber, unless it has been woken already. Returns whether it was this call.
   bool fire(Wake wake);
@@ -38,6 +38,11 @@ class Waiter final : private Timer, private CancelListener {
   const WaitKey& key() const { return key_; }
   Expiry meaning() const { return meaning_; }
   MonotonicTime deadline() const { return deadline_; }
+  MonotonicTime since() const { return since_; }
+  const WaitDetail* detail() const { return detail_; }
+  // The last signal of what is waited for came when nobody waited: a lost wake-up, if the wait should not end.
+  bool missed_a_signal() const { return missed_a_signal_; }
+  void note_missed_signal() { missed_a_signal_ = true; }
   // More keys than one where any of several would do (a WaitSet).
   const std::vector<WaitKey>* alternatives() const { return alternatives_; }
   void set_alternatives(const std::vector<WaitKey>* keys) { alternatives_ = keys; }
@@ -49,9 +54,12 @@ class Waiter final : private Timer, private CancelListener {
   Fiber& fiber_;
   WaitKey key_;
   MonotonicTime deadline_;
+  MonotonicTime since_;
+  const WaitDetail* detail_ = nullptr;
   const std::vector<WaitKey>* alternatives_ = nullptr;
   Expiry meaning_ = Expiry::kNormal;
   Wake wake_ = Wake::kPending;
+  bool missed_a_signal_ = false;
 };
 
 // Links a waiter to an event. A waiter may have many (WaitSet).
@@ -70,7 +78,7 @@ class Event {
   Event() = default;
   ~Event();
 
-  Status wait(const WaitKey& key, const Deadline& deadline);
+  Status wait(const WaitKey& key, const Deadline& deadline, const WaitDetail* detail = nullptr);
   void notify_all();
   // Wakes one waiter: the first, or whom the strategy chooses. False where nobody waits.
   bool notify_one();
@@ -78,6 +86,7 @@ class Event {
  private:
   friend class WaitSet;
   IntrusiveList<WaitNode, WaitNodeTag> nodes_;
+  bool missed_ = false;  // the last signal found nobody
 };
 
 // Waits for any of many events: subscribe to each once, then wait. One fiber, one wait, however many events.
@@ -105,7 +114,9 @@ class Latch {
     set_ = true;
     event_.notify_all();
   }
-  Status wait(const WaitKey& key, const Deadline& deadline) { return set_ ? ok() : event_.wait(key, deadline); }
+  Status wait(const WaitKey& key, const Deadline& deadline, const WaitDetail* detail = nullptr) {
+    return set_ ? ok() : event_.wait(key, deadline, detail);
+  }
 
  private:
   bool set_ = false;
@@ -119,7 +130,7 @@ class PendingOperation : public Operation {
   bool done() const { return done_; }
   std::int64_t result() const { return result_; }
   // Ok once done.
-  Status wait(const WaitKey& key, const Deadline& deadline);
+  Status wait(const WaitKey& key, const Deadline& deadline, const WaitDetail* detail = nullptr);
 
  protected:
   void on_complete(std::int64_t result) override;

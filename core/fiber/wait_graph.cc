@@ -2,8 +2,8 @@
 
 #include <absl/container/btree_map.h>
 #include <absl/container/btree_set.h>
-#include <fmt/core.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "core/fiber/scheduler.h"
@@ -30,40 +30,91 @@ Providers providers_of(std::span<const FiberWait> waits) {
     for (const WaitKey& key : waits[i].provides) {
       providers[scoped(waits[i].shard, key)].push_back(i);
     }
-    providers[scoped(waits[i].shard, {WaitKind::kScope, waits[i].scope, 0, 0})].push_back(i);
+    if (waits[i].scope != 0) {
+      providers[scoped(waits[i].shard, {WaitKind::kScope, waits[i].scope, 0, 0})].push_back(i);
+    }
   }
   return providers;
+}
+
+std::vector<std::size_t> providers_of_key(const Providers& providers, ShardId shard, const WaitKey& key) {
+  std::vector<std::size_t> found;
+  for (const WaitKey& form : {key, WaitKey{key.kind, kAnyNumber, 0, 0}, WaitKey{key.kind, key.a, key.b, kAnyNumber}}) {
+    if (const auto at = providers.find(scoped(shard, form)); at != providers.end()) {
+      found.insert(found.end(), at->second.begin(), at->second.end());
+    }
+  }
+  return found;
+}
+
+FiberWait wait_of(const Fiber& fiber, MonotonicTime now) {
+  FiberWait wait;
+  wait.path = fiber.path();
+  wait.scope = fiber.scope().number();
+  fiber.provides().for_each([&wait](const Provides& provides) { wait.provides.push_back(provides.key()); });
+  const Waiter* waiter = fiber.waiter();
+  if (waiter == nullptr || waiter->fired()) {
+    return wait;
+  }
+  wait.waiting = true;
+  wait.meaning = waiter->meaning();
+  wait.waited = now - waiter->since();
+  wait.left = waiter->deadline() == MonotonicTime::never() ? Duration::infinite() : waiter->deadline() - now;
+  wait.wakes_itself = waiter->meaning() == Expiry::kNormal && waiter->deadline() != MonotonicTime::never();
+  wait.missed_a_signal = waiter->missed_a_signal();
+  if (waiter->detail() != nullptr) {
+    wait.detail = waiter->detail()->describe_wait();
+  }
+  if (waiter->alternatives() != nullptr && !waiter->alternatives()->empty()) {
+    wait.keys = *waiter->alternatives();
+  } else {
+    wait.keys.push_back(waiter->key());
+  }
+  return wait;
+}
+
+// All from which a step along `edges` leads to `start`, without it; in order.
+std::vector<std::size_t> reach(std::size_t start, const std::vector<std::vector<std::size_t>>& edges) {
+  absl::btree_set<std::size_t> reached{start};
+  std::vector<std::size_t> found{start};
+  while (!found.empty()) {
+    const std::size_t at = found.back();
+    found.pop_back();
+    for (const std::size_t next : edges[at]) {
+      if (reached.insert(next).second) {
+        found.push_back(next);
+      }
+    }
+  }
+  reached.erase(start);
+  return {reached.begin(), reached.end()};
 }
 
 }  // namespace
 
 void collect_waits(const Scheduler& scheduler, std::string_view place, std::vector<FiberWait>& into) {
-  scheduler.for_each_fiber([&](const Fiber& fiber) {
-    FiberWait& added = into.emplace_back();
-    added.place = place;
-    added.shard = fiber.context->shard;
-    added.path = fiber.path();
-    added.scope = fiber.scope().number();
-    fiber.provides().for_each([&added](const Provides& provides) { added.provides.push_back(provides.key()); });
-    const Waiter* waiter = fiber.waiter();
-    if (waiter == nullptr || waiter->fired()) {
-      return;
+  const std::size_t first = into.size();
+  scheduler.for_each_fiber([&](const Fiber& fiber) { into.push_back(wait_of(fiber, scheduler.now())); });
+  scheduler.wait_sources().for_each([&](const WaitSource& source) { source.add_wait(scheduler.now(), into); });
+  for (std::size_t i = first; i < into.size(); ++i) {
+    into[i].place = place;
+    into[i].shard = scheduler.context().shard;
+  }
+}
+
+std::vector<std::vector<std::vector<std::size_t>>> find_providers(std::span<const FiberWait> waits) {
+  const Providers providers = providers_of(waits);
+  std::vector<std::vector<std::vector<std::size_t>>> found(waits.size());
+  for (std::size_t i = 0; i < waits.size(); ++i) {
+    for (const WaitKey& key : waits[i].keys) {
+      found[i].push_back(providers_of_key(providers, waits[i].shard, key));
     }
-    added.waiting = true;
-    added.meaning = waiter->meaning();
-    added.left =
-        waiter->deadline() == MonotonicTime::never() ? Duration::infinite() : waiter->deadline() - scheduler.now();
-    added.wakes_itself = waiter->meaning() == Expiry::kNormal && waiter->deadline() != MonotonicTime::never();
-    if (waiter->alternatives() != nullptr && !waiter->alternatives()->empty()) {
-      added.keys = *waiter->alternatives();
-    } else {
-      added.keys.push_back(waiter->key());
-    }
-  });
+  }
+  return found;
 }
 
 std::vector<std::size_t> find_deadlock(std::span<const FiberWait> waits) {
-  const Providers providers = providers_of(waits);
+  const auto providers = find_providers(waits);
   // Whoever may run on: at first all that do not wait, wake by themselves, or wait for the outside world; then all who
   // wait for one of them. What is left waits for itself.
   std::vector<bool> alive(waits.size());
@@ -71,13 +122,9 @@ std::vector<std::size_t> find_deadlock(std::span<const FiberWait> waits) {
   std::vector<std::size_t> found;
   for (std::size_t i = 0; i < waits.size(); ++i) {
     bool lives = !waits[i].waiting || waits[i].wakes_itself;
-    for (const WaitKey& key : waits[i].keys) {
-      const auto provided = providers.find(scoped(waits[i].shard, key));
-      if (provided == providers.end()) {
-        lives = true;
-        continue;
-      }
-      for (const std::size_t provider : provided->second) {
+    for (const std::vector<std::size_t>& of_key : providers[i]) {
+      lives = lives || of_key.empty();
+      for (const std::size_t provider : of_key) {
         waited_for_by[provider].push_back(i);
       }
     }
@@ -104,45 +151,45 @@ std::vector<std::size_t> find_deadlock(std::span<const FiberWait> waits) {
   return found;
 }
 
-std::string describe_key(const WaitKey& key) {
-  std::string text = wait_kind_name(key.kind);
-  for (const std::uint64_t number : {key.a, key.b, key.c}) {
-    if (number != 0) {
-      text += fmt::format(" {}", number);
+std::vector<std::size_t> find_cycle(std::span<const FiberWait> waits, std::span<const std::size_t> deadlocked) {
+  const auto providers = find_providers(waits);
+  // Every provider of a member is a member, so that the first of each leads round sooner or later.
+  std::vector<std::size_t> way{deadlocked.front()};
+  for (;;) {
+    const std::size_t next = providers[way.back()].front().front();
+    const auto seen = std::find(way.begin(), way.end(), next);
+    if (seen != way.end()) {
+      way.erase(way.begin(), seen);
+      return way;
     }
+    way.push_back(next);
   }
-  return text;
 }
 
-std::string describe_waits(std::span<const FiberWait> waits, std::span<const std::size_t> deadlocked) {
-  const Providers providers = providers_of(waits);
-  const absl::btree_set<std::size_t> stuck(deadlocked.begin(), deadlocked.end());
-  std::string text;
+std::vector<WaitSink> find_sinks(std::span<const FiberWait> waits) {
+  const auto providers = find_providers(waits);
+  std::vector<std::vector<std::size_t>> waited_for_by(waits.size());
+  std::vector<bool> ends(waits.size(), true);
   for (std::size_t i = 0; i < waits.size(); ++i) {
-    const FiberWait& wait = waits[i];
-    text += fmt::format("  {} {} {}", stuck.contains(i) ? "DEADLOCKED" : "          ", wait.place, wait.path);
-    if (!wait.waiting) {
-      text += " runs\n";
-      continue;
-    }
-    for (std::size_t k = 0; k < wait.keys.size() && k < 8; ++k) {
-      text += fmt::format("{}{}", k == 0 ? " waits for " : " or ", describe_key(wait.keys[k]));
-      const auto provided = providers.find(scoped(wait.shard, wait.keys[k]));
-      if (provided != providers.end()) {
-        for (const std::size_t provider : provided->second) {
-          text += fmt::format(" (of {} {})", waits[provider].place, waits[provider].path);
-        }
+    // Who joins a scope is behind everybody in it, and says nothing.
+    const bool joins = waits[i].waiting && waits[i].keys.front().kind == WaitKind::kScope;
+    ends[i] = !joins;
+    for (const std::vector<std::size_t>& of_key : providers[i]) {
+      for (std::size_t p = 0; p < of_key.size() && !joins; ++p) {
+        waited_for_by[of_key[p]].push_back(i);
+        ends[i] = false;
       }
     }
-    if (wait.keys.size() > 8) {
-      text += fmt::format(" or {} more", wait.keys.size() - 8);
-    }
-    static constexpr const char* kMeanings[] = {"normal", "peer", "never"};
-    text += wait.left == Duration::infinite() ? ", for ever\n"
-                                              : fmt::format(", {} ms left, {}\n", wait.left.milliseconds(),
-                                                            kMeanings[static_cast<std::size_t>(wait.meaning)]);
   }
-  return text;
+  std::vector<WaitSink> sinks;
+  for (std::size_t i = 0; i < waits.size(); ++i) {
+    if (ends[i] && !waited_for_by[i].empty()) {
+      sinks.push_back({.who = i, .behind = reach(i, waited_for_by)});
+    }
+  }
+  std::stable_sort(sinks.begin(), sinks.end(),
+                   [](const WaitSink& a, const WaitSink& b) { return a.behind.size() > b.behind.size(); });
+  return sinks;
 }
 
 }  // namespace chronik::fiber

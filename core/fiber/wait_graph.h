@@ -21,7 +21,7 @@ namespace chronik::fiber {
 
 class Scheduler;
 
-// One fiber as the graph sees it.
+// One fiber, or something else that waits (WaitSource), as the graph sees it.
 struct FiberWait {
   std::string place;  // node and shard, for people
   ShardId shard;
@@ -29,22 +29,36 @@ struct FiberWait {
   bool waiting = false;
   bool wakes_itself = false;       // by a Normal deadline
   std::vector<WaitKey> keys = {};  // any of them would do
+  std::string detail = {};         // of the wait, for people: which file, which turnstile
   Expiry meaning = Expiry::kNormal;
+  Duration waited = Duration::zero();
   Duration left = Duration::zero();  // until the deadline; infinite() without one
+  bool missed_a_signal = false;      // the last one came when nobody waited
   std::vector<WaitKey> provides = {};
-  std::uint64_t scope = 0;  // that the fiber belongs to
+  std::uint64_t scope = 0;  // that the fiber belongs to; 0: it is no fiber
+
+  // Nobody wants anything of it.
+  bool idle() const { return waiting && keys.front().kind == WaitKind::kWork; }
 };
 
-// Adds every fiber of the scheduler to `into`.
+// Adds everything that waits, or runs, on the scheduler to `into`.
 void collect_waits(const Scheduler& scheduler, std::string_view place, std::vector<FiberWait>& into);
 
-// Places in `waits` of the fibers that are deadlocked, in order; empty where there are none.
+// For each of `waits` the places of those that may satisfy each of its keys; of its first key first.
+std::vector<std::vector<std::vector<std::size_t>>> find_providers(std::span<const FiberWait> waits);
+
+// Places in `waits` of those that are deadlocked, in order; empty where there are none.
 std::vector<std::size_t> find_deadlock(std::span<const FiberWait> waits);
 
-// One line per fiber: where, who, what it waits for and who provides it; the deadlocked marked.
-std::string describe_waits(std::span<const FiberWait> waits, std::span<const std::size_t> deadlocked);
+// A cycle among them, each of whom waits for the next and the last for the first; `deadlocked` must not be empty.
+std::vector<std::size_t> find_cycle(std::span<const FiberWait> waits, std::span<const std::size_t> deadlocked);
 
-// "turnstile 7", "request 1 2 3".
-std::string describe_key(const WaitKey& key);
+// What many wait for in the end: somebody who waits for the outside world, or runs.
+struct WaitSink {
+  std::size_t who = 0;
+  std::vector<std::size_t> behind = {};  // who waits for it, or for somebody who does; in order
+};
+// Those that anybody waits for; where the most wait first.
+std::vector<WaitSink> find_sinks(std::span<const FiberWait> waits);
 
 }  // namespace chronik::fiber

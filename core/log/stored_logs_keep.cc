@@ -55,7 +55,7 @@ Status StoredLogs::wait_for_work() {
     const MonotonicTime look =
         undrained_.empty() ? MonotonicTime::never() : scope_.scheduler().now() + options_.tail_age_max;
     const Status woken =
-        drain_wanted_.wait({WaitKind::kEvent, 0, 0, 0}, fiber::for_ever().no_later_than(look, Expiry::kNormal));
+        drain_wanted_.wait({WaitKind::kWork, 0, 0, 0}, fiber::for_ever().no_later_than(look, Expiry::kNormal));
     if (!absl::IsDeadlineExceeded(woken)) {
       RETURN_IF_ERROR(woken);
       continue;
@@ -195,10 +195,10 @@ Status StoredLogs::sync_round() {
 
 void StoredLogs::keep_for_ever() {
   for (;;) {
-    const Status woken = removed_.empty()
-                             ? keep_wanted_.wait({WaitKind::kEvent, 1, 0, 0},
-                                                 fiber::within(options_.retention_interval, Expiry::kNormal))
-                             : ok();
+    const Status woken =
+        removed_.empty()
+            ? keep_wanted_.wait({WaitKind::kWork, 0, 0, 0}, fiber::within(options_.retention_interval, Expiry::kNormal))
+            : ok();
     if (absl::IsCancelled(woken) || absl::IsAborted(woken)) {
       return;
     }

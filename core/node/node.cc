@@ -248,7 +248,7 @@ void Node::make_missing_logs() {
   constexpr Duration kPause = Duration::milliseconds(100);
   for (;;) {
     while (!table_->lacks_logs() && !assigned_due_ && table_->lost().empty()) {
-      if (!logs_lack_.wait({WaitKind::kEvent, 3, 0, 0}, fiber::for_ever()).ok()) {
+      if (!logs_lack_.wait({WaitKind::kWork, 0, 0, 0}, fiber::for_ever()).ok()) {
         return;
       }
     }
@@ -289,7 +289,7 @@ Status Node::report_lost_logs() {
 void Node::remove_logs() {
   for (;;) {
     while (doomed_.empty()) {
-      if (!doomed_event_.wait({WaitKind::kEvent, 2, 0, 0}, fiber::for_ever()).ok()) {
+      if (!doomed_event_.wait({WaitKind::kWork, 0, 0, 0}, fiber::for_ever()).ok()) {
         return;
       }
     }

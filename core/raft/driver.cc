@@ -17,8 +17,7 @@ constexpr std::size_t kCommandBytesMax = 4 << 20;  // well below what a connecti
 constexpr std::size_t kRemoteReadsMax = 1024;
 constexpr Duration kReplyPatience = Duration::seconds(1);
 constexpr Duration kFirstElection = Duration::milliseconds(50);
-constexpr WaitKey kInputKey{WaitKind::kEvent, 4, 0, 0};
-constexpr WaitKey kWritesKey{WaitKind::kEvent, 5, 0, 0};
+constexpr WaitKey kWorkKey{WaitKind::kWork, 0, 0, 0};
 
 WaitKey index_key(LogIndex index) {
   return {WaitKind::kMetadataIndex, static_cast<std::uint64_t>(index.value()), 0, 0};
@@ -229,6 +228,7 @@ StatusOr<LogIndex> Driver::read_barrier(const Deadline& deadline) {
 // ---- out ----
 
 void Driver::run() {
+  const fiber::Provides provides({WaitKind::kMetadataIndex, kAnyNumber, 0, 0});
   for (;;) {
     tick();
     carry_out();
@@ -238,7 +238,7 @@ void Driver::run() {
     const MonotonicTime next = raft_->next_tick();
     while (!input_ && fiber::Scheduler::current().now() < next) {
       const Deadline deadline = fiber::for_ever().no_later_than(next, Expiry::kNormal);
-      const Status woken = woken_.wait(kInputKey, deadline);
+      const Status woken = woken_.wait(kWorkKey, deadline);
       if (!woken.ok() && !absl::IsDeadlineExceeded(woken)) {
         return;
       }
@@ -347,7 +347,7 @@ void Driver::take_snapshot() {
 void Driver::write_for_ever() {
   for (;;) {
     while (writes_.empty()) {
-      if (!to_write_.wait(kWritesKey, fiber::for_ever()).ok()) {
+      if (!to_write_.wait(kWorkKey, fiber::for_ever()).ok()) {
         return;
       }
     }

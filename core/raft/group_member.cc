@@ -75,7 +75,7 @@ Status GroupMember::agree(Identity& identity, const Deadline& deadline) {
       log_info("waiting for nodes to form the cluster", field("missing", names_of(formation_->missing())));
       say = scheduler.now() + kSayAgain;
     }
-    const Status waited = heard_.wait({WaitKind::kEvent, 7, 0, 0}, deadline.no_later_than(next, Expiry::kNormal));
+    const Status waited = heard_.wait({WaitKind::kFormation, 0, 0, 0}, deadline.no_later_than(next, Expiry::kNormal));
     if (!absl::IsDeadlineExceeded(waited) || deadline.at() <= next) {
       RETURN_IF_ERROR(waited);
     }

@@ -58,7 +58,7 @@ bool GroupMember::is_lost() const {
 void GroupMember::announce_while_lost() {
   for (;;) {
     while (!is_lost()) {
-      if (!group_changed_.wait({WaitKind::kEvent, 9, 0, 0}, fiber::for_ever()).ok()) {
+      if (!group_changed_.wait({WaitKind::kWork, 0, 0, 0}, fiber::for_ever()).ok()) {
         return;
       }
     }

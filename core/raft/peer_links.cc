@@ -98,8 +98,7 @@ void PeerLinks::send(NodeId to, const PeerMessage& message) {
 
 Status PeerLinks::wait_for_work(Link& link) {
   while (link.queue.empty() && !link.suspect && !link.dropped) {
-    RETURN_IF_ERROR(link.arrived.wait({WaitKind::kEvent, 6, static_cast<std::uint64_t>(link.peer.node.value()), 0},
-                                      fiber::for_ever()));
+    RETURN_IF_ERROR(link.arrived.wait({WaitKind::kWork, 0, 0, 0}, fiber::for_ever()));
   }
   return link.dropped ? absl::CancelledError("no longer a peer") : ok();
 }

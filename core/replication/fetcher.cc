@@ -142,8 +142,7 @@ void Fetcher::run() {
   bool told = false;
   for (;;) {
     while (following_.empty()) {
-      if (!changed_.wait({WaitKind::kEvent, 10, static_cast<std::uint64_t>(leader_.value()), 0}, fiber::for_ever())
-               .ok()) {
+      if (!changed_.wait({WaitKind::kWork, 0, 0, 0}, fiber::for_ever()).ok()) {
         return;
       }
     }
@@ -231,7 +230,7 @@ Status Fetcher::wait_to_ask(const client::Client& client) {
     if (may) {
       return ok();
     }
-    Status woken = changed_.wait({WaitKind::kEvent, 10, static_cast<std::uint64_t>(leader_.value()), asked_},
+    Status woken = changed_.wait({WaitKind::kFetchAnswer, static_cast<std::uint64_t>(leader_.value()), asked_, 0},
                                  fiber::for_ever().no_later_than(std::min(next_revival(), expires), Expiry::kNormal));
     if (!woken.ok() && !absl::IsDeadlineExceeded(woken)) {
       return woken;
@@ -301,7 +300,7 @@ StatusOr<FetchResponse> Fetcher::next_answer() {
       RETURN_IF_ERROR(body.status());
       return protocol::decode<FetchResponse>(*body, kFetchVersion);
     }
-    RETURN_IF_ERROR(changed_.wait({WaitKind::kEvent, 11, static_cast<std::uint64_t>(leader_.value()), number},
+    RETURN_IF_ERROR(changed_.wait({WaitKind::kFetchAnswer, static_cast<std::uint64_t>(leader_.value()), number, 0},
                                   fiber::for_ever()));  // whoever asks looks at the time
   }
 }

@@ -1,5 +1,7 @@
 #include "core/replication/partition.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 
 #include "core/base/log_line.h"
@@ -167,6 +169,26 @@ ErrorCode Partition::acknowledge(Acks acks, bool passed) const {
     return ErrorCode::kNotEnoughReplicasAfterAppend;
   }
   return passed ? ErrorCode::kNone : ErrorCode::kNotLeaderOrFollower;
+}
+
+// Before its end is durable here, a batch waits for the sync, whatever it was asked for.
+WaitKey Partition::await_key(Acks acks) const {
+  const bool synced = log_->durable_end() == log_->log_end();
+  return acks == Acks::kAll && synced ? progress_key() : WaitKey{WaitKind::kWalFlush, 0, 0, 0};
+}
+
+std::string Partition::describe_await(Acks acks) const {
+  std::string text = fmt::format("{}-{} durable to {} of {}", log_->topic_name(), log_->key().partition.value(),
+                                 log_->durable_end().value(), log_->log_end().value());
+  if (acks != Acks::kAll) {
+    return text;
+  }
+  text += fmt::format(", high watermark {}", high_watermark_.value());
+  for (const Follower& follower : followers_.all()) {
+    text += fmt::format(", node {} {} {}", follower.node.value(),
+                        in_sync(follower.node) ? "in sync to" : "not in sync, to", follower.durable_end.value());
+  }
+  return text;
 }
 
 WaitKey Partition::progress_key() const {

@@ -114,6 +114,9 @@ class Partition final : public Counted, private log::PartitionLog::Listener {
   // Tells `waiter` when the outcome may be acknowledged under `acks`, which is not kNone, or that it never will be: at
   // once where that is known already.
   void await(const AppendOutcome& outcome, Acks acks, OffsetWaiter& waiter);
+  // For the wait-for graph: what await() waits for, and how far it is.
+  WaitKey await_key(Acks acks) const;
+  std::string describe_await(Acks acks) const;
   // What to answer when await() has told: passed: kNone, or kNotEnoughReplicasAfterAppend.
   protocol::ErrorCode acknowledge(Acks acks, bool passed) const;
 

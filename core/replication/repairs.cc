@@ -26,7 +26,7 @@ void Repairs::note_all() {
 void Repairs::run() {
   for (;;) {
     while (news_.empty()) {
-      if (!changed_.wait({WaitKind::kEvent, 13, 0, 0}, fiber::for_ever()).ok()) {
+      if (!changed_.wait({WaitKind::kWork, 0, 0, 0}, fiber::for_ever()).ok()) {
         return;
       }
     }

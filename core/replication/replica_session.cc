@@ -101,7 +101,8 @@ std::uint64_t ReplicaSession::begin(bool at_once) {
 
 Status ReplicaSession::enter(std::uint64_t number, const Deadline& deadline) {
   while (served_ + 1 < number && !closed_) {
-    RETURN_IF_ERROR(changed_.wait({WaitKind::kEvent, 9, static_cast<std::uint64_t>(node_.value()), number}, deadline));
+    RETURN_IF_ERROR(
+        changed_.wait({WaitKind::kFetchSession, static_cast<std::uint64_t>(node_.value()), number}, deadline));
   }
   return ok();
 }
@@ -119,7 +120,7 @@ Status ReplicaSession::wait_for_news(std::uint64_t number, const Deadline& deadl
   while (ready_.empty() && !may_catch_up() && newest_ < number + kParkedMax && hurried_ < number && !closed_) {
     const MonotonicTime tell = watermarks_.empty() ? MonotonicTime::never() : watermarks_since_ + kWatermarkDelay;
     const MonotonicTime read = behind_.empty() ? MonotonicTime::never() : catch_up_.next();
-    const Status woken = changed_.wait({WaitKind::kEvent, 9, static_cast<std::uint64_t>(node_.value()), number},
+    const Status woken = changed_.wait({WaitKind::kFetchSession, static_cast<std::uint64_t>(node_.value()), number},
                                        deadline.no_later_than(std::min(tell, read), Expiry::kNormal));
     if (absl::IsDeadlineExceeded(woken)) {
       break;

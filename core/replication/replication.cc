@@ -232,8 +232,7 @@ Status Replication::wait_for_isr_news() {
   while (isr_news_.empty()) {
     // Without a partition that is replicated there are no lags to be looked at.
     const MonotonicTime look = known_.empty() ? MonotonicTime::never() : looked_ + options_.lag_max / 2;
-    Status woken =
-        isr_event_.wait({WaitKind::kEvent, 12, 0, 0}, fiber::for_ever().no_later_than(look, Expiry::kNormal));
+    Status woken = isr_event_.wait({WaitKind::kWork, 0, 0, 0}, fiber::for_ever().no_later_than(look, Expiry::kNormal));
     if (!woken.ok() && !absl::IsDeadlineExceeded(woken)) {
       return woken;
     }

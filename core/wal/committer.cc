@@ -14,8 +14,8 @@ constexpr std::uint64_t kBytesWorthACommit = 64 << 10;  // from about there on, 
 }  // namespace
 
 void Engine::commit_loop() {
-  const fiber::Provides provides(flush_key());
-  const WaitKey idle{WaitKind::kEvent, 0, 0, 0};
+  const fiber::Provides provides({WaitKind::kWalFlush, kAnyNumber, 0, 0});
+  const WaitKey idle{WaitKind::kWork, 0, 0, 0};
   while (!scope_.source().cancelled()) {
     if (!work_to_do()) {
       if (closing_ || !work_.wait(idle, fiber::for_ever()).ok()) {

@@ -46,7 +46,7 @@ void DiskSpace::note_full() {
 bool DiskSpace::pause(const bool& closing) {
   const Deadline end = fiber::within(kPauseWhenFull, Expiry::kNormal);
   for (Status waited; !closing && !absl::IsDeadlineExceeded(waited);) {
-    waited = wanted_.wait({WaitKind::kEvent, 0, 0, 0}, end);
+    waited = wanted_.wait({WaitKind::kWork, 0, 0, 0}, end);
     if (absl::IsAborted(waited) || absl::IsCancelled(waited)) {
       return false;
     }
@@ -57,7 +57,7 @@ bool DiskSpace::pause(const bool& closing) {
 void DiskSpace::run(const bool& closing, Duration timeout, fiber::Event& notify) {
   while (!closing) {
     if (!asked_) {
-      const WaitKey key{WaitKind::kEvent, 0, 0, 0};
+      const WaitKey key{WaitKind::kWork, 0, 0, 0};
       if (!wanted_.wait(key, fiber::for_ever()).ok()) {
         return;
       }

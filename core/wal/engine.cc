@@ -128,7 +128,7 @@ Status Engine::wait_for_room(const Deadline& deadline) {
   if (closing_) {
     return absl::CancelledError("wal: closed");
   }
-  return room_.wait(WaitKey{WaitKind::kBudget, 0, 0, 0}, deadline);
+  return room_.wait(WaitKey{WaitKind::kWalRoom, 0, 0, 0}, deadline);
 }
 
 bool Engine::files_are_short() const { return files_.available() <= options_.files_max / 2; }
@@ -235,7 +235,7 @@ bool Engine::wants_fill() const {
 }
 
 void Engine::fill_loop() {
-  const WaitKey key{WaitKind::kEvent, 0, 0, 0};
+  const WaitKey key{WaitKind::kWork, 0, 0, 0};
   while (!closing_) {
     if (!fill_wanted_.wait(key, fiber::for_ever()).ok()) {
       return;

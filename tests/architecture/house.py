@@ -19,9 +19,10 @@ FLOORS = {
     "core/transaction": 8,
     "core/broker": 9,
     "core/node": 10,
-    "runtime": 11,
-    "sim": 11,
-    "server": 12,
+    "inspect": 11,
+    "runtime": 12,
+    "sim": 12,
+    "server": 13,
 }
 
 # Down, and still forbidden.
@@ -41,9 +42,9 @@ LIBRARIES = [
     ("absl/random/", []),
     ("absl/log/", []),
     ("absl/flags/", []),
-    ("absl/debugging/", ["runtime/", "sim/", "server/"]),
-    ("absl/", ["core/", "sim/", "runtime/", "server/"]),
-    ("fmt/", ["core/", "sim/", "runtime/", "server/"]),
+    ("absl/debugging/", ["inspect/"]),
+    ("absl/", ["core/", "inspect/", "sim/", "runtime/", "server/"]),
+    ("fmt/", ["core/", "inspect/", "sim/", "runtime/", "server/"]),
     ("boost/context/", ["core/fiber/"]),
     ("sanitizer/", ["core/fiber/", "sim/", "runtime/"]),
     ("isa-l/crc", ["core/base/crc32c.cc"]),
@@ -73,7 +74,7 @@ SYSTEM_HEADERS = {
     "sched.h", "semaphore.h", "signal.h", "spawn.h", "syslog.h", "termios.h", "time.h", "ucontext.h", "unistd.h",
     "wait.h",
 }
-SYSTEM_FOLDERS = ["sim/", "runtime/", "server/"]
+SYSTEM_FOLDERS = ["inspect/", "sim/", "runtime/", "server/"]
 
 # Headers of the standard library that core may use. What is missing (threads, clocks, entropy, streams, hash tables,
 # shared ownership) is missing on purpose.

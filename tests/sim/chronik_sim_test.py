@@ -2,6 +2,7 @@
 import json
 import os
 import pathlib
+import re
 import subprocess
 import tempfile
 import unittest
@@ -61,11 +62,27 @@ class CommandLine(unittest.TestCase):
             self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
             self.assertIn("FAILED NO-STUCK", done.stdout)
             self.assertIn("waits for turnstile", done.stdout)
+            self.assertRegex(done.stdout, r"deadlock: bank#1.0 main-0/transfer-\d+ holds turnstile \d \(account\) and waits")
+            self.turnstiles_in_both_orders_are_reported_where_they_met_no_more(path)
             with open(path, "a", encoding="utf-8") as file:
                 file.write("more\n")
             done = run("replay", "--plan", path)
             self.assertEqual(done.returncode, 2)
             self.assertIn("behind the end", done.stderr)
+
+    def turnstiles_in_both_orders_are_reported_where_they_met_no_more(self, path):
+        """The two transfers of a plan that deadlocks, ten seconds apart."""
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        times = re.findall(r"at_ns=(\d+)", text)
+        self.assertEqual(len(times), 2, text)
+        with tempfile.NamedTemporaryFile("w", suffix=".plan", encoding="utf-8") as apart:
+            apart.write(text.replace(f"at_ns={times[1]}", "at_ns=100000000").replace(f"at_ns={times[0]}", "at_ns=1"))
+            apart.flush()
+            done = run("replay", "--plan", apart.name)
+        self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+        self.assertIn("FAILED LOCK-ORDER", done.stdout)
+        self.assertRegex(done.stdout, r"enters account from inside turnstile [12], and .* from inside turnstile [12]")
 
     def test_what_was_found_once_stays_mended(self):
         plans = sorted(pathlib.Path(os.environ["CHRONIK_SOURCE"], "tests", "plans").glob("*.plan"))

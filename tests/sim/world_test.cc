@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "core/fiber/turnstile.h"
-#include "sim/fiber_stacks.h"
+#include "inspect/frames.h"
 #include "sim/points.h"
 #include "tests/sim/sim_support.h"
 
@@ -232,8 +232,9 @@ TEST(Hang, ACycleOfTurnstilesIsReportedWhicheverWaitExpiresFirst) {
   small.world.run_for(Duration::seconds(30));
   EXPECT_EQ(small.checker(), "NO-STUCK");
   EXPECT_NE(small.message().find("wait for each other"), std::string::npos) << small.message();
-  EXPECT_NE(small.message().find("DEADLOCKED node#1.0 main-0/one-1 waits for turnstile 2 (of node#1.0 main-0/two-2)"),
-            std::string::npos)
+  EXPECT_NE(
+      small.message().find("DEADLOCKED node#1.0 main-0/one-1 waits for turnstile 2 (right) (of node#1.0 main-0/two-2)"),
+      std::string::npos)
       << small.message();
 }
 
@@ -273,7 +274,7 @@ std::string paragraph(const std::string& text, const std::string& begin) {
 }
 
 TEST(Hang, TheReportNamesTheFunctionsThatTheDeadlockedFibersAreIn) {
-  initialize_symbols("/proc/self/exe");
+  inspect::initialize_symbols("/proc/self/exe");
   SmallWorld small;
   small
       .machine("node",

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/fiber/turnstile.h"
+#include "core/fiber/wait_report.h"
 #include "tests/support/fiber_world.h"
 
 namespace chronik::fiber {
@@ -83,9 +84,99 @@ TEST(WaitGraph, IsDrawnFromTheFibersOfAScheduler) {
   const std::vector<std::size_t> deadlocked = find_deadlock(waits);
   EXPECT_EQ(deadlocked, (std::vector<std::size_t>{0, 1}));
   const std::string text = describe_waits(waits, deadlocked);
-  EXPECT_NE(text.find("DEADLOCKED here one-0 waits for turnstile 2 (of here two-1), 9000 ms left, peer"),
+  EXPECT_NE(text.find("DEADLOCKED here one-0 waits for turnstile 2 (right) (of here two-1), 9000 ms left, peer"),
             std::string::npos)
       << text;
+  EXPECT_NE(
+      text.find("deadlock: here one-0 holds turnstile 1 (left) and waits for turnstile 2 (right); here two-1 holds "
+                "turnstile 2 (right) and waits for turnstile 1 (left)\n"),
+      std::string::npos)
+      << text;
+  world.run();
+}
+
+TEST(WaitGraph, WhoProvidesAnyOfAKindProvidesEach) {
+  const WaitKey any{WaitKind::kMetadataIndex, kAnyNumber, 0, 0};
+  const WaitKey seven{WaitKind::kMetadataIndex, 7, 0, 0};
+  std::vector<FiberWait> waits{waiting(0, {seven}, {key(1)}), waiting(1, {key(1)}, {any})};
+  EXPECT_EQ(find_deadlock(waits).size(), 2u);
+  waits[1].provides = {{WaitKind::kWalFlush, kAnyNumber, 0, 0}};
+  EXPECT_TRUE(find_deadlock(waits).empty());
+}
+
+TEST(WaitGraph, WhatManyWaitForInTheEndIsNamedWithAllBehindIt) {
+  const WaitKey flush{WaitKind::kWalFlush, 0, 0, 0};
+  const WaitKey disk{WaitKind::kDisk, 12, 0, 0};
+  std::vector<FiberWait> waits{waiting(0, {flush}, {key(1)}), waiting(1, {disk}, {flush}), waiting(2, {key(1)}, {}),
+                               waiting(3, {key(8)}, {})};
+  waits[1].detail = "sync wal/0.wal";
+  waits[1].waited = Duration::milliseconds(812);
+  const std::vector<WaitSink> sinks = find_sinks(waits);
+  ASSERT_EQ(sinks.size(), 1u) << "nobody waits for 3";
+  EXPECT_EQ(sinks[0].who, 1u);
+  EXPECT_EQ(sinks[0].behind, (std::vector<std::size_t>{0, 2}));
+  const std::string text = describe_waits(waits, {});
+  EXPECT_NE(text.find("2 wait for  1, which has waited 812 ms for disk operation 12 (sync wal/0.wal):  0,  2\n"),
+            std::string::npos)
+      << text;
+}
+
+// Something that waits without a fiber.
+class Parked final : public WaitSource {
+ public:
+  void add_wait(MonotonicTime now, std::vector<FiberWait>& into) const override {
+    FiberWait& wait = into.emplace_back();
+    wait.path = "parked";
+    wait.waiting = true;
+    wait.keys = {key(2)};
+    wait.provides = {key(1)};
+    wait.left = Duration::seconds(5);
+    wait.waited = now - MonotonicTime();
+  }
+};
+
+TEST(WaitGraph, HoldsWhatWaitsWithoutAFiber) {
+  FiberWorld world;
+  Turnstile left("left", 1);
+  world.spawn("one", [&] {
+    const Parked parked;
+    const Provides provides(key(2));
+    Event never;
+    EXPECT_FALSE(never.wait(key(1), within(Duration::seconds(9), Expiry::kPeer)).ok());
+  });
+  world.run_for(Duration::seconds(1));
+  std::vector<FiberWait> waits;
+  collect_waits(world.scheduler, "here", waits);
+  ASSERT_EQ(waits.size(), 2u);
+  EXPECT_EQ(waits[1].place, "here");
+  EXPECT_EQ(find_deadlock(waits).size(), 2u);
+  world.run();
+  waits.clear();
+  collect_waits(world.scheduler, "here", waits);
+  EXPECT_TRUE(waits.empty()) << "it is gone with the fiber that had it";
+}
+
+TEST(WaitGraph, ASignalThatFoundNobodyIsRememberedByTheNextWait) {
+  FiberWorld world;
+  Event event;
+  const auto wait = [&] { static_cast<void>(event.wait(key(1), within(Duration::seconds(9), Expiry::kPeer))); };
+  const auto missed = [&world] {
+    std::vector<FiberWait> waits;
+    collect_waits(world.scheduler, "here", waits);
+    return waits.size() == 1 && waits[0].missed_a_signal &&
+           describe_waits(waits, {}).find("signalled last when nobody waited") != std::string::npos;
+  };
+  world.spawn("early", wait);
+  world.run_for(Duration::seconds(1));
+  EXPECT_FALSE(missed());
+  world.spawn("signals", [&] { event.notify_all(); });
+  world.run_for(Duration::seconds(1));
+  world.spawn("late", [&] {
+    event.notify_all();
+    wait();
+  });
+  world.run_for(Duration::seconds(1));
+  EXPECT_TRUE(missed());
   world.run();
 }
 

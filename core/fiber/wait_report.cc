@@ -1,0 +1,133 @@
+#include "core/fiber/wait_report.h"
+
+#include <absl/container/btree_set.h>
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <iterator>
+
+namespace chronik::fiber {
+
+namespace {
+
+constexpr std::size_t kKeysShown = 8;
+constexpr std::size_t kNamesShown = 8;
+constexpr std::size_t kSinksShown = 8;
+
+std::string name_of(const FiberWait& wait) { return wait.place + " " + wait.path; }
+
+// Whether a and b of a key are ends of a connection, or a topic: numbers that say nothing to people.
+bool begins_with_hashes(WaitKind kind) {
+  switch (kind) {
+    case WaitKind::kNetworkRead:
+    case WaitKind::kNetworkWrite:
+    case WaitKind::kConnect:
+    case WaitKind::kAccept:
+    case WaitKind::kRequest: return true;
+    default: return false;
+  }
+}
+
+std::string names_of(std::span<const FiberWait> waits, std::span<const std::size_t> places) {
+  std::string text;
+  for (std::size_t i = 0; i < places.size() && i < kNamesShown; ++i) {
+    text += (i == 0 ? "" : ", ") + name_of(waits[places[i]]);
+  }
+  return places.size() > kNamesShown ? text + fmt::format(" and {} more", places.size() - kNamesShown) : text;
+}
+
+std::string describe_cycle(std::span<const FiberWait> waits, std::span<const std::size_t> deadlocked) {
+  const std::vector<std::size_t> cycle = find_cycle(waits, deadlocked);
+  std::string text = "  deadlock: ";
+  for (std::size_t i = 0; i < cycle.size(); ++i) {
+    const FiberWait& before = waits[cycle[(i + cycle.size() - 1) % cycle.size()]];
+    const FiberWait& one = waits[cycle[i]];
+    const bool holds = before.keys.front().kind == WaitKind::kTurnstile;
+    text += fmt::format("{} {} {} and waits for {}{}", name_of(one), holds ? "holds" : "is to provide",
+                        describe_wait(before), describe_wait(one), i + 1 == cycle.size() ? "\n" : "; ");
+  }
+  return text;
+}
+
+std::string describe_sinks(std::span<const FiberWait> waits) {
+  std::string text;
+  const std::vector<WaitSink> sinks = find_sinks(waits);
+  for (std::size_t i = 0; i < sinks.size() && i < kSinksShown; ++i) {
+    const FiberWait& who = waits[sinks[i].who];
+    const std::string ends =
+        who.waiting ? fmt::format("has waited {} ms for {}", who.waited.milliseconds(), describe_wait(who)) : "runs";
+    text += fmt::format("  {} for {}, which {}: {}\n",
+                        sinks[i].behind.size() == 1 ? "1 waits" : fmt::format("{} wait", sinks[i].behind.size()),
+                        name_of(who), ends, names_of(waits, sinks[i].behind));
+  }
+  return text;
+}
+
+std::string describe_deadline(const FiberWait& wait) {
+  static constexpr const char* kMeanings[] = {"normal", "peer", "never"};
+  return wait.left == Duration::infinite() ? ", for ever"
+                                           : fmt::format(", {} ms left, {}", wait.left.milliseconds(),
+                                                         kMeanings[static_cast<std::size_t>(wait.meaning)]);
+}
+
+std::string describe_one(std::span<const FiberWait> waits, const FiberWait& wait,
+                         const std::vector<std::vector<std::size_t>>& providers) {
+  if (!wait.waiting) {
+    return " runs";
+  }
+  std::string text;
+  bool provided = false;
+  for (std::size_t k = 0; k < wait.keys.size() && k < kKeysShown; ++k) {
+    text += (k == 0 ? " waits for " : " or ") + (k == 0 ? describe_wait(wait) : describe_key(wait.keys[k]));
+    for (const std::size_t provider : providers[k]) {
+      text += fmt::format(" (of {})", name_of(waits[provider]));
+      provided = true;
+    }
+  }
+  if (wait.keys.size() > kKeysShown) {
+    text += fmt::format(" or {} more", wait.keys.size() - kKeysShown);
+  }
+  text += describe_deadline(wait);
+  if (wait.waited > Duration::milliseconds(1)) {
+    text += fmt::format(", since {} ms", wait.waited.milliseconds());
+  }
+  return wait.missed_a_signal && !provided ? text + ", signalled last when nobody waited, and nobody provides it"
+                                           : text;
+}
+
+}  // namespace
+
+std::string describe_key(const WaitKey& key) {
+  std::string text = wait_kind_name(key.kind);
+  const bool hashes = begins_with_hashes(key.kind);
+  for (const std::uint64_t number : {hashes ? 0 : key.a, hashes ? 0 : key.b, key.c}) {
+    if (number != 0) {
+      text += fmt::format(" {}", number);
+    }
+  }
+  return text;
+}
+
+std::string describe_wait(const FiberWait& wait) {
+  const std::string key = describe_key(wait.keys.front());
+  return wait.detail.empty() ? key : fmt::format("{} ({})", key, wait.detail);
+}
+
+std::string describe_waits(std::span<const FiberWait> waits, std::span<const std::size_t> deadlocked) {
+  const auto providers = find_providers(waits);
+  const absl::btree_set<std::size_t> stuck(deadlocked.begin(), deadlocked.end());
+  std::string text = stuck.empty() ? "" : describe_cycle(waits, deadlocked);
+  text += describe_sinks(waits);
+  std::vector<std::size_t> idle;
+  for (std::size_t i = 0; i < waits.size(); ++i) {
+    if (waits[i].idle()) {
+      idle.push_back(i);
+      continue;
+    }
+    text += fmt::format("  {} {}{}\n", stuck.contains(i) ? "DEADLOCKED" : "          ", name_of(waits[i]),
+                        describe_one(waits, waits[i], providers[i]));
+  }
+  return idle.empty() ? text : text + fmt::format("  {} without work: {}\n", idle.size(), names_of(waits, idle));
+}
+
+}  // namespace chronik::fiber
