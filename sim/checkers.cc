@@ -2,6 +2,7 @@
 
 #include "sim/machine.h"
 #include "sim/shard.h"
+#include "sim/story_observer.h"
 #include "sim/world.h"
 
 namespace chronik::sim {
@@ -86,11 +87,18 @@ class Checkers::Fan final : public Observer {
   std::vector<Observer*> listeners_;
 };
 
-Checkers::Checkers(World& world) : world_(world) {}
+Checkers::Checkers(World& world) : world_(world) {
+  if (world.story() != nullptr) {
+    teller_ = std::make_unique<StoryObserver>(*world.story());
+  }
+}
 Checkers::~Checkers() = default;
 
 Observer* Checkers::observe(Shard& shard) {
   std::vector<Observer*> listeners;
+  if (teller_ != nullptr) {
+    listeners.push_back(teller_.get());
+  }
   for (const std::unique_ptr<Checker>& checker : checkers_) {
     if (Observer* listener = checker->observe(shard); listener != nullptr) {
       listeners.push_back(listener);

@@ -15,6 +15,7 @@ namespace chronik::sim {
 
 class Machine;
 class Shard;
+class StoryObserver;
 class World;
 struct Exit;
 
@@ -56,6 +57,7 @@ class Checkers {
  private:
   class Fan;
   World& world_;
+  std::unique_ptr<StoryObserver> teller_;  // where the run has a story; hears before the checkers judge
   std::vector<std::unique_ptr<Checker>> checkers_;
   std::vector<std::pair<Machine*, std::unique_ptr<Fan>>> fans_;
 };

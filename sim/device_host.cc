@@ -20,6 +20,7 @@ void WorldDeviceHost::fault_fired(std::string_view kind) { world_.fault_fired(ki
 void WorldDeviceHost::record(Record what, std::uint64_t a, std::uint64_t b, std::uint64_t c) {
   world_.trace().record(what, mix(mix_text(machine_), a), b, c);
 }
+Story* WorldDeviceHost::story() const { return world_.story(); }
 void WorldDeviceHost::fail(std::string_view checker, std::string_view message) { world_.fail(checker, message); }
 
 }  // namespace chronik::sim

@@ -21,6 +21,7 @@ class WorldDeviceHost final : public DeviceHost {
   void fault_fired(std::string_view kind) override;
   void record(Record what, std::uint64_t a, std::uint64_t b, std::uint64_t c) override;
   void fail(std::string_view checker, std::string_view message) override;
+  Story* story() const override;
 
  private:
   World& world_;

@@ -2,6 +2,8 @@
 
 #include <vector>
 
+#include "sim/story.h"
+
 namespace chronik::sim {
 
 Status cannot_begin(const Deadline& deadline) {
@@ -47,6 +49,10 @@ Status Lane::run_operation(LaneOperation& operation, WaitKind kind, const Deadli
   }
   const OpNumber number = fiber::Scheduler::current().begin_operation(operation);
   operation.lane_ = this;
+  if (Story* story = host_.story(); story != nullptr) [[unlikely]] {
+    operation.told_ =
+        story->begin(kind == WaitKind::kStore ? StoryKind::kStore : StoryKind::kDisk, operation.describe_wait()).id;
+  }
   live_.push_back(operation);
   if (helpers_free_ != 0) {
     begin(operation);
@@ -91,6 +97,7 @@ void Lane::carry_out(LaneOperation& operation) {
     const AmbientGuard guard(ambient_);
     operation.event_ = {};
     const LaneOperation::Progress progress = operation.carry_out(how);
+    tell_end(operation, progress);
     operation.hangs_ = progress == LaneOperation::Progress::kHangs;
     if (operation.hangs_) {
       return;
@@ -104,6 +111,21 @@ void Lane::carry_out(LaneOperation& operation) {
     }
   }
   host_.kill(how);  // destroys this lane
+}
+
+void Lane::tell_end(const LaneOperation& operation, LaneOperation::Progress progress) {
+  if (Story* story = host_.story(); story != nullptr) [[unlikely]] {
+    const auto code = static_cast<absl::StatusCode>(operation.result());
+    if (progress == LaneOperation::Progress::kHangs) {
+      story->hold(operation.told_);
+    } else if (progress == LaneOperation::Progress::kKills) {
+      story->end(operation.told_, StoryEnd::kLost, "its process died in it");
+    } else if (code == absl::StatusCode::kOk) {
+      story->end(operation.told_, StoryEnd::kDone);
+    } else {
+      story->end(operation.told_, StoryEnd::kFailed, "fails: " + absl::StatusCodeToString(code));
+    }
+  }
 }
 
 void Lane::release_hung() {
@@ -121,6 +143,9 @@ void Lane::detach(Death how) {
     host_.cancel(operation.event_);
     operation.event_ = {};
     if (!operation.carried_out_) {
+      if (Story* story = host_.story(); story != nullptr) [[unlikely]] {
+        story->end(operation.told_, StoryEnd::kLost, "its process died meanwhile");
+      }
       operation.die(how, operation.begun_);
     }
   });

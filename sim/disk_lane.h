@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -23,6 +24,8 @@
 
 namespace chronik::sim {
 
+class Story;
+
 // What a device needs of its world. Everything is called outside every fiber but for record() and fault_fired().
 class DeviceHost {
  public:
@@ -35,6 +38,8 @@ class DeviceHost {
   virtual void fault_fired(std::string_view kind) = 0;
   virtual void record(Record what, std::uint64_t a, std::uint64_t b, std::uint64_t c) = 0;
   virtual void fail(std::string_view checker, std::string_view message) = 0;
+  // Who is to be told what happens, or null.
+  virtual Story* story() const { return nullptr; }
 };
 
 class Lane;
@@ -67,6 +72,7 @@ class LaneOperation : public fiber::Operation,
   Lane* lane_ = nullptr;
   fiber::Waiter* waiter_ = nullptr;
   EventId event_;
+  std::uint64_t told_ = 0;  // its event in the story of the run
   bool begun_ = false;
   bool hangs_ = false;
   bool carried_out_ = false;  // the completion is on its way
@@ -107,6 +113,7 @@ class Lane {
   void begin_next();
   void begin(LaneOperation& operation);
   void carry_out(LaneOperation& operation);
+  void tell_end(const LaneOperation& operation, LaneOperation::Progress progress);
 
   DeviceHost& host_;
   Ambient ambient_;

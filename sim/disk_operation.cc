@@ -53,7 +53,15 @@ Duration DiskOperation::duration() {
 }
 
 std::string DiskOperation::describe_wait() const {
-  return fmt::format("{} {}", disk_step_name(kind(std::min(at_, steps() - 1))), path());
+  std::string names;
+  for (std::size_t step = 0; step < steps(); ++step) {
+    if (step == 0 || kind(step) != kind(step - 1)) {
+      names += fmt::format("{}{}", names.empty() ? "" : ", ",
+                           kind(step) == DiskStep::kOther ? "look at" : disk_step_name(kind(step)));
+    }
+  }
+  names += fmt::format("{}{}", path().empty() ? "" : " ", path());
+  return bytes() == 0 ? names : names + fmt::format(", {} bytes", bytes());
 }
 
 LaneOperation::Progress DiskOperation::carry_out(Death& how) {

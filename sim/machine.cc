@@ -9,6 +9,7 @@
 #include "sim/checkers.h"
 #include "sim/network.h"
 #include "sim/shard_ports.h"
+#include "sim/story.h"
 #include "sim/world.h"
 
 namespace chronik::sim {
@@ -27,6 +28,13 @@ void Machine::replace_disk() {
   replaced_.emplace_back(std::move(disk_), std::move(store_));
   disk_ = options_.disk ? options_.disk(world_, options_.name) : no_disk();
   store_ = options_.store ? options_.store(world_, options_.name) : no_store();
+  tell("gets a new, empty disk");
+}
+
+void Machine::tell(std::string_view what) {
+  if (world_.story() != nullptr) [[unlikely]] {
+    world_.story()->tell_of(*this, StoryKind::kLife, std::string(what));
+  }
 }
 
 Draws Machine::draws(std::string_view stream) { return world_.draws(stream, options_.name); }
@@ -41,6 +49,9 @@ void Machine::start() {
   world_.trace().record(Record::kLife, mix_text(options_.name), incarnation_, 1);
   if (world_.trace().wants_text()) {
     world_.trace().note(fmt::format("{} starts, incarnation {}", options_.name, incarnation_));
+  }
+  if (world_.story() != nullptr) [[unlikely]] {
+    tell(fmt::format("starts, incarnation {}", incarnation_));
   }
   for (std::uint32_t index = 0; index < options_.shards; ++index) {
     shards_.push_back(std::make_unique<Shard>(*this, incarnation_, index));
@@ -89,6 +100,9 @@ void Machine::kill(Death how) {
   if (world_.trace().wants_text()) {
     world_.trace().note(fmt::format("{} ends ({}) {}", options_.name, death_name(how), exit.reason));
   }
+  if (world_.story() != nullptr) [[unlikely]] {
+    tell(fmt::format("ends ({}){}{}", death_name(how), exit.reason.empty() ? "" : ": ", exit.reason));
+  }
   for (const std::unique_ptr<Shard>& shard : shards_) {
     shard->detach(how);
   }
@@ -113,12 +127,16 @@ void Machine::kill(Death how) {
 
 void Machine::suspend() {
   suspended_ = true;
+  tell("stops: suspended");
   for (const std::unique_ptr<Shard>& shard : shards_) {
     shard->pause();
   }
 }
 
 void Machine::resume() {
+  if (suspended_) {
+    tell("goes on");
+  }
   suspended_ = false;
   for (const std::unique_ptr<Shard>& shard : shards_) {
     shard->unpause();

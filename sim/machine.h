@@ -108,6 +108,8 @@ class Machine {
   void note_fatal(ExitStatus status, std::string_view reason);
 
  private:
+  void tell(std::string_view what);  // to the story of the run
+
   World& world_;
   MachineOptions options_;
   std::size_t index_;

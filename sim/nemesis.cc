@@ -7,6 +7,7 @@
 #include "sim/machine.h"
 #include "sim/network.h"
 #include "sim/points.h"
+#include "sim/story.h"
 #include "sim/world.h"
 
 namespace chronik::sim {
@@ -33,14 +34,27 @@ void Nemesis::arm(const std::vector<PlanFault>& faults) {
     CHECK(kinds_.contains(fault.kind));
     world_.at(fault.at, [this, fault] {
       if (!healed_) {
-        kinds_.at(fault.kind).strike(fault);
+        strike(fault);
       }
     });
   }
 }
 
+void Nemesis::strike(const PlanFault& fault) {
+  if (world_.story() != nullptr) [[unlikely]] {
+    world_.story()->strikes(&fault);
+  }
+  kinds_.at(fault.kind).strike(fault);
+  if (world_.story() != nullptr) [[unlikely]] {
+    world_.story()->strikes(nullptr);
+  }
+}
+
 void Nemesis::heal() {
   healed_ = true;
+  if (world_.story() != nullptr) [[unlikely]] {
+    world_.story()->healed();
+  }
   world_.network().calm();
   for (const auto& [name, kind] : kinds_) {
     if (kind.heal) {

@@ -53,6 +53,7 @@ class Nemesis {
     Strike strike;
     std::function<void()> heal;
   };
+  void strike(const PlanFault& fault);
   void teach_deaths();
   void teach_network();
   // Every (from, to) that the fault is about, both ways unless it is one way.

@@ -9,26 +9,40 @@
 #include "sim/machine.h"
 #include "sim/network.h"
 #include "sim/shard.h"
+#include "sim/story.h"
 #include "sim/tripwire.h"
 
 namespace chronik::sim {
 
 namespace {
 
-// Log lines of all programs, with the world's time and who wrote them.
+// Log lines of all programs, with the world's time and who wrote them; those that matter go into the story, too.
 class PrintedLog final : public LogSink {
  public:
-  explicit PrintedLog(LogLevel level) { set_level(level); }
+  explicit PrintedLog(const RunSettings& settings)
+      : prints_(settings.show_log), prints_from_(settings.log_level), story_(settings.story) {
+    set_level(story_ == nullptr ? prints_from_ : prints_ ? std::min(prints_from_, kToldFrom) : kToldFrom);
+  }
   void show(World& world) { world_ = &world; }
   void write(LogLevel level, std::string_view line) override {
     static constexpr const char* kNames[] = {"trace", "debug", "info ", "warn ", "error"};
+    if (story_ != nullptr && level >= kToldFrom) {
+      story_->tell(StoryKind::kLog, std::string(line));
+    }
+    if (!prints_ || level < prints_from_) {
+      return;
+    }
     Shard* shard = world_->shard(current_shard());
     fmt::print("{} {} {} {}\n", world_->now().to_string(), kNames[static_cast<std::size_t>(level)],
                shard == nullptr ? "world" : shard->name(), line);
   }
 
  private:
+  static constexpr LogLevel kToldFrom = LogLevel::kInfo;
   World* world_ = nullptr;
+  bool prints_;
+  LogLevel prints_from_;
+  Story* story_;
 };
 
 void run_parts(World& world, const Scenario& scenario, const Plan& plan, Nemesis& nemesis, ScenarioState& state,
@@ -64,19 +78,23 @@ std::string replay_line(std::string_view scenario, std::uint64_t seed) {
 
 RunResult run_plan(const Scenario& scenario, const Plan& plan, StackArena& stacks, const RunSettings& settings) {
   const Tripwire tripwire;
-  PrintedLog log(settings.log_level);
+  PrintedLog log(settings);
   WorldOptions options;
   options.seed = plan.seed;
   options.schedule = plan.schedule;
   options.replay_line = replay_line(plan.scenario, plan.seed);
-  options.log = settings.show_log ? &log : nullptr;
+  options.log = settings.show_log || settings.story != nullptr ? &log : nullptr;
   options.replay = plan.replays ? &plan.choices : nullptr;
   options.record = settings.record;
+  options.story = settings.story;
   RunResult result;
   // The state outlives the world: programs refer to it until they are unwound.
   std::unique_ptr<ScenarioState> state;
   World world(options, stacks);
   log.show(world);
+  if (settings.story != nullptr) {
+    settings.story->open(world);
+  }
   if (settings.trace != nullptr) {
     world.trace().write_text_to(settings.trace, settings.trace_from, settings.trace_to, world.clock_hand());
   }
@@ -89,6 +107,12 @@ RunResult run_plan(const Scenario& scenario, const Plan& plan, StackArena& stack
     result.waits = world.describe_waits();
   }
   result.ended = world.now();
+  if (settings.story != nullptr) {
+    if (world.findings().empty()) {
+      settings.story->look_at_waits();
+    }
+    settings.story->close();
+  }
   world.end_all();  // also shows what lives longer than it should
   world.trace().record(Record::kDraws, world.decisions().drawn());
   result.findings = world.findings();

@@ -16,6 +16,8 @@
 
 namespace chronik::sim {
 
+class Story;
+
 struct RunSettings {
   VirtualTime until = VirtualTime::never();  // stop there, before any verdict
   std::FILE* trace = nullptr;                // where not null, records (trace_from, trace_to] as text
@@ -24,6 +26,7 @@ struct RunSettings {
   bool show_log = false;  // the programs' log lines, on standard output
   LogLevel log_level = LogLevel::kInfo;
   Deviations* record = nullptr;  // is told every choice that is not first-in-first-out
+  Story* story = nullptr;        // is told what happens, and closed at the end
 };
 
 struct RunResult {

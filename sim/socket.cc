@@ -6,6 +6,7 @@
 #include "core/base/crc32c.h"
 #include "sim/machine.h"
 #include "sim/network.h"
+#include "sim/story_frames.h"
 #include "sim/world.h"
 
 namespace chronik::sim {
@@ -53,6 +54,9 @@ Socket::Transfer Socket::write(ByteSpan from) {
   }
   to_send_.push(from.first(n));
   stream_->fabric_.world().trace().record(Record::kBytesOut, lineage_, n, crc32c(from.first(n)));
+  if (stream_->story_ != nullptr) [[unlikely]] {
+    stream_->story_->written(side_, from.first(n));
+  }
   stream_->pump(side_);
   return {Result::kDone, n};
 }
@@ -84,6 +88,9 @@ void Socket::close() {
 
 void Socket::reset() {
   const bool open = state_ == State::kOpen;
+  if (stream_->story_ != nullptr) [[unlikely]] {
+    stream_->story_->lost(side_, "its sender has reset the connection", to_send_.size());
+  }
   if (state_ == State::kConnecting) {
     stream_->abandon();
   }
@@ -96,6 +103,9 @@ void Socket::reset() {
 }
 
 void Socket::vanish() {
+  if (stream_->story_ != nullptr) [[unlikely]] {
+    stream_->story_->lost(side_, "its sender has lost its power", to_send_.size());
+  }
   state_ = State::kClosed;
   received_.clear();
   to_send_.clear();
@@ -121,7 +131,17 @@ Stream::Stream(NetworkFabric& fabric, Machine& client, const Address& local, con
   sides_[0].remote_ = sides_[1].local_ = remote;
   sides_[1].machine_ = fabric.machine_at(remote, client);
   sides_[1].state_ = Socket::State::kClosed;  // until a SYN is accepted
+  if (Story* story = fabric.world().story(); story != nullptr) [[unlikely]] {
+    const auto end = [](const Machine* machine) {
+      return machine == nullptr ? StreamStory::End{}
+                                : StreamStory::End{.machine = static_cast<std::int32_t>(machine->index()),
+                                                   .node = machine->options().disk != nullptr};
+    };
+    story_ = std::make_unique<StreamStory>(*story, end(&client), end(sides_[1].machine_));
+  }
 }
+
+Stream::~Stream() = default;
 
 bool Stream::over() const {
   const auto ended = [](const Socket& socket) {
@@ -209,6 +229,9 @@ void Stream::syn_answered(bool accepted) {
     return;
   }
   client.state_ = accepted ? Socket::State::kOpen : Socket::State::kFailed;
+  if (story_ != nullptr) [[unlikely]] {
+    story_->connected(accepted);
+  }
   if (client.watcher_ != nullptr) {
     client.watcher_->on_writable();
   }
@@ -216,6 +239,9 @@ void Stream::syn_answered(bool accepted) {
 
 void Stream::abandon() {
   abandoned_ = true;
+  if (story_ != nullptr) [[unlikely]] {
+    story_->lost(0, "its sender has given up");
+  }
   sides_[0].state_ = Socket::State::kClosed;
   if (syn_accepted_) {
     send_reset(0);
@@ -271,11 +297,16 @@ void Stream::arrive(std::uint32_t from) {
   if (way.segments.empty()) {
     return;  // the sender gave up
   }
-  if (link(from).blocked()) {
+  const bool blocked = link(from).blocked();
+  const bool stays = blocked || !sides_[1 - from].machine_->powered();
+  if (stays && story_ != nullptr) [[unlikely]] {
+    story_->held(from);
+  }
+  if (blocked) {
     stall(from);
     return;
   }
-  if (!sides_[1 - from].machine_->powered()) {
+  if (stays) {
     await_power(from);
     return;
   }
@@ -300,6 +331,9 @@ void Stream::arrive(std::uint32_t from) {
 void Stream::deliver(std::uint32_t to, Segment segment) {
   Socket& socket = sides_[to];
   if (socket.state_ == Socket::State::kClosed || socket.state_ == Socket::State::kFailed) {
+    if (story_ != nullptr) [[unlikely]] {
+      story_->lost(1 - to, "nobody is there to read it");
+    }
     if (!segment.bytes.empty()) {
       send_reset(to);  // nobody is there to read
     }
@@ -307,6 +341,9 @@ void Stream::deliver(std::uint32_t to, Segment segment) {
   }
   if (socket.state_ == Socket::State::kConnecting) {
     syn_answered(true);  // bytes tell it as well as the lost answer would have
+  }
+  if (story_ != nullptr) [[unlikely]] {
+    story_->delivered(1 - to, segment.bytes.size());
   }
   socket.received_.push(segment.bytes);
   socket.end_received_ = socket.end_received_ || segment.end;
@@ -322,6 +359,9 @@ void Stream::arm_give_up(std::uint32_t from) {
       self->ways_[from].give_up = {};
       self->ways_[from].segments.clear();
       self->ways_[from].bytes = 0;
+      if (self->story_ != nullptr) [[unlikely]] {
+        self->story_->lost(from, "its sender has given up sending it again");
+      }
       self->fail(from);
     });
   }
@@ -365,6 +405,9 @@ void Stream::send_reset(std::uint32_t from) {
 
 void Stream::fail(std::uint32_t side) {
   Socket& socket = sides_[side];
+  if (story_ != nullptr) [[unlikely]] {
+    story_->lost(side, "the connection has ended", socket.to_send_.size());
+  }
   socket.to_send_.clear();
   if (socket.state_ == Socket::State::kClosed) {
     return;
@@ -379,6 +422,9 @@ void Stream::fail(std::uint32_t side) {
 
 void Stream::break_off(std::uint32_t side, bool tell) {
   // What it had under way is lost with it: bytes that arrived behind a gap would be wrong bytes.
+  if (story_ != nullptr) [[unlikely]] {
+    story_->lost(side, tell ? "the connection is reset" : "the connection is half open");
+  }
   ways_[side].segments.clear();
   ways_[side].bytes = 0;
   fail(side);

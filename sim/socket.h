@@ -23,6 +23,7 @@ namespace chronik::sim {
 class Link;
 class Machine;
 class NetworkFabric;
+class StreamStory;
 
 // Told when a socket may be worth another try. Called outside every fiber or from within another's call: must not
 // suspend.
@@ -87,6 +88,7 @@ class Socket {
 class Stream : public std::enable_shared_from_this<Stream> {
  public:
   Stream(NetworkFabric& fabric, Machine& client, const Address& local, const Address& remote, std::uint64_t lineage);
+  ~Stream();
 
   Socket& side(std::uint32_t index) { return sides_[index]; }
   const Socket& side(std::uint32_t index) const { return sides_[index]; }
@@ -143,6 +145,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
   std::uint32_t syns_ = 0;
   bool syn_accepted_ = false;
   bool abandoned_ = false;
+  std::unique_ptr<StreamStory> story_;  // where the run has one
 };
 
 }  // namespace chronik::sim

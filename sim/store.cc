@@ -24,7 +24,9 @@ class StoreOperation : public LaneOperation {
  public:
   StoreOperation(SimulatedStore& store, StoreStep step) : store_(store), step_(step) {}
   const Status& status() const { return status_; }
-  std::string describe_wait() const final { return step_ == StoreStep::kCommit ? "commit" : "read"; }
+  std::string describe_wait() const final {
+    return step_ == StoreStep::kRead ? "read" : syncs() ? "commit, sync" : "commit";
+  }
 
  protected:
   virtual Status perform() = 0;

@@ -15,6 +15,7 @@
 #include "sim/obligations.h"
 #include "sim/points.h"
 #include "sim/shard.h"
+#include "sim/story.h"
 #include "sim/strategy.h"
 
 namespace chronik::sim {
@@ -130,6 +131,10 @@ void World::fail(std::string_view checker, std::string_view message) {
   if (findings_.empty()) {  // what follows a finding is often its consequence
     findings_.push_back({std::string(checker), std::string(message), now_});
     trace_.note(fmt::format("{}: {}", checker, message));
+    if (story() != nullptr) [[unlikely]] {
+      story()->finding(findings_.back());
+      story()->look_at_waits();
+    }
   }
   stop();
 }
@@ -139,6 +144,9 @@ void World::fault_fired(std::string_view kind, std::uint64_t target) {
   trace_.record(Record::kFault, mix_text(kind), target);
   if (trace_.wants_text()) {
     trace_.note(fmt::format("fault: {}", kind));
+  }
+  if (story() != nullptr) [[unlikely]] {
+    story()->fault(kind, target);
   }
   checkers_->on_fault(kind);
 }

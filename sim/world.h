@@ -44,6 +44,7 @@ class Machine;
 class NetworkFabric;
 class Obligations;
 class Shard;
+class Story;
 struct MachineOptions;
 struct NetworkKnobs;
 
@@ -57,6 +58,7 @@ struct WorldOptions {
   LogSink* log = nullptr;              // null: the programs' log lines are dropped
   const Deviations* replay = nullptr;  // where not null, it alone makes the choices
   Deviations* record = nullptr;        // where not null, is told every choice that is not first-in-first-out
+  Story* story = nullptr;              // where not null, is told what happens; decides nothing
   std::uint64_t events_per_millisecond_max = 200'000;  // more: virtual time stands still (NO-SPIN)
 };
 
@@ -100,6 +102,9 @@ class World {
   Points* points() { return points_.get(); }
   void enlist(Shard& shard);
   void dismiss(Shard& shard);
+
+  // Who is to be told what happens, or null. Use: if (Story* story = world.story()) [[unlikely]] { … }
+  Story* story() const { return options_.story; }
 
   // ---- the run ----
   // Runs events until `until`, or until stop().

@@ -3,6 +3,8 @@
 // A bank moves money between accounts, and holds both accounts' turnstiles meanwhile: first the one that gives, a
 // moment later the one that takes. Of two transfers between the same two, one each way, each ends up waiting for the
 // other (NO-STUCK). The smallest plan that shows it has two operations.
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <cstddef>
 #include <deque>
@@ -18,6 +20,7 @@
 #include "sim/knobs.h"
 #include "sim/machine.h"
 #include "sim/scenarios/scenarios.h"
+#include "sim/story.h"
 
 namespace chronik::sim {
 
@@ -32,7 +35,7 @@ struct CanaryState final : ScenarioState {
 
 class Bank {
  public:
-  Bank() {
+  explicit Bank(World& world) : world_(world) {
     for (std::uint64_t i = 0; i < kAccounts; ++i) {
       accounts_.emplace_back("account", i + 1);
     }
@@ -42,22 +45,36 @@ class Bank {
   void transfer(const PlanOperation& operation) {
     std::optional<fiber::Turnstile::Pass> from;
     std::optional<fiber::Turnstile::Pass> to;
-    if (account(operation, "from").enter(from, fiber::within(kWithin, Expiry::kPeer)).ok() &&
-        fiber::sleep(Duration::nanoseconds(operation.number("takes_ns"))).ok() &&
-        account(operation, "to").enter(to, fiber::within(kWithin, Expiry::kPeer)).ok()) {
+    if (enter(operation, "from", from) && fiber::sleep(Duration::nanoseconds(operation.number("takes_ns"))).ok() &&
+        enter(operation, "to", to)) {
       static_cast<void>(fiber::sleep(Duration::nanoseconds(operation.number("takes_ns"))));
+      tell(fmt::format("ends operation {}", operation.id));
     }
   }
 
  private:
+  bool enter(const PlanOperation& operation, const char* which, std::optional<fiber::Turnstile::Pass>& pass) {
+    tell(fmt::format("asks for account {} for operation {}", operation.number(which) + 1, operation.id));
+    const bool entered = account(operation, which).enter(pass, fiber::within(kWithin, Expiry::kPeer)).ok();
+    if (entered) {
+      tell(fmt::format("holds account {} for operation {}", operation.number(which) + 1, operation.id));
+    }
+    return entered;
+  }
+  void tell(std::string what) {
+    if (Story* story = world_.story(); story != nullptr) [[unlikely]] {
+      story->tell(StoryKind::kOperation, std::move(what));
+    }
+  }
   fiber::Turnstile& account(const PlanOperation& operation, const char* which) {
     return accounts_.at(static_cast<std::size_t>(operation.number(which)));
   }
+  World& world_;
   std::deque<fiber::Turnstile> accounts_;
 };
 
 void run_bank(ProcessContext& process, const CanaryState& state) {
-  Bank bank;
+  Bank bank(process.machine.world());
   fiber::FiberScope scope;
   for (const PlanOperation& transfer : state.transfers) {
     scope.spawn({"transfer", transfer.id}, [&bank, &transfer, &process] {

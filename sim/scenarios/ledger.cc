@@ -8,6 +8,7 @@
 
 #include "core/base/endian.h"
 #include "core/base/mix.h"
+#include "sim/story.h"
 #include "sim/world.h"
 
 namespace chronik::sim {
@@ -22,6 +23,19 @@ std::string Ledger::bytes_of(std::uint64_t value, std::size_t size) {
   return bytes;
 }
 
+// `offset`: where it is, or -1; then a finding may speak of it by its place alone.
+template <typename Say>
+void Ledger::tell(std::uint64_t value, std::int64_t offset, Say say) {
+  if (Story* story = world_.story(); story != nullptr) [[unlikely]] {
+    StoryEvent& event = story->tell(StoryKind::kOperation, say());
+    event.about = fmt::format("value {:x}", value);
+    event.mark = bytes_of(value, std::min<std::size_t>(sent_.at(value).size, 16));
+    if (offset >= 0) {
+      event.about += fmt::format("|partition {}&offset {}", sent_.at(value).partition, offset);
+    }
+  }
+}
+
 void Ledger::send(std::uint64_t value, std::size_t size, std::size_t partition, const ProducerSessionId& session,
                   std::uint64_t era, const ProducedAs& as) {
   const bool fresh = sent_
@@ -34,10 +48,14 @@ void Ledger::send(std::uint64_t value, std::size_t size, std::size_t partition, 
                                               .as = as})
                          .second;
   CHECK(fresh);
+  tell(value, -1, [&] { return fmt::format("sends value {:x}, {} bytes, to partition {}", value, size, partition); });
 }
 
 void Ledger::acknowledge(std::uint64_t value, std::int64_t offset) {
   Sent& sent = sent_.at(value);
+  tell(value, offset, [&] {
+    return fmt::format("has value {:x} acknowledged at offset {} of partition {}", value, offset, sent.partition);
+  });
   if (sent.as.idempotent() && sent.acknowledged >= 0) {
     if (sent.acknowledged != offset) {
       world_.fail("IDEMPOTENT", fmt::format("value {:x} of partition {} was acknowledged at offset {}, and its retry "
@@ -58,6 +76,11 @@ void Ledger::acknowledge(std::uint64_t value, std::int64_t offset) {
   acknowledged_[sent.partition] = std::max(acknowledged_[sent.partition], offset + 1);
   settled_era_ = std::max(settled_era_, sent.era);
   ++acknowledged_count_;
+}
+
+void Ledger::refuse_value(std::uint64_t value) {
+  sent_.at(value).refused = true;
+  tell(value, -1, [&] { return fmt::format("has value {:x} refused", value); });
 }
 
 bool Ledger::see(std::size_t partition, std::int64_t offset, ByteSpan bytes, const ProducedAs& as) {
@@ -117,6 +140,8 @@ bool Ledger::place(std::size_t partition, std::int64_t offset, std::uint64_t val
       return false;
     }
     sent.found = offset;
+    tell(value, offset,
+         [&] { return fmt::format("reads value {:x} at offset {} of partition {}", value, offset, partition); });
   }
   return true;
 }

@@ -59,7 +59,7 @@ class Ledger {
   // Each attempt of an idempotent producer may be acknowledged: all of them must name one offset.
   void acknowledge(std::uint64_t value, std::int64_t offset);
   // The broker has answered that it did not take it: it must not be there.
-  void refuse_value(std::uint64_t value) { sent_.at(value).refused = true; }
+  void refuse_value(std::uint64_t value);
   // A reader met these bytes. False where that was a finding. Gaps are for who says first that they were refused.
   bool see(std::size_t partition, std::int64_t offset, ByteSpan bytes, const ProducedAs& as = {});
   // A reader was answered an error instead of what is at this offset: damaged, and the broker says so.
@@ -112,6 +112,8 @@ class Ledger {
     bool refused = false;
     ProducedAs as = {};
   };
+  template <typename Say>
+  void tell(std::uint64_t value, std::int64_t offset, Say say);  // to the story of the run
   bool place(std::size_t partition, std::int64_t offset, std::uint64_t value, Sent& sent);
   bool judge_value(std::uint64_t value, const Sent& sent);
   void judge_order(std::size_t partition);
