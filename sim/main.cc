@@ -7,14 +7,18 @@
 #include <cstdio>
 #include <fstream>
 #include <iterator>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "inspect/crash.h"
 #include "inspect/frames.h"
+#include "sim/explain.h"
 #include "sim/run.h"
 #include "sim/runner.h"
 #include "sim/scenario.h"
 #include "sim/shrink.h"
+#include "sim/story_page.h"
 
 namespace chronik::sim {
 
@@ -66,6 +70,9 @@ struct Arguments {
   std::string log;
   std::string plan;
   std::string out;
+  std::string html;
+  std::size_t events = 5'000;
+  std::vector<std::uint64_t> seeds_told;
 };
 
 int list() {
@@ -146,6 +153,20 @@ bool parse_level(const std::string& name, LogLevel& into) {
   return false;
 }
 
+// The command that repeats what was asked for.
+std::string command_of(const Arguments& arguments, const Plan& plan) {
+  std::string command = arguments.plan.empty() ? replay_line(plan.scenario, plan.seed)
+                                               : fmt::format("chronik-sim replay --plan {}", arguments.plan);
+  return arguments.until.empty() ? command : command + " --until " + arguments.until;
+}
+
+bool write_page(const std::string& path, const Story& story, const StoryRun& run) {
+  std::ofstream file(path, std::ios::binary | std::ios::trunc);
+  file << story_page(story, run);
+  file.close();
+  return file.good();
+}
+
 int replay(const Arguments& arguments) {
   const StatusOr<Plan> plan = plan_of(arguments);
   if (!plan.ok()) {
@@ -169,6 +190,13 @@ int replay(const Arguments& arguments) {
     }
     fmt::print(settings.trace, "{}", plan->to_text());
   }
+  std::optional<Story> story;
+  if (!arguments.html.empty()) {
+    settings.story = &story.emplace(arguments.events);
+    if (!std::ofstream(arguments.html, std::ios::app).good()) {
+      return usage(fmt::format("--html {}: cannot be written", arguments.html));
+    }
+  }
   StackArena stacks;
   const RunResult result = run_plan(scenario, *plan, stacks, settings);
   if (settings.trace != nullptr) {
@@ -185,7 +213,43 @@ int replay(const Arguments& arguments) {
   for (const Finding& finding : result.findings) {
     fmt::print("FAILED {} at {}: {}\n", finding.checker, finding.at.to_string(), finding.message);
   }
+  if (story.has_value()) {
+    if (!write_page(arguments.html, *story, {scenario, *plan, result, command_of(arguments, *plan)})) {
+      return usage(fmt::format("--html {}: cannot be written", arguments.html));
+    }
+    fmt::print("page: {}\n", arguments.html);
+  }
   return result.findings.empty() ? kNothingWrong : kSomethingFound;
+}
+
+bool explain_plan(const Arguments& arguments, const Plan& plan) {
+  constexpr std::size_t kColumns = 110;
+  constexpr std::size_t kEventsLookedAt = 200'000;  // what failed may have begun long before
+  Story story(kEventsLookedAt);
+  StackArena stacks;
+  const Scenario& scenario = *find_scenario(plan.scenario);
+  const RunResult result = run_plan(scenario, plan, stacks, {.story = &story});
+  const std::string command = command_of(arguments, plan);
+  fmt::print("{}  {}\n\n", wrap_text(sim::explain(story, {scenario, plan, result, command}), kColumns), command);
+  return result.findings.empty();
+}
+
+int explain(const Arguments& arguments) {
+  Arguments one = arguments;
+  std::vector<std::uint64_t> seeds = arguments.seeds_told;
+  if (seeds.empty()) {
+    seeds.push_back(arguments.seed);
+  }
+  bool clean = true;
+  for (const std::uint64_t seed : seeds) {
+    one.seed = seed;
+    const StatusOr<Plan> plan = plan_of(one);
+    if (!plan.ok()) {
+      return usage(std::string(plan.status().message()));
+    }
+    clean = explain_plan(one, *plan) && clean;
+  }
+  return clean ? kNothingWrong : kSomethingFound;
 }
 
 int shrink(const Arguments& arguments) {
@@ -218,6 +282,22 @@ int shrink(const Arguments& arguments) {
   return kSomethingFound;
 }
 
+// Seeds as they stand, or --seed, or --plan, as for a replay.
+void add_explain_options(CLI::App& app, Arguments& arguments) {
+  CLI::Option* scenario = app.add_option("--scenario", arguments.scenario, "the scenario");
+  CLI::Option* seeds = app.add_option("seeds", arguments.seeds_told, "seeds of the scenario");
+  CLI::Option* seed = app.add_option("--seed", arguments.seed, "the seed");
+  CLI::Option* plan = app.add_option("--plan", arguments.plan, "a plan in a file, not the one of a seed");
+  seeds->needs(scenario)->excludes(seed)->excludes(plan);
+  seed->needs(scenario)->excludes(plan);
+  scenario->excludes(plan);
+  app.callback([&app] {
+    if (app.count("--plan") + app.count("--seed") + app.count("seeds") == 0) {
+      throw CLI::RequiredError("--scenario and seeds, or --plan");
+    }
+  });
+}
+
 int main_program(int argc, char** argv) {
   CLI::App app{"Simulates whole clusters, breaks them, and replays what it finds.", "chronik-sim"};
   app.require_subcommand(1);
@@ -235,6 +315,7 @@ int main_program(int argc, char** argv) {
   running->add_option("--time-limit", arguments.time_limit, "begin no further seed after this time (60s)");
   running->add_option("--json", arguments.json, "write the report to this file");
   CLI::App* replaying = app.add_subcommand("replay", "runs one seed, with what one wants to see of it");
+  CLI::App* explaining = app.add_subcommand("explain", "tells in words what became of a seed");
   CLI::App* shrinking = app.add_subcommand("shrink", "finds the smallest plan that fails as a seed does");
   for (CLI::App* one : {replaying, shrinking}) {
     CLI::Option* scenario = one->add_option("--scenario", arguments.scenario, "the scenario");
@@ -248,6 +329,7 @@ int main_program(int argc, char** argv) {
       }
     });
   }
+  add_explain_options(*explaining, arguments);
   shrinking->add_option("--out", arguments.out, "where to write it [SCENARIO-SEED.plan]");
   shrinking->add_option("--jobs", arguments.jobs, "worker processes")
       ->capture_default_str()
@@ -256,6 +338,11 @@ int main_program(int argc, char** argv) {
   replaying->add_option("--trace", arguments.trace, "write the plan and every record to this file");
   replaying->add_option("--until", arguments.until, "stop at this virtual time (12s) and show who waits for what");
   replaying->add_option("--log", arguments.log, "show the programs' log lines from this level on");
+  CLI::Option* html = replaying->add_option("--html", arguments.html, "write a page with a diagram of the run");
+  replaying->add_option("--events", arguments.events, "how many messages and operations of disks the page keeps")
+      ->capture_default_str()
+      ->check(CLI::Range(std::size_t{1}, std::size_t{1'000'000}))
+      ->needs(html);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -263,6 +350,9 @@ int main_program(int argc, char** argv) {
   }
   if (listing->parsed()) {
     return list();
+  }
+  if (explaining->parsed()) {
+    return explain(arguments);
   }
   if (shrinking->parsed()) {
     return shrink(arguments);

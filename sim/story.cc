@@ -203,7 +203,7 @@ void Story::look_at_waits() {
     for (const std::unique_ptr<Shard>& shard : machine->shards()) {
       fiber::collect_waits(shard->scheduler(), shard->name(), waits_.waits);
       if (fiber::Fiber::current_or_null() == nullptr) {
-        collect_stacks(shard->scheduler(), shard->name(), waits_.stacks);
+        inspect::collect_stacks(shard->scheduler(), shard->name(), waits_.stacks);
       }
     }
   }

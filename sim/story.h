@@ -16,7 +16,7 @@
 
 #include "core/fiber/wait_graph.h"
 #include "core/protocol/api_key.h"
-#include "sim/fiber_stacks.h"
+#include "inspect/fiber_stacks.h"
 #include "sim/virtual_time.h"
 
 namespace chronik::sim {
@@ -81,7 +81,7 @@ struct StoryWaits {
   std::vector<fiber::FiberWait> waits = {};
   std::vector<std::vector<std::vector<std::size_t>>> providers = {};  // of each wait and key
   std::vector<std::size_t> deadlocked = {};
-  std::vector<FiberStack> stacks = {};  // none where a fiber ran
+  std::vector<inspect::FiberStack> stacks = {};  // none where a fiber ran
 };
 
 class Story {

@@ -37,7 +37,10 @@ class CommandLine(unittest.TestCase):
                           ["run", "--time-limit", "soon"], ["replay", "--scenario", "echo"],
                           ["replay", "--scenario", "echo", "--seed", "1", "--until", "later"],
                           ["replay", "--scenario", "echo", "--seed", "1", "--log", "loud"],
-                          ["replay", "--scenario", "echo", "--seed", "1", "--html", "x"],
+                          ["replay", "--scenario", "echo", "--seed", "1", "--html", "/nonexistent/x"],
+                          ["replay", "--scenario", "echo", "--seed", "1", "--events", "5"],
+                          ["explain"], ["explain", "--scenario", "echo"], ["explain", "1"],
+                          ["explain", "--scenario", "nonesuch", "1"],
                           ["replay", "--plan", "/nonexistent"], ["shrink"], ["shrink", "--seed", "1"],
                           ["shrink", "--scenario", "echo", "--seed", "1"]):
             self.assertEqual(run(*arguments).returncode, 2, arguments)
@@ -108,6 +111,106 @@ class Twins(unittest.TestCase):
             for number, (one, two) in enumerate(zip(traces[0], other)):
                 self.assertEqual(one, two, f"line {number}")
             self.assertEqual(len(traces[0]), len(other))
+
+
+def fingerprint(*arguments):
+    done = run("replay", *arguments)
+    return re.search(r"[0-9]+ events, [0-9]+ records, hash [0-9a-f]{16}", done.stdout).group(0)
+
+
+class Stories(unittest.TestCase):
+    def page(self, *arguments, expected):
+        """The page of a replay: (its text, the data in it)."""
+        with tempfile.TemporaryDirectory() as directory:
+            path = os.path.join(directory, "page.html")
+            done = run("replay", *arguments, "--html", path)
+            self.assertEqual(done.returncode, expected, done.stdout[:3000] + done.stderr[:3000])
+            text = pathlib.Path(path).read_text(encoding="utf-8")
+        data = re.search(r'<script type="application/json" id="story">(.*?)</script>', text, re.DOTALL)
+        return text, json.loads(data.group(1))
+
+    def test_the_page_of_the_canary_shows_the_finding_and_who_waits_for_whom(self):
+        text, story = self.page("--scenario", "canary", "--seed", "1", expected=1)
+        self.assertEqual(story["finding"]["checker"], "NO-STUCK")
+        self.assertEqual(story["run"]["replay"], "chronik-sim replay --scenario canary --seed 1")
+        self.assertEqual(story["finding"]["t"], [e["t"] for e in story["events"] if e["k"] == "finding"][0])
+        dead = {i for i, fiber in enumerate(story["fibers"]) if fiber.get("dead")}
+        named = set(re.findall(r"DEADLOCKED bank#1\.0 (\S+) ", story["finding"]["message"]))
+        self.assertEqual({story["fibers"][i]["f"] for i in dead}, named)
+        self.assertGreaterEqual(len(named), 2)
+        # Two of them wait for each other, and the stack of each is there.
+        edges = {(i, j) for i in dead for wait in story["fibers"][i]["waits"] for j in wait["by"]}
+        both = sorted(i for i, j in edges if (j, i) in edges)
+        self.assertGreaterEqual(len(both), 2, edges)
+        for i in dead:
+            self.assertTrue(any("chronik::fiber::" in frame for frame in story["fibers"][i]["stack"]), i)
+        for i in both:
+            fiber = story["fibers"][i]["f"]
+            did = [e["x"].split(" account ")[0] for e in story["events"] if e.get("f") == fiber]
+            self.assertEqual(did, ["asks for", "holds", "asks for"], fiber)
+        self.assert_alone(text)
+
+    def assert_alone(self, text):
+        for pattern in (r"https?:", r'\b(?:src|href|action)\s*=\s*["\'](?!data:)', r"url\((?!#)", r"@import",
+                        r"\bfetch\(", r"XMLHttpRequest", r"WebSocket", r"\bimport\b"):
+            self.assertIsNone(re.search(pattern, text), pattern)
+
+    def test_the_page_of_a_cluster_links_messages_with_their_arrival_and_their_answers(self):
+        text, story = self.page("--scenario", "replicated", "--seed", "28", "--until", "12s", "--events", "1000",
+                                expected=0)
+        self.assert_alone(text)
+        self.assertIsNone(story["finding"])
+        self.assertEqual(5, sum(machine["node"] for machine in story["machines"]))
+        events = story["events"]
+        self.assertEqual([e["t"] for e in events], sorted(e["t"] for e in events))
+        bounded = [e for e in events if e["k"] in ("request", "peer", "raft", "heartbeat", "disk", "store", "progress")]
+        self.assertLessEqual(len(bounded), 1000)
+        self.assertGreater(story["run"]["forgotten"], 0)
+        arrived = [e for e in events if e["k"] in ("request", "peer", "raft") and e["e"] == "done"]
+        self.assertGreater(len(arrived), 100)
+        self.assertTrue(all(e["u"] > e["t"] and e["o"] != e["m"] for e in arrived))
+        answers = [e for e in events if "a" in e]
+        self.assertGreater(len(answers), 20)
+        for answer in answers:
+            request = events[answer["a"]]
+            self.assertEqual((request["m"], request["o"]), (answer["o"], answer["m"]))
+            self.assertEqual(request["x"], answer["x"].split(" -> ")[0])
+            self.assertLessEqual(request["u"], answer["t"])
+        self.assertTrue(any(re.fullmatch(r"Produce #[0-9]+ -> ok", e["x"]) for e in answers))
+        self.assertTrue(any(e["k"] == "disk" and "sync" in e["x"] and e["u"] > e["t"] for e in events))
+        self.assertTrue(any(e["k"] == "life" for e in events))
+
+    def test_a_run_with_a_story_is_the_run_without(self):
+        with tempfile.TemporaryDirectory() as directory:
+            path = os.path.join(directory, "page.html")
+            for which in (["--scenario", "canary", "--seed", "1"], ["--scenario", "echo", "--seed", "8"],
+                          ["--scenario", "replicated", "--seed", "5", "--until", "8s"]):
+                self.assertEqual(fingerprint(*which), fingerprint(*which, "--html", path), which)
+
+    def test_a_failure_is_explained_in_words(self):
+        done = run("explain", "--scenario", "canary", "1", "2")
+        self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+        paragraphs = done.stdout.strip().split("\n\n")
+        self.assertEqual(len(paragraphs), 2)
+        words = " ".join(paragraphs[0].split())
+        self.assertIn("Seed 1 of canary", words)
+        self.assertIn("NO-STUCK", words)
+        self.assertIn("chronik-sim replay --scenario canary --seed 1", words)
+        found = run("replay", "--scenario", "canary", "--seed", "1").stdout
+        stuck = re.findall(r"DEADLOCKED bank#1\.0 (main-0/transfer-([0-9]+)) waits for turnstile", found)
+        self.assertGreaterEqual(len(stuck), 2)
+        told = [(fiber, operation) for fiber, operation in stuck
+                if f"fiber {fiber} of bank#1.0 waits for turnstile" in words]
+        self.assertGreaterEqual(len(told), 2)
+        for _, operation in told:
+            self.assertRegex(words, rf"At [0-9.]+ s bank asks for account [0-9] for operation {operation}\b")
+            self.assertRegex(words, rf"holds account [0-9] for operation {operation}\b")
+        self.assertLess(max(map(len, done.stdout.splitlines())), 120)
+
+    def test_what_did_not_fail_is_explained_as_such(self):
+        done = run("explain", "--scenario", "echo", "--seed", "10")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("nothing is wrong", " ".join(done.stdout.split()))
 
 
 if __name__ == "__main__":
