@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/fiber/wait_report.h"
 #include "core/protocol/api_key.h"
 
 namespace chronik::sim {

@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "core/fiber/wait_report.h"
+
 namespace chronik::sim {
 
 namespace {
