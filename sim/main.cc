@@ -66,6 +66,7 @@ struct Arguments {
   std::string time_limit;
   std::string json;
   std::string trace;
+  std::string history;
   std::string until;
   std::string log;
   std::string plan;
@@ -197,8 +198,21 @@ int replay(const Arguments& arguments) {
       return usage(fmt::format("--html {}: cannot be written", arguments.html));
     }
   }
+  std::ofstream history;
+  settings.history = !arguments.history.empty();
+  if (settings.history && !scenario.keeps_history()) {
+    return usage(
+        fmt::format("--history {}: the scenario {} keeps none; jepsen does", arguments.history, scenario.name()));
+  }
+  if (settings.history) {
+    history.open(arguments.history, std::ios::binary | std::ios::trunc);
+    if (!history.good()) {
+      return usage(fmt::format("--history {}: cannot be written", arguments.history));
+    }
+  }
   StackArena stacks;
   const RunResult result = run_plan(scenario, *plan, stacks, settings);
+  history << result.history;
   if (settings.trace != nullptr) {
     std::fclose(settings.trace);
   }
@@ -336,6 +350,7 @@ int main_program(int argc, char** argv) {
       ->check(CLI::Range(1U, 1024U));
   shrinking->add_option("--time-limit", arguments.time_limit, "give what is smallest after this time [60s]");
   replaying->add_option("--trace", arguments.trace, "write the plan and every record to this file");
+  replaying->add_option("--history", arguments.history, "write what clients did and saw to this file, as EDN");
   replaying->add_option("--until", arguments.until, "stop at this virtual time (12s) and show who waits for what");
   replaying->add_option("--log", arguments.log, "show the programs' log lines from this level on");
   CLI::Option* html = replaying->add_option("--html", arguments.html, "write a page with a diagram of the run");

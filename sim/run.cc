@@ -106,6 +106,9 @@ RunResult run_plan(const Scenario& scenario, const Plan& plan, StackArena& stack
   if (settings.until != VirtualTime::never()) {
     result.waits = world.describe_waits();
   }
+  if (settings.history) {
+    result.history = state->history_text();
+  }
   result.ended = world.now();
   if (settings.story != nullptr) {
     if (world.findings().empty()) {

@@ -23,6 +23,7 @@ struct RunSettings {
   std::FILE* trace = nullptr;                // where not null, records (trace_from, trace_to] as text
   std::uint64_t trace_from = 0;
   std::uint64_t trace_to = UINT64_MAX;
+  bool history = false;   // RunResult::history is wanted
   bool show_log = false;  // the programs' log lines, on standard output
   LogLevel log_level = LogLevel::kInfo;
   Deviations* record = nullptr;  // is told every choice that is not first-in-first-out
@@ -37,7 +38,8 @@ struct RunResult {
   std::uint64_t hash = 0;
   std::uint64_t records = 0;
   std::vector<std::uint64_t> checkpoints;
-  std::string waits;  // the wait-for graph where the run was stopped by `until`
+  std::string history;  // ScenarioState::history_text()
+  std::string waits;    // the wait-for graph where the run was stopped by `until`
 };
 
 RunResult run_plan(const Scenario& scenario, const Plan& plan, StackArena& stacks, const RunSettings& settings);

@@ -20,6 +20,8 @@ namespace chronik::sim {
 class ScenarioState {
  public:
   virtual ~ScenarioState() = default;
+  // What its clients did and saw, for other checkers to read (Scenario::keeps_history).
+  virtual std::string history_text() const { return {}; }
 };
 
 class Scenario {
@@ -27,6 +29,7 @@ class Scenario {
   virtual ~Scenario() = default;
   virtual const char* name() const = 0;
   virtual const char* description() const = 0;  // one line
+  virtual bool keeps_history() const { return false; }
   // Kinds of faults (World::fault_fired) that some seed must have met: one that never fires makes the run worthless.
   virtual std::vector<std::string> announced_faults() const = 0;
   // Plain code: the same seed gives the same plan.

@@ -62,19 +62,6 @@ std::string known_ends(const ReplicatedState& state) {
   return known;
 }
 
-void configure_replicas(const Plan& plan, node::NodeConfig& config) {
-  config.limits.request = Duration::seconds(20);
-  const std::int64_t session_ms = plan.knob("broker.session_ms", 1'000);
-  config.broker["broker.heartbeat.interval.ms"] = fmt::format("{}", std::min<std::int64_t>(session_ms / 2, 250));
-  config.broker["broker.session.timeout.ms"] = fmt::format("{}", session_ms);
-  config.broker["replica.lag.time.max.ms"] = fmt::format("{}", plan.knob("replica.lag_ms", 30'000));
-  config.broker["replica.fetch.wait.max.ms"] = fmt::format("{}", plan.knob("replica.fetch_wait_ms", 5'000));
-  config.broker["num.partitions"] = fmt::format("{}", plan.knob("partitions", 1));
-  config.broker["leader.imbalance.check.interval.seconds"] = "5";
-  config.broker["default.replication.factor"] = fmt::format("{}", plan.knob("replicas", 1));
-  config.broker["min.insync.replicas"] = fmt::format("{}", plan.knob("replicas.min", 1));
-}
-
 // Behind what was acknowledged or read, some leader's log may lack it: then it is lost.
 void judge_leaders(const ReplicatedState& state, Ledger& ledger) {
   for (const auto& [name, node] : state.serving) {
@@ -127,6 +114,19 @@ std::string not_whole(const ReplicatedState& state, std::size_t replicas, bool a
 }  // namespace
 
 // ---- a plan ----
+
+void configure_replicas(const Plan& plan, node::NodeConfig& config) {
+  config.limits.request = Duration::seconds(20);
+  const std::int64_t session_ms = plan.knob("broker.session_ms", 1'000);
+  config.broker["broker.heartbeat.interval.ms"] = fmt::format("{}", std::min<std::int64_t>(session_ms / 2, 250));
+  config.broker["broker.session.timeout.ms"] = fmt::format("{}", session_ms);
+  config.broker["replica.lag.time.max.ms"] = fmt::format("{}", plan.knob("replica.lag_ms", 30'000));
+  config.broker["replica.fetch.wait.max.ms"] = fmt::format("{}", plan.knob("replica.fetch_wait_ms", 5'000));
+  config.broker["num.partitions"] = fmt::format("{}", plan.knob("partitions", 1));
+  config.broker["leader.imbalance.check.interval.seconds"] = "5";
+  config.broker["default.replication.factor"] = fmt::format("{}", plan.knob("replicas", 1));
+  config.broker["min.insync.replicas"] = fmt::format("{}", plan.knob("replicas.min", 1));
+}
 
 Plan Replicated::generate(std::uint64_t seed) const {
   const Kind with = kind();

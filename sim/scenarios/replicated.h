@@ -85,6 +85,9 @@ void run_replicated_trimmer(ProcessContext& process, ReplicatedState& state);
 
 // ---- the scenario ----
 
+// What a node's configuration takes of the plan's knobs of partitions and replicas.
+void configure_replicas(const Plan& plan, node::NodeConfig& config);
+
 // Nodes that keep replicas of each partition, producers, a reader, consumers, in half of the runs somebody who deletes
 // records. A scenario derives from this and says what is different.
 class Replicated : public Scenario {

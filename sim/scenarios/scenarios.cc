@@ -15,7 +15,7 @@ const std::vector<const Scenario*>& scenarios() {
       rotten_replica_scenario(), lost_replica_scenario(), stuck_disk_scenario(),
       cut_off_scenario(),        healed_core_scenario(),  membership_scenario(),
       one_disk_scenario(),       rolling_scenario(),      rejoined_scenario(),
-      topic_storm_scenario(),    overtaken_scenario(),
+      topic_storm_scenario(),    overtaken_scenario(),    jepsen_scenario(),
   };
   return kAll;
 }

@@ -38,5 +38,6 @@ const Scenario* rolling_scenario();
 const Scenario* rejoined_scenario();
 const Scenario* overtaken_scenario();
 const Scenario* topic_storm_scenario();
+const Scenario* jepsen_scenario();
 
 }  // namespace chronik::sim

@@ -41,6 +41,8 @@ class CommandLine(unittest.TestCase):
                           ["replay", "--scenario", "echo", "--seed", "1", "--events", "5"],
                           ["explain"], ["explain", "--scenario", "echo"], ["explain", "1"],
                           ["explain", "--scenario", "nonesuch", "1"],
+                          ["replay", "--scenario", "echo", "--seed", "1", "--history", "x"],
+                          ["replay", "--scenario", "jepsen", "--seed", "1", "--history", "/nonexistent/x"],
                           ["replay", "--plan", "/nonexistent"], ["shrink"], ["shrink", "--seed", "1"],
                           ["shrink", "--scenario", "echo", "--seed", "1"]):
             self.assertEqual(run(*arguments).returncode, 2, arguments)
@@ -50,6 +52,24 @@ class CommandLine(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertIn("echo seed 1: 0.010000000s", done.stdout)
         self.assertIn("waits for accept", done.stdout)
+
+    def test_a_history_has_one_operation_a_line_with_its_place_and_its_time(self):
+        with tempfile.TemporaryDirectory() as directory:
+            path = os.path.join(directory, "history.edn")
+            done = run("replay", "--scenario", "jepsen", "--seed", "1", "--history", path)
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            with open(path, encoding="utf-8") as file:
+                lines = file.read().splitlines()
+        form = re.compile(r"{:index (\d+), :time (\d+), :type :(invoke|ok|info|fail), :process \d+, "
+                          r":f :(assign|crash|send|poll|txn), :value (nil|\[.*\])[^{}]*}")
+        operations = [form.fullmatch(line) for line in lines]
+        self.assertTrue(all(operations), [line for line, one in zip(lines, operations) if not one][:3])
+        self.assertEqual([int(one[1]) for one in operations], list(range(len(lines))))
+        times = [int(one[2]) for one in operations]
+        self.assertEqual(times, sorted(times))
+        self.assertEqual({one[3] for one in operations} & {"invoke", "ok"}, {"invoke", "ok"})
+        self.assertTrue(any("[:send " in line for line in lines))
+        self.assertRegex("\n".join(lines), r":type :ok, .*\[:poll {.*\[\[0 1\]")
 
     def test_the_canary_fails_and_is_shrunk_to_what_matters(self):
         done = run("run", "--scenario", "canary", "--seeds", "40", "--jobs", "2")
