@@ -33,7 +33,7 @@ JepsenState::JepsenState(World& of, const Plan& plan)
 
 namespace {
 
-constexpr int kNodesMost = 5;
+constexpr int kJepsenNodesMost = 5;
 constexpr int kReplicasOfKey = 3;
 constexpr std::int64_t kOperationsOfClient = 120;
 constexpr std::int64_t kMicroOpsMost = 4;
@@ -107,7 +107,7 @@ void Jepsen::draw_operations(Plan& plan, const std::string& machine, Draws draws
 
 Plan Jepsen::generate(std::uint64_t seed) const {
   Draws draws(seed, "plan", mix_text(name()));
-  const int nodes = draw_group_size(draws, 1, kNodesMost);
+  const int nodes = draw_group_size(draws, 1, kJepsenNodesMost);
   Plan plan = draw_group_plan(*this, seed, nodes, draws);
   draw_knobs(plan, draws.child("knobs", 0), nodes);
   const std::int64_t clients = draws.between(2, 5);
