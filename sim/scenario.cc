@@ -18,6 +18,11 @@ const Scenario* find_scenario(std::string_view name) {
       return scenario;
     }
   }
+  for (const Scenario* scenario : frozen_scenarios()) {
+    if (scenario->name() == name) {
+      return scenario;
+    }
+  }
   return canary_scenario()->name() == name ? canary_scenario() : nullptr;
 }
 

@@ -42,7 +42,7 @@ class Scenario {
 
 // Every scenario that is to hold, in the order in which they are listed.
 const std::vector<const Scenario*>& scenarios();
-const Scenario* find_scenario(std::string_view name);  // one of them, or the canary, which must fail; or null
+const Scenario* find_scenario(std::string_view name);  // one of them, or one that must fail; or null
 
 // ---- what every plan begins with ----
 

@@ -198,7 +198,8 @@ void World::look_for_deadlock() {
   const std::vector<fiber::FiberWait> waits = all_waits(machines_);
   const std::vector<std::size_t> deadlocked = fiber::find_deadlock(waits);
   if (!stopped_ && !deadlocked.empty()) {
-    const fiber::FiberWait& first = waits[deadlocked.front()];
+    // Of those in a circle: others wait for one of them, as whoever joins their scope does.
+    const fiber::FiberWait& first = waits[fiber::find_cycle(waits, deadlocked).front()];
     fail("NO-STUCK",
          fmt::format("fibers wait for each other: {} {} waits for {}\n{}", first.place, first.path,
                      fiber::describe_wait(first),

@@ -93,6 +93,26 @@ class CommandLine(unittest.TestCase):
             self.assertEqual(done.returncode, 2)
             self.assertIn("behind the end", done.stderr)
 
+    def test_each_suspicion_about_the_frozen_node_is_named(self):
+        named = {
+            "raft-and-log": r"flush-\d+ holds turnstile 3 \(write-ahead log\) and waits for turnstile 1 \(raft\); "
+                            r".*append-\d+ holds turnstile 1 \(raft\) and waits for turnstile 3 \(write-ahead log\)",
+            "metadata-and-raft": r"list-topics-\d+ holds turnstile 2 \(state machine\) and waits for turnstile 1 "
+                                 r"\(raft\); .*apply-\d+ holds turnstile 1 \(raft\) and waits for turnstile 2",
+            "full-queue": r"changes-0 is to provide channel 1 and waits for turnstile 1 \(raft\); "
+                          r".*publish-\d+ holds turnstile 1 \(raft\) and waits for channel 1",
+            "hung-sync": r"\d+ wait for node-1#1.0 main-0/sync-\d+, which has waited \d+ ms for disk operation \d+ "
+                         r"\(sync raft.log\): .*metadata-\d+",
+            "forwarding": r"produce-\d+ holds turnstile 4 \(connection to the leader\) and waits for request 1 "
+                          r"\(forwarded to 10.0.0.\d:9\); node-\d#1.0 server-0/forwarded-0 is to provide request 1",
+        }
+        for name, words in named.items():
+            with self.subTest(name=name):
+                done = run("run", "--scenario", f"frozen-{name}", "--seeds", "30")
+                self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+                self.assertIn("30 failed", done.stdout)
+                self.assertRegex(done.stdout, words)
+
     def turnstiles_in_both_orders_are_reported_where_they_met_no_more(self, path):
         """The two transfers of a plan that deadlocks, ten seconds apart."""
         with open(path, encoding="utf-8") as file:
