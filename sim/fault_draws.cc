@@ -1,6 +1,9 @@
 #include "sim/fault_draws.h"
 
 #include <algorithm>
+#include <array>
+
+#include "core/base/sim_point.h"
 
 namespace chronik::sim {
 
@@ -87,6 +90,43 @@ void draw_network_faults(Plan& plan, Draws draws, const std::vector<std::string>
   draw_odds(plan, draws, "network.refuse_ppm", 300'000);
   draw_odds(plan, draws, "network.lost_syn_ppm", 300'000);
   draw_odds(plan, draws, "network.no_descriptor_ppm", 300'000);
+}
+
+void draw_point_faults(Plan& plan, Draws draws, const std::vector<std::string>& machines) {
+  static constexpr std::array<std::int64_t, 4> kOdds{10'000, 100'000, 500'000, 1'000'000};
+  if (draws.below(3) != 0) {
+    return;
+  }
+  const bool deadly = std::any_of(plan.faults.begin(), plan.faults.end(),
+                                  [](const PlanFault& fault) { return fault.kind == "kill" || fault.kind == "power"; });
+  for (std::int64_t i = draws.between(1, 5); i > 0; --i) {
+    const bool dies = deadly && draws.below(3) == 0;
+    const PointKind wanted = draws.below(4) == 0 ? PointKind::kFail : PointKind::kPause;
+    std::vector<std::string_view> names;
+    for (const SimPoint& point : kPoints) {
+      if (dies || point.kind == wanted) {
+        names.push_back(point.name);
+      }
+    }
+    PlanFault fault;
+    fault.id = plan.faults.size() + 1;
+    fault.at = VirtualTime::zero() + draws.between(Duration::milliseconds(1), plan.lasts);
+    fault.kind = dies ? "point" : wanted == PointKind::kFail ? "fail" : "pause";
+    fault.target = any_of(draws, machines);
+    fault.other = names[draws.below(names.size())];
+    if (dies) {
+      fault.numbers["nth"] = draws.magnitude(1, 50) - 1;
+      fault.numbers["power"] = draws.between(0, 1);
+    } else {
+      fault.numbers["ppm"] = kOdds[draws.below(kOdds.size())];
+      // Long, since many points are passed once in seconds.
+      fault.numbers["for_ns"] = draws.between(Duration::milliseconds(100), plan.lasts).nanoseconds();
+    }
+    if (fault.kind == "pause") {
+      fault.numbers["delay_ns"] = draws.below(3) == 0 ? 0 : draws.magnitude(10'000, 200'000'000);
+    }
+    plan.faults.push_back(fault);
+  }
 }
 
 std::vector<std::string> death_fault_names() { return {"process kill", "power loss"}; }

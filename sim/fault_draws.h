@@ -18,6 +18,10 @@ void draw_clock_steps(Plan& plan, Draws draws, const std::vector<std::string>& m
 // the like for all connections.
 void draw_network_faults(Plan& plan, Draws draws, const std::vector<std::string>& machines);
 
+// What befalls who passes a few points of core's code (core/base/sim_point.h); none in most seeds. A process may also
+// die there, where it may die in this plan at all.
+void draw_point_faults(Plan& plan, Draws draws, const std::vector<std::string>& machines);
+
 // What World::fault_fired calls them, for Scenario::announced_faults().
 std::vector<std::string> death_fault_names();
 std::vector<std::string> network_fault_names();

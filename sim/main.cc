@@ -11,12 +11,14 @@
 #include <string>
 #include <vector>
 
+#include "core/base/sim_point.h"
 #include "inspect/crash.h"
 #include "inspect/frames.h"
 #include "sim/explain.h"
 #include "sim/run.h"
 #include "sim/runner.h"
 #include "sim/scenario.h"
+#include "sim/search.h"
 #include "sim/shrink.h"
 #include "sim/story_page.h"
 
@@ -74,7 +76,33 @@ struct Arguments {
   std::string html;
   std::size_t events = 5'000;
   std::vector<std::uint64_t> seeds_told;
+  bool coverage = false;
+  std::string schedule;
+  std::string bound;
+
+  ScheduleChoice choice = ScheduleChoice::kAsPlanned;
+  std::uint64_t deviations = kSearchBound;
 };
+
+// What is wrong with --schedule and --bound; empty where nothing is.
+std::string read_schedule(Arguments& arguments) {
+  if (!arguments.schedule.empty() && !parse_schedule_choice(arguments.schedule, arguments.choice)) {
+    return fmt::format("--schedule {}: fifo, random, pct or exhaustive is right", arguments.schedule);
+  }
+  if (arguments.bound.empty()) {
+    return {};
+  }
+  if (arguments.choice != ScheduleChoice::kExhaustive) {
+    return fmt::format("--bound {}: is of --schedule exhaustive alone", arguments.bound);
+  }
+  const char* end = arguments.bound.data() + arguments.bound.size();
+  const auto [stopped, error] = std::from_chars(arguments.bound.data(), end, arguments.deviations);
+  if (error != std::errc() || stopped != end) {
+    return fmt::format("--bound {}: a number of deviations from first-in-first-out, such as 3, is right",
+                       arguments.bound);
+  }
+  return {};
+}
 
 int list() {
   for (const Scenario* scenario : scenarios()) {
@@ -99,6 +127,8 @@ int run(const Arguments& arguments) {
   options.seeds = arguments.seeds;
   options.first_seed = arguments.first_seed;
   options.jobs = arguments.jobs;
+  options.schedule = arguments.choice;
+  options.bound = arguments.deviations;
   options.time_limit_seconds = static_cast<std::int64_t>(limit.seconds());
   options.progress = isatty(STDERR_FILENO) == 1;
   std::FILE* json = nullptr;
@@ -109,12 +139,33 @@ int run(const Arguments& arguments) {
     }
   }
   const RunnerReport report = run_seeds(options);
+  if (arguments.coverage || arguments.scenario == "all") {
+    fmt::print("{}", report_coverage(report));
+  }
   fmt::print("{}", report_text(report));
   if (json != nullptr) {
     fmt::print(json, "{}", report_json(report));
     std::fclose(json);
   }
   return report.failed() == 0 ? kNothingWrong : kSomethingFound;
+}
+
+// What is wrong with the point of the code that a fault names; empty where nothing is.
+std::string point_defect(const PlanFault& fault) {
+  const bool pauses = fault.kind == "pause";
+  const bool fails = fault.kind == "fail";
+  if (fault.kind != "point" && !pauses && !fails) {
+    return {};
+  }
+  const std::size_t point = find_point(fault.other);
+  if (point == kPoints.size()) {
+    return fmt::format("no point is called {}; core/base/sim_point.h lists them", fault.other);
+  }
+  if ((pauses && kPoints[point].kind != PointKind::kPause) || (fails && kPoints[point].kind != PointKind::kFail)) {
+    return fmt::format("{} is no point where one can {}; core/base/sim_point.h says which are", fault.other,
+                       fault.kind);
+  }
+  return {};
 }
 
 // The plan that is asked for: of a file, or of a scenario and a seed.
@@ -125,7 +176,11 @@ StatusOr<Plan> plan_of(const Arguments& arguments) {
       return absl::NotFoundError(
           fmt::format("no scenario is called {}; chronik-sim list names them", arguments.scenario));
     }
-    return scenario->generate(arguments.seed);
+    Plan plan = scenario->generate(arguments.seed);
+    if (arguments.choice != ScheduleChoice::kExhaustive) {
+      choose_schedule(arguments.choice, plan);
+    }
+    return plan;
   }
   std::ifstream file(arguments.plan, std::ios::binary);
   const std::string text{std::istreambuf_iterator<char>(file), {}};
@@ -139,6 +194,19 @@ StatusOr<Plan> plan_of(const Arguments& arguments) {
   }
   if (find_scenario(plan->scenario) == nullptr) {
     return absl::NotFoundError(fmt::format("--plan {}: no scenario is called {}", arguments.plan, plan->scenario));
+  }
+  for (const PlanFault& fault : plan->faults) {
+    if (const std::string defect = point_defect(fault); !defect.empty()) {
+      return absl::InvalidArgumentError(fmt::format("--plan {}: fault {}: {}", arguments.plan, fault.id, defect));
+    }
+  }
+  if (arguments.choice != ScheduleChoice::kAsPlanned && plan->replays) {
+    return absl::InvalidArgumentError(
+        fmt::format("--schedule {}: the choices in {} decide alone; take its line `replays` out", arguments.schedule,
+                    arguments.plan));
+  }
+  if (arguments.choice != ScheduleChoice::kExhaustive) {
+    choose_schedule(arguments.choice, *plan);
   }
   return plan;
 }
@@ -168,10 +236,35 @@ bool write_page(const std::string& path, const Story& story, const StoryRun& run
   return file.good();
 }
 
+int print_findings(const std::vector<Finding>& findings) {
+  for (const Finding& finding : findings) {
+    fmt::print("FAILED {} at {}: {}\n", finding.checker, finding.at.to_string(), finding.message);
+  }
+  return findings.empty() ? kNothingWrong : kSomethingFound;
+}
+
+// All schedules of one plan.
+int search(const Arguments& arguments, const Plan& plan) {
+  if (!arguments.trace.empty() || !arguments.until.empty() || !arguments.log.empty()) {
+    return usage("--trace, --until, --log: are of one run, not of an exhaustive search");
+  }
+  const Scenario& scenario = *find_scenario(plan.scenario);
+  StackArena stacks;
+  const SearchResult found = search_schedules(scenario, plan, stacks, {.bound = arguments.deviations});
+  fmt::print("{} seed {}: {}\n", scenario.name(), plan.seed, found.to_string());
+  if (found.failing.has_value()) {
+    fmt::print("{}", found.failing->to_text());
+  }
+  return print_findings(found.run.findings);
+}
+
 int replay(const Arguments& arguments) {
   const StatusOr<Plan> plan = plan_of(arguments);
   if (!plan.ok()) {
     return usage(std::string(plan.status().message()));
+  }
+  if (arguments.choice == ScheduleChoice::kExhaustive) {
+    return search(arguments, *plan);
   }
   const Scenario& scenario = *find_scenario(plan->scenario);
   RunSettings settings;
@@ -224,16 +317,14 @@ int replay(const Arguments& arguments) {
   if (settings.until != VirtualTime::never()) {
     fmt::print("waits at {}:\n{}", result.ended.to_string(), result.waits);
   }
-  for (const Finding& finding : result.findings) {
-    fmt::print("FAILED {} at {}: {}\n", finding.checker, finding.at.to_string(), finding.message);
-  }
+  const int status = print_findings(result.findings);
   if (story.has_value()) {
     if (!write_page(arguments.html, *story, {scenario, *plan, result, command_of(arguments, *plan)})) {
       return usage(fmt::format("--html {}: cannot be written", arguments.html));
     }
     fmt::print("page: {}\n", arguments.html);
   }
-  return result.findings.empty() ? kNothingWrong : kSomethingFound;
+  return status;
 }
 
 bool explain_plan(const Arguments& arguments, const Plan& plan) {
@@ -267,6 +358,9 @@ int explain(const Arguments& arguments) {
 }
 
 int shrink(const Arguments& arguments) {
+  if (arguments.choice == ScheduleChoice::kExhaustive) {
+    return usage("--schedule exhaustive: shrink takes the plan that a search has printed, with --plan");
+  }
   const StatusOr<Plan> plan = plan_of(arguments);
   if (!plan.ok()) {
     return usage(std::string(plan.status().message()));
@@ -312,11 +406,7 @@ void add_explain_options(CLI::App& app, Arguments& arguments) {
   });
 }
 
-int main_program(int argc, char** argv) {
-  CLI::App app{"Simulates whole clusters, breaks them, and replays what it finds.", "chronik-sim"};
-  app.require_subcommand(1);
-  Arguments arguments;
-  CLI::App* listing = app.add_subcommand("list", "names the scenarios");
+CLI::App* add_run(CLI::App& app, Arguments& arguments) {
   CLI::App* running = app.add_subcommand("run", "runs many seeds");
   running->add_option("--scenario", arguments.scenario, "a scenario, or all")->capture_default_str();
   running->add_option("--seeds", arguments.seeds, "how many seeds of each scenario")
@@ -327,7 +417,17 @@ int main_program(int argc, char** argv) {
       ->capture_default_str()
       ->check(CLI::Range(1U, 1024U));
   running->add_option("--time-limit", arguments.time_limit, "begin no further seed after this time (60s)");
+  running->add_flag("--coverage", arguments.coverage, "say what was reached and what never; always for all scenarios");
   running->add_option("--json", arguments.json, "write the report to this file");
+  return running;
+}
+
+int main_program(int argc, char** argv) {
+  CLI::App app{"Simulates whole clusters, breaks them, and replays what it finds.", "chronik-sim"};
+  app.require_subcommand(1);
+  Arguments arguments;
+  CLI::App* listing = app.add_subcommand("list", "names the scenarios");
+  CLI::App* running = add_run(app, arguments);
   CLI::App* replaying = app.add_subcommand("replay", "runs one seed, with what one wants to see of it");
   CLI::App* explaining = app.add_subcommand("explain", "tells in words what became of a seed");
   CLI::App* shrinking = app.add_subcommand("shrink", "finds the smallest plan that fails as a seed does");
@@ -344,6 +444,12 @@ int main_program(int argc, char** argv) {
     });
   }
   add_explain_options(*explaining, arguments);
+  for (CLI::App* one : {running, replaying, shrinking}) {
+    one->add_option("--schedule", arguments.schedule, "fifo, random, pct or exhaustive [as the plan says]");
+  }
+  for (CLI::App* one : {running, replaying}) {
+    one->add_option("--bound", arguments.bound, "deviations of an exhaustive search, at most [3]");
+  }
   shrinking->add_option("--out", arguments.out, "where to write it [SCENARIO-SEED.plan]");
   shrinking->add_option("--jobs", arguments.jobs, "worker processes")
       ->capture_default_str()
@@ -365,6 +471,9 @@ int main_program(int argc, char** argv) {
   }
   if (listing->parsed()) {
     return list();
+  }
+  if (const std::string defect = read_schedule(arguments); !defect.empty()) {
+    return usage(defect);
   }
   if (explaining->parsed()) {
     return explain(arguments);

@@ -23,6 +23,7 @@ Duration duration_of(const PlanFault& fault) {
 Nemesis::Nemesis(World& world) : world_(world) {
   teach_deaths();
   teach_network();
+  teach_points();
 }
 
 void Nemesis::teach(std::string kind, Strike strike, std::function<void()> heal) {
@@ -114,11 +115,27 @@ void Nemesis::teach_deaths() {
     world_.fault_fired("clock step", mix_text(fault.target));
     world_.machine(fault.target).clock().step_wall(Duration::milliseconds(fault.number("by_ms", 1000)));
   });
+}
+
+// ---- points of the code ----
+
+void Nemesis::teach_points() {
   teach("point", [this](const PlanFault& fault) {
     // Counted when it strikes; then somebody must start the machine again: whoever watches its exits (restart()).
-    world_.points()->kill_at(fault.target, fault.other, static_cast<std::uint64_t>(fault.number("nth", 0)),
+    world_.points()->kill_at(fault.target, find_point(fault.other), static_cast<std::uint64_t>(fault.number("nth", 0)),
                              fault.number("power", 0) != 0 ? Death::kPowerLoss : Death::kProcessKill);
   });
+  for (const char* kind : {"pause", "fail"}) {
+    teach(kind, [this](const PlanFault& fault) {
+      world_.points()->begin({.id = fault.id,
+                              .machine = fault.target,
+                              .point = find_point(fault.other),
+                              .odds = {static_cast<std::uint32_t>(fault.number("ppm", 1'000'000))},
+                              .delay = Duration::nanoseconds(fault.number("delay_ns", 0)),
+                              .fails = fault.kind == "fail"});
+      later(fault, [this, id = fault.id] { world_.points()->end(id); });
+    });
+  }
 }
 
 // ---- the network ----

@@ -10,6 +10,8 @@
 //   reset T - [half_open=1]      one live connection breaks; half-open: one side only is told
 //   step T - by_ms=              the wall clock steps
 //   point T NAME nth=            the process dies at a named point of its code [power=1]
+//   pause T NAME ppm= delay_ns=  who passes a point of kind kPause is held up; 0: until all others have run
+//   fail T NAME ppm=             what a point of kind kFail guards fails
 // Others (the disk's) are registered by whoever carries them out.
 #pragma once
 
@@ -56,6 +58,7 @@ class Nemesis {
   void strike(const PlanFault& fault);
   void teach_deaths();
   void teach_network();
+  void teach_points();
   // Every (from, to) that the fault is about, both ways unless it is one way.
   std::vector<std::pair<Machine*, Machine*>> ways(const PlanFault& fault, bool both);
   // Undoes a fault after its time, unless all is healed by then.

@@ -8,6 +8,7 @@
 #include "sim/knobs.h"
 #include "sim/machine.h"
 #include "sim/network.h"
+#include "sim/points.h"
 #include "sim/shard.h"
 #include "sim/story.h"
 #include "sim/tripwire.h"
@@ -87,6 +88,7 @@ RunResult run_plan(const Scenario& scenario, const Plan& plan, StackArena& stack
   options.replay = plan.replays ? &plan.choices : nullptr;
   options.record = settings.record;
   options.story = settings.story;
+  options.choices = settings.choices;
   RunResult result;
   // The state outlives the world: programs refer to it until they are unwound.
   std::unique_ptr<ScenarioState> state;
@@ -121,6 +123,7 @@ RunResult run_plan(const Scenario& scenario, const Plan& plan, StackArena& stack
   result.findings = world.findings();
   result.events = world.events();
   result.faults = world.faults();
+  result.coverage = world.points()->coverage();
   result.hash = world.trace().hash();
   result.records = world.trace().records();
   result.checkpoints = world.trace().checkpoints();

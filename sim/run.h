@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/base/log_line.h"
+#include "sim/coverage.h"
 #include "sim/finding.h"
 #include "sim/plan.h"
 #include "sim/scenario.h"
@@ -26,8 +27,9 @@ struct RunSettings {
   bool history = false;   // RunResult::history is wanted
   bool show_log = false;  // the programs' log lines, on standard output
   LogLevel log_level = LogLevel::kInfo;
-  Deviations* record = nullptr;  // is told every choice that is not first-in-first-out
-  Story* story = nullptr;        // is told what happens, and closed at the end
+  Deviations* record = nullptr;                // is told every choice that is not first-in-first-out
+  std::vector<MadeChoice>* choices = nullptr;  // is told every choice
+  Story* story = nullptr;                      // is told what happens, and closed at the end
 };
 
 struct RunResult {
@@ -35,6 +37,7 @@ struct RunResult {
   VirtualTime ended;
   std::uint64_t events = 0;
   absl::btree_map<std::string, std::uint64_t> faults;
+  Coverage coverage;
   std::uint64_t hash = 0;
   std::uint64_t records = 0;
   std::vector<std::uint64_t> checkpoints;

@@ -64,7 +64,11 @@ class Runner {
     const std::uint64_t round = next_ / options_.scenarios.size();
     const std::size_t scenario = static_cast<std::size_t>(next_ % options_.scenarios.size());
     ++next_;
-    worker.send({scenario, options_.first_seed + round, options_.twin_every > 0 && round % options_.twin_every == 0});
+    worker.send({.scenario = scenario,
+                 .seed = options_.first_seed + round,
+                 .twin = options_.twin_every > 0 && round % options_.twin_every == 0,
+                 .schedule = options_.schedule,
+                 .bound = options_.bound});
   }
 
   void wait_a_little() {
@@ -110,25 +114,34 @@ class Runner {
     ScenarioReport& report = report_.scenarios[order.scenario];
     ++report.seeds;
     ++finished_;
-    report.twins += order.twin ? 1 : 0;
+    if (options_.schedule == ScheduleChoice::kExhaustive) {
+      report.schedules += result.at("schedules").get<std::uint64_t>();
+      report.whole += result.at("whole").get<bool>() ? 1U : 0U;
+      report.cut += result.at("cut").get<bool>() ? 1U : 0U;
+    } else {
+      report.twins += order.twin ? 1 : 0;
+    }
     report.virtual_seconds += result.at("virtual").get<double>();
     report.wall_seconds += result.at("wall").get<double>();
     report.events += result.at("events").get<std::uint64_t>();
     for (const auto& [kind, n] : result.at("faults").items()) {
       report.faults[kind] += n.get<std::uint64_t>();
     }
+    report.coverage.add(decode_coverage(result.at("coverage")));
     for (const nlohmann::json& finding : result.at("findings")) {
       add_failure(report, order.seed, finding.at("checker").get<std::string>(),
-                  finding.at("message").get<std::string>());
+                  finding.at("message").get<std::string>(), result.at("plan").get<std::string>());
     }
   }
 
-  void add_failure(ScenarioReport& report, std::uint64_t seed, std::string checker, std::string message) {
+  void add_failure(ScenarioReport& report, std::uint64_t seed, std::string checker, std::string message,
+                   std::string plan = {}) {
     ++failures_;
     Failure failure{.seed = seed,
                     .checker = std::move(checker),
                     .message = std::move(message),
-                    .replay = replay_line(report.name, seed)};
+                    .replay = replay_line(report.name, seed) + said_schedule(),
+                    .plan = std::move(plan)};
     const std::string signature = signature_of(failure.checker, failure.message);
     const auto known = std::find_if(report.failures.begin(), report.failures.end(), [&](const Failure& one) {
       return signature_of(one.checker, one.message) == signature;
@@ -140,6 +153,15 @@ class Runner {
     } else {
       known->count = failure.count;
     }
+  }
+
+  std::string said_schedule() const {
+    if (options_.schedule == ScheduleChoice::kAsPlanned) {
+      return {};
+    }
+    const std::string bound =
+        options_.schedule == ScheduleChoice::kExhaustive ? fmt::format(" --bound {}", options_.bound) : "";
+    return fmt::format(" --schedule {}{}", schedule_choice_name(options_.schedule), bound);
   }
 
   void judge_faults() {
@@ -183,6 +205,14 @@ class Runner {
   std::uint64_t failures_ = 0;
 };
 
+std::vector<CoverageRow> coverage_rows(const RunnerReport& report) {
+  std::vector<CoverageRow> rows;
+  for (const ScenarioReport& scenario : report.scenarios) {
+    rows.push_back({.scenario = scenario.name, .coverage = &scenario.coverage, .faults = &scenario.faults});
+  }
+  return rows;
+}
+
 }  // namespace
 
 std::uint64_t RunnerReport::failed() const {
@@ -216,19 +246,30 @@ std::string report_json(const RunnerReport& report) {
                           {"count", failure.count},
                           {"checker", failure.checker},
                           {"message", failure.message},
-                          {"replay", failure.replay}});
+                          {"replay", failure.replay},
+                          {"plan", failure.plan}});
     }
     scenarios.push_back({{"name", scenario.name},
                          {"seeds", scenario.seeds},
                          {"virtual_seconds", scenario.virtual_seconds},
                          {"wall_seconds", scenario.wall_seconds},
                          {"events", scenario.events},
+                         {"schedules", scenario.schedules},
+                         {"whole", scenario.whole},
                          {"faults", faults},
+                         {"coverage", coverage_json(scenario.coverage)},
                          {"failures", failures}});
   }
-  const nlohmann::ordered_json whole = {{"failed", report.failed()}, {"scenarios", scenarios}};
+  const NeverReached never = never_reached(coverage_rows(report));
+  const nlohmann::ordered_json whole = {
+      {"failed", report.failed()},
+      {"scenarios", scenarios},
+      {"never_reached",
+       {{"points", never.points}, {"held", never.held}, {"faults", never.faults}, {"errors", never.errors}}}};
   return whole.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
+
+std::string report_coverage(const RunnerReport& report) { return coverage_text(coverage_rows(report)); }
 
 std::string report_text(const RunnerReport& report) {
   std::string text;
@@ -240,6 +281,10 @@ std::string report_text(const RunnerReport& report) {
         scenario.name, scenario.seeds, scenario.twins, scenario.virtual_seconds, scenario.wall_seconds,
         scenario.virtual_seconds / wall, scenario.events, static_cast<double>(scenario.events) / wall,
         static_cast<double>(scenario.seeds) / wall, scenario.failed());
+    if (scenario.schedules > 0) {
+      text += fmt::format("  {} schedules; of {} seeds all that there are, {} searches cut short\n", scenario.schedules,
+                          scenario.whole, scenario.cut);
+    }
     text += "  faults:";
     for (const auto& [kind, count] : scenario.faults) {
       text += fmt::format(" {} {};", kind, count);
@@ -249,6 +294,9 @@ std::string report_text(const RunnerReport& report) {
       text += fmt::format(
           "  FAILED seed {}: {}\n    {}\n{}    replay: {}\n", failure.seed, failure.checker, failure.message,
           failure.count == 1 ? "" : fmt::format("    {} more seeds failed alike\n", failure.count - 1), failure.replay);
+      if (!failure.plan.empty()) {
+        text += fmt::format("    or of this plan, with --plan FILE:\n{}", failure.plan);
+      }
     }
   }
   text += fmt::format("{} failed, {:.1f} s{}\n", report.failed(), report.elapsed_seconds,

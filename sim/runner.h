@@ -8,7 +8,9 @@
 #include <string>
 #include <vector>
 
+#include "sim/coverage.h"
 #include "sim/scenario.h"
+#include "sim/search.h"
 
 namespace chronik::sim {
 
@@ -17,6 +19,8 @@ struct RunnerOptions {
   std::uint64_t seeds = 100;  // of each scenario
   std::uint64_t first_seed = 1;
   std::uint32_t jobs = 1;
+  ScheduleChoice schedule = ScheduleChoice::kAsPlanned;
+  std::uint64_t bound = kSearchBound;     // of an exhaustive search
   std::int64_t time_limit_seconds = 0;    // no further seed begins after it; 0: none
   std::int64_t seed_limit_seconds = 120;  // of real time; a seed that takes longer is killed: HANG
   std::uint64_t twin_every = 16;          // every so many seeds, a seed is run twice and compared; 0: never
@@ -30,6 +34,7 @@ struct Failure {
   std::string checker;
   std::string message;
   std::string replay;
+  std::string plan;  // of the schedule that an exhaustive search has found
 };
 
 struct ScenarioReport {
@@ -39,7 +44,11 @@ struct ScenarioReport {
   double wall_seconds = 0;  // of all workers together
   std::uint64_t events = 0;
   std::uint64_t twins = 0;
+  std::uint64_t schedules = 0;  // of exhaustive searches
+  std::uint64_t whole = 0;      // seeds whose schedules were all run
+  std::uint64_t cut = 0;        // seeds whose search did not come to its bound
   absl::btree_map<std::string, std::uint64_t> faults;
+  Coverage coverage;
   std::vector<Failure> failures;
   std::uint64_t failed() const;  // seeds
 };
@@ -58,5 +67,7 @@ RunnerReport run_seeds(const RunnerOptions& options);
 
 std::string report_json(const RunnerReport& report);
 std::string report_text(const RunnerReport& report);
+// What was reached, by scenario, and what by none.
+std::string report_coverage(const RunnerReport& report);
 
 }  // namespace chronik::sim

@@ -23,7 +23,12 @@ const Scenario* find_scenario(std::string_view name) {
       return scenario;
     }
   }
-  return canary_scenario()->name() == name ? canary_scenario() : nullptr;
+  for (const Scenario* canary : {canary_scenario(), canary_race_scenario()}) {
+    if (canary->name() == name) {
+      return canary;
+    }
+  }
+  return nullptr;
 }
 
 Plan draw_plan(const Scenario& scenario, std::uint64_t seed, Draws& draws) {

@@ -55,8 +55,7 @@ Shard::Shard(Machine& machine, std::uint64_t incarnation, std::uint32_t index)
   context_.points = world.points();
   const WorldOptions& options = world.options();
   if (options.schedule != ScheduleKind::kFifo || options.replay != nullptr) {
-    strategy_ =
-        std::make_unique<ShardStrategy>(options.schedule, lineage_, draws("schedule"), options.replay, options.record);
+    strategy_ = std::make_unique<ShardStrategy>(options, lineage_, draws("schedule"));
   }
   const TurnKnobs& knobs = machine.options().turns;
   scheduler_ = std::make_unique<fiber::Scheduler>(

@@ -13,9 +13,13 @@ constexpr std::array<std::uint32_t, 5> kDeviations{2'000, 30'000, 150'000, 500'0
 constexpr std::array<std::uint32_t, 3> kSuspensions{0, 20'000, 300'000};
 }  // namespace
 
-ShardStrategy::ShardStrategy(ScheduleKind kind, std::uint64_t shard, Draws draws, const Deviations* replay,
-                             Deviations* record)
-    : kind_(kind), shard_(shard), salt_(draws.next()), replay_(replay), record_(record) {
+ShardStrategy::ShardStrategy(const WorldOptions& options, std::uint64_t shard, Draws draws)
+    : kind_(options.schedule),
+      shard_(shard),
+      salt_(draws.next()),
+      replay_(options.replay),
+      record_(options.record),
+      choices_(options.choices) {
   deviation_ = {kDeviations[draws.below(kDeviations.size())]};
   suspension_ = {kSuspensions[draws.below(kSuspensions.size())]};
   if (kind_ == ScheduleKind::kPct) {
@@ -50,7 +54,10 @@ std::uint64_t ShardStrategy::decide(const ChoiceKey& key, std::size_t ways) cons
   return chronik::below(mix(bits), ways);
 }
 
-std::size_t ShardStrategy::settle(const ChoiceKey& key, std::uint64_t chosen) {
+std::size_t ShardStrategy::settle(const ChoiceKey& key, std::size_t ways, std::uint64_t chosen) {
+  if (choices_ != nullptr) {
+    choices_->push_back({key, ways});
+  }
   if (chosen != 0 && record_ != nullptr) {
     record_->emplace(key, chosen);
   }
@@ -59,12 +66,12 @@ std::size_t ShardStrategy::settle(const ChoiceKey& key, std::uint64_t chosen) {
 
 std::size_t ShardStrategy::choose(ChoicePoint point, std::uint64_t who, std::size_t ways) {
   const ChoiceKey key = key_of(point, who, ways);
-  return settle(key, decide(key, ways));
+  return settle(key, ways, decide(key, ways));
 }
 
 std::size_t ShardStrategy::choose_next(std::span<const std::uint64_t> ready) {
   const ChoiceKey key = key_of(ChoicePoint::kNextFiber, ready.front(), ready.size());
-  return settle(key, by_priority(ready));
+  return settle(key, ready.size(), by_priority(ready));
 }
 
 std::uint64_t ShardStrategy::priority(std::uint64_t lineage) const {

@@ -31,10 +31,16 @@ struct ChoiceKey {
 
 // Deviations (world.h): the choices that differ from first-in-first-out.
 
+// Between how many ways a schedule had to choose.
+struct MadeChoice {
+  ChoiceKey key;
+  std::size_t ways = 0;
+};
+
 class ShardStrategy final : public fiber::Strategy {
  public:
-  // replay: where not null, decides alone and `kind` is not asked. record: where not null, is told every deviation.
-  ShardStrategy(ScheduleKind kind, std::uint64_t shard, Draws draws, const Deviations* replay, Deviations* record);
+  // Of `options`: the kind of schedule; what decides alone where it is there; who is told of deviations, of choices.
+  ShardStrategy(const WorldOptions& options, std::uint64_t shard, Draws draws);
 
   std::size_t choose(fiber::ChoicePoint point, std::uint64_t who, std::size_t ways) override;
   bool looks_at_all() const override { return replay_ == nullptr && kind_ == ScheduleKind::kPct; }
@@ -45,7 +51,7 @@ class ShardStrategy final : public fiber::Strategy {
   std::uint64_t by_priority(std::span<const std::uint64_t> ready);
   std::uint64_t priority(std::uint64_t lineage) const;
   ChoiceKey key_of(fiber::ChoicePoint point, std::uint64_t who, std::size_t ways);
-  std::size_t settle(const ChoiceKey& key, std::uint64_t chosen);
+  std::size_t settle(const ChoiceKey& key, std::size_t ways, std::uint64_t chosen);
 
   ScheduleKind kind_;
   std::uint64_t shard_;
@@ -54,6 +60,7 @@ class ShardStrategy final : public fiber::Strategy {
   PerMillion suspension_;
   const Deviations* replay_;
   Deviations* record_;
+  std::vector<MadeChoice>* choices_;
   absl::flat_hash_map<std::uint64_t, std::uint64_t> counters_;  // looked up, never iterated
   // PCT (Burckhardt et al. 2010): a priority per fiber, lowered at a few moments that are drawn beforehand.
   absl::btree_set<std::uint64_t> change_points_;

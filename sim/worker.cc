@@ -19,25 +19,51 @@ namespace {
 
 constexpr std::size_t kLastWords = 6000;
 
-nlohmann::json run_order(const Scenario& scenario, const Order& order, StackArena& stacks) {
-  const double began = real_seconds();
-  Plan plan = order.plan.empty() ? scenario.generate(order.seed) : Plan::parse(order.plan).value();
-  Deviations choices;
-  const RunResult result = run_plan(scenario, plan, stacks, {.record = order.record ? &choices : nullptr});
+nlohmann::json as_json(const std::vector<Finding>& found) {
   nlohmann::json findings = nlohmann::json::array();
-  for (const Finding& finding : result.findings) {
+  for (const Finding& finding : found) {
     findings.push_back(
         {{"checker", finding.checker}, {"message", fmt::format("{}: {}", finding.at.to_string(), finding.message)}});
   }
+  return findings;
+}
+
+nlohmann::json as_json(const absl::btree_map<std::string, std::uint64_t>& faults) {
+  nlohmann::json json = nlohmann::json::object();
+  for (const auto& [kind, count] : faults) {
+    json[kind] = count;
+  }
+  return json;
+}
+
+// All schedules of a seed's plan. Faults are those of one of them.
+nlohmann::json search_order(const Scenario& scenario, const Order& order, StackArena& stacks) {
+  const double began = real_seconds();
+  const SearchResult found = search_schedules(scenario, scenario.generate(order.seed), stacks, {.bound = order.bound});
+  return {{"virtual", static_cast<double>(found.run.ended.nanoseconds()) / 1e9},
+          {"wall", real_seconds() - began},
+          {"events", found.events},
+          {"faults", as_json(found.run.faults)},
+          {"coverage", encode_coverage(found.coverage)},
+          {"findings", as_json(found.run.findings)},
+          {"schedules", found.schedules},
+          {"whole", found.whole},
+          {"cut", found.cut_short},
+          {"plan", found.failing.has_value() ? found.failing->to_text() : std::string()}};
+}
+
+nlohmann::json run_order(const Scenario& scenario, const Order& order, StackArena& stacks) {
+  const double began = real_seconds();
+  Plan plan = order.plan.empty() ? scenario.generate(order.seed) : Plan::parse(order.plan).value();
+  choose_schedule(order.schedule, plan);
+  Deviations choices;
+  const RunResult result = run_plan(scenario, plan, stacks, {.record = order.record ? &choices : nullptr});
+  nlohmann::json findings = as_json(result.findings);
   if (order.twin && result.findings.empty()) {
     const std::string difference = compare_twin(scenario, plan, result, stacks);
     if (!difference.empty()) {
       findings.push_back({{"checker", "DETERMINISM"}, {"message", difference}});
     }
-  }
-  nlohmann::json faults = nlohmann::json::object();
-  for (const auto& [kind, count] : result.faults) {
-    faults[kind] = count;
   }
   std::string recorded;
   if (order.record) {
@@ -48,7 +74,8 @@ nlohmann::json run_order(const Scenario& scenario, const Order& order, StackAren
   return {{"virtual", static_cast<double>(result.ended.nanoseconds()) / 1e9},
           {"wall", real_seconds() - began},
           {"events", result.events},
-          {"faults", faults},
+          {"faults", as_json(result.faults)},
+          {"coverage", encode_coverage(result.coverage)},
           {"findings", findings},
           {"plan", recorded}};
 }
@@ -62,13 +89,16 @@ nlohmann::json run_order(const Scenario& scenario, const Order& order, StackAren
     std::istringstream words(line);
     Order order;
     std::size_t plan_bytes = 0;
-    words >> order.scenario >> order.seed >> order.twin >> order.record >> plan_bytes;
+    unsigned schedule = 0;
+    words >> order.scenario >> order.seed >> order.twin >> order.record >> schedule >> order.bound >> plan_bytes;
     CHECK(!words.fail());
+    order.schedule = static_cast<ScheduleChoice>(schedule);
     order.plan.resize(plan_bytes);
     CHECK_EQ(std::fread(order.plan.data(), 1, plan_bytes, in), plan_bytes);
-    const std::string text = run_order(*scenarios.at(order.scenario), order, stacks)
-                                 .dump(-1, ' ', true, nlohmann::json::error_handler_t::replace) +
-                             "\n";
+    const Scenario& scenario = *scenarios.at(order.scenario);
+    const nlohmann::json result = order.schedule == ScheduleChoice::kExhaustive ? search_order(scenario, order, stacks)
+                                                                                : run_order(scenario, order, stacks);
+    const std::string text = result.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace) + "\n";
     for (std::size_t at = 0; at < text.size();) {
       const ssize_t wrote = write(results, text.data() + at, text.size() - at);
       if (wrote <= 0) {
@@ -125,8 +155,9 @@ void Worker::send(const Order& order) {
   CHECK(!order_.has_value());
   order_ = order;
   began_ = real_seconds();
-  const std::string text = fmt::format("{} {} {} {} {}\n{}", order.scenario, order.seed, order.twin ? 1 : 0,
-                                       order.record ? 1 : 0, order.plan.size(), order.plan);
+  const std::string text =
+      fmt::format("{} {} {} {} {} {} {}\n{}", order.scenario, order.seed, order.twin ? 1 : 0, order.record ? 1 : 0,
+                  static_cast<unsigned>(order.schedule), order.bound, order.plan.size(), order.plan);
   for (std::size_t at = 0; at < text.size();) {
     const ssize_t wrote = write(orders_, text.data() + at, text.size() - at);
     if (wrote <= 0) {

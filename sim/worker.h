@@ -9,6 +9,7 @@
 #include <string>
 
 #include "sim/scenario.h"
+#include "sim/search.h"
 
 namespace chronik::sim {
 
@@ -18,6 +19,8 @@ struct Order {
   bool twin = false;
   std::string plan = {};  // its text, where it is not the seed's
   bool record = false;    // the result is to hold the plan with all choices that were made
+  ScheduleChoice schedule = ScheduleChoice::kAsPlanned;
+  std::uint64_t bound = kSearchBound;  // of an exhaustive search
 };
 
 class Worker {

@@ -39,6 +39,7 @@ namespace chronik::sim {
 class Checkers;
 class Points;
 struct ChoiceKey;
+struct MadeChoice;
 using Deviations = absl::btree_map<ChoiceKey, std::uint64_t>;
 class Machine;
 class NetworkFabric;
@@ -54,11 +55,12 @@ enum class ScheduleKind : std::uint8_t { kFifo, kRandom, kPct };
 struct WorldOptions {
   std::uint64_t seed = 1;
   ScheduleKind schedule = ScheduleKind::kFifo;
-  std::string replay_line = {};        // printed by a CHECK that fails
-  LogSink* log = nullptr;              // null: the programs' log lines are dropped
-  const Deviations* replay = nullptr;  // where not null, it alone makes the choices
-  Deviations* record = nullptr;        // where not null, is told every choice that is not first-in-first-out
-  Story* story = nullptr;              // where not null, is told what happens; decides nothing
+  std::string replay_line = {};                // printed by a CHECK that fails
+  LogSink* log = nullptr;                      // null: the programs' log lines are dropped
+  const Deviations* replay = nullptr;          // where not null, it alone makes the choices
+  Deviations* record = nullptr;                // where not null, is told every choice that is not first-in-first-out
+  std::vector<MadeChoice>* choices = nullptr;  // where not null, is told every choice, in the order of their making
+  Story* story = nullptr;                      // where not null, is told what happens; decides nothing
   std::uint64_t events_per_millisecond_max = 200'000;  // more: virtual time stands still (NO-SPIN)
 };
 
@@ -98,7 +100,7 @@ class World {
   // The shard of a process that runs, or null.
   Shard* shard(ShardId id);
   ShardId next_shard_id() { return ShardId(next_shard_++); }
-  // Named points of the code, where the plan may kill (core's sim_point).
+  // Named points of the code, where the plan may strike (core/base/sim_point.h).
   Points* points() { return points_.get(); }
   void enlist(Shard& shard);
   void dismiss(Shard& shard);

@@ -23,7 +23,7 @@ struct ShardContext {
   NodeId node = NodeId::none();     // for log lines
   LogSink* log = nullptr;           // null: log lines are dropped
   Observer* observer = nullptr;     // null in production (rule S15)
-  PointStrategy* points = nullptr;  // null in production: SIM_POINT costs one load and one predicted branch
+  PointStrategy* points = nullptr;  // null in production (core/base/sim_point.h)
   std::int64_t live_buffers = 0;    // of Slices made here that still live; bounded, and 0 when the shard is gone
   std::int64_t live_buffer_bytes = 0;
   std::string_view replay_line = {};  // how to repeat this run; empty in production
@@ -56,19 +56,5 @@ class AmbientGuard {
  private:
   Ambient* previous_;
 };
-
-// A named point of the code where a simulation may act. `name` is a literal.
-class PointStrategy {
- public:
-  virtual ~PointStrategy() = default;
-  virtual void reached(const char* name) = 0;
-};
-
-inline void sim_point(const char* name) {
-  Ambient* now = ambient();
-  if (now != nullptr && now->context != nullptr && now->context->points != nullptr) [[unlikely]] {
-    now->context->points->reached(name);
-  }
-}
 
 }  // namespace chronik

@@ -1,5 +1,6 @@
 #include "core/broker/answer_sender.h"
 
+#include "core/base/sim_point.h"
 #include "core/broker/connection.h"
 
 namespace chronik::broker {
@@ -34,6 +35,7 @@ void AnswerSender::run() {
     }
     // The next sync, if there is one to make, goes first: it needs the disk while this needs the processor.
     fiber::yield_until_quiet();
+    sim_pause("broker.before_answers");
   }
 }
 

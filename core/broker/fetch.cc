@@ -3,6 +3,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/base/sim_point.h"
 #include "core/broker/broker.h"
 #include "core/broker/connection.h"
 #include "core/broker/forward_fetch.h"
@@ -217,6 +218,7 @@ void serve(Broker& broker, FetchWork& work) {
   for (bool waiting = min_bytes > 0 && wait > Duration::zero();;) {
     while (waiting && !anything_to_read(work)) {
       const Status moved = wait_for_progress(work, parked);
+      sim_pause("fetch.woken");
       if (absl::IsDeadlineExceeded(moved)) {
         waiting = false;
       } else if (!moved.ok()) {
@@ -228,6 +230,7 @@ void serve(Broker& broker, FetchWork& work) {
       return work.request.answer.close("no room for the answer");
     }
     hold = *std::move(room);
+    sim_pause("fetch.before_read");
     collected = collect(work, max_bytes, reading);
     hold.shrink_to(collected.bytes);
     if (!waiting || collected.at_once || collected.bytes >= std::min(min_bytes, max_bytes)) {

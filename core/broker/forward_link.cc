@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/base/log_line.h"
+#include "core/base/sim_point.h"
 #include "core/broker/connection.h"
 #include "core/client/dial.h"
 
@@ -50,6 +51,7 @@ class LinkConnection final : public Connection {
 
  private:
   Status connect() {
+    sim_pause("forward.before_connect");
     const cluster::Endpoint& to = link_.options_.endpoint;
     StatusOr<std::unique_ptr<Connection>> stream =
         client::dial(link_.network_, to.host, to.port, fiber::within(link_.options_.connect, Expiry::kPeer));

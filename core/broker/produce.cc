@@ -6,12 +6,14 @@
 #include <memory>
 #include <utility>
 
+#include "core/base/sim_point.h"
 #include "core/broker/broker.h"
 #include "core/broker/connection.h"
 #include "core/broker/forward_parts.h"
 #include "core/broker/handlers.h"
 #include "core/broker/leader_hints.h"
 #include "core/fiber/wait_graph.h"
+#include "core/protocol/answer_errors.h"
 #include "core/protocol/messages/produce.h"
 #include "core/protocol/record_batch_validate.h"
 
@@ -214,6 +216,7 @@ bool append(Appending& work, const ProduceRequest& whole, HostedTopic* topic, Pr
   } else {
     protocol::set_max_timestamp(records.mutable_bytes(), protocol::TimestampType::kCreateTime, summary.max_timestamp);
   }
+  sim_pause("produce.before_room");
   // The topic may be gone when this returns; the partition is held, and closed then.
   const Status room = broker.logs().make_room(records.size(), fiber::within(work.timeout, Expiry::kPeer));
   if (absl::IsInvalidArgument(room)) {
@@ -228,6 +231,7 @@ bool append(Appending& work, const ProduceRequest& whole, HostedTopic* topic, Pr
   if (outcome.error != ErrorCode::kNone) {
     return refuse(answer, outcome.error);
   }
+  sim_point("produce.appended");
   answer.base_offset = outcome.base_offset;
   answer.log_append_time_ms = log_append_time ? now.milliseconds() : -1;
   answer.log_start_offset = partition->log().log_start();
@@ -320,6 +324,7 @@ void LateProduce::add_wait(MonotonicTime now, std::vector<fiber::FiberWait>& int
 
 void LateProduce::answer(const ProduceResponse& response, bool all_appended) {
   all_appended_ = all_appended;
+  protocol::note_errors(response);
   answer_.prepare(protocol::encode_response(correlation_id_, response, version_));
 }
 
@@ -330,8 +335,9 @@ void LateProduce::forward(ForwardParts<ProduceRequest>& parts, ClientConnection&
         *forwarded_.emplace_back(std::make_unique<ForwardedProduce>(*this, std::move(part.places)));
     part.request.timeout_ms = static_cast<std::int32_t>(std::max<std::int64_t>(left.milliseconds(), 1));
     ForwardPin* pin = broker_.forwarding()->pinned(client, part.leader);
-    const Status sent = pin == nullptr ? absl::FailedPreconditionError("the leader cannot be reached")
-                                       : call.start(pin->link(), part.request, version_);
+    const Status sent = pin == nullptr || sim_fails("forward.before_send")
+                            ? absl::FailedPreconditionError("the leader cannot be reached")
+                            : call.start(pin->link(), part.request, version_);
     broker_.metrics().produce_forwards.add();
     if (sent.ok()) {
       ++waiting_;
@@ -410,6 +416,7 @@ bool LateProduce::correct() {
   for (std::size_t i = 0; i < appended_; ++i) {
     const PendingAppend& append = appends_[i];
     if (append.error != ErrorCode::kNone) {
+      protocol::note_error(protocol::ApiKey::kProduce, append.error);
       auto& answer = response->responses[append.topic].partition_responses[append.index];
       answer.error_code = append.error;
       answer.base_offset = Offset::none();

@@ -5,6 +5,7 @@
 #include <memory>
 #include <utility>
 
+#include "core/base/sim_point.h"
 #include "core/broker/connection.h"
 #include "core/log/batch_at.h"
 #include "core/protocol/record_batch.h"
@@ -124,7 +125,9 @@ bool fill(ReplicaFetch& work, ReplicaSession::Entry& entry, const Deadline& dead
           .below = log.log_end(),
           .min_one_batch = work.bytes == 0};
       const MonotonicTime began = fiber::Scheduler::current().now();
-      StatusOr<log::ReadResult> read = read_for_replica(log, from, limits, answer, deadline);
+      StatusOr<log::ReadResult> read = sim_fails("replica.before_read")
+                                           ? StatusOr<log::ReadResult>(absl::UnavailableError("it cannot be read now"))
+                                           : read_for_replica(log, from, limits, answer, deadline);
       work.broker.replication().sessions().note_read(fiber::Scheduler::current().now() - began);
       if (read.ok() && read->bytes == 0) {
         work.session->give_later(log.key());
@@ -157,6 +160,7 @@ void serve(ReplicaFetch& work) {
     work.session->end(work.number);
     return work.request.answer.close("the connection ends");
   }
+  sim_pause("replica.news");
   // Not out of the consumers' budget, who might starve replication; a few answers for each follower are a bound, too.
   for (ReplicaSession::Entry* entry = work.session->next_ready(work.number); entry != nullptr;
        entry = work.session->next_ready(work.number)) {

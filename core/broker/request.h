@@ -7,6 +7,7 @@
 #include "core/base/time.h"
 #include "core/fiber/budget.h"
 #include "core/ports/network.h"
+#include "core/protocol/answer_errors.h"
 #include "core/protocol/headers.h"
 #include "core/protocol/message.h"
 
@@ -67,6 +68,7 @@ struct Request {
 
   template <typename M>
   void reply(const M& message, fiber::Budget::Hold hold = {}) {
+    protocol::note_errors(message);
     answer.send(protocol::encode_response(header.correlation_id, message, header.version), std::move(hold));
   }
 };

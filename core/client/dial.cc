@@ -5,12 +5,16 @@
 #include <utility>
 #include <vector>
 
+#include "core/base/sim_point.h"
 #include "core/fiber/scheduler.h"
 
 namespace chronik::client {
 
 StatusOr<std::unique_ptr<Connection>> dial(Network& network, std::string_view host, std::uint16_t port,
                                            const Deadline& deadline) {
+  if (sim_fails("client.before_connect")) {
+    return absl::UnavailableError(fmt::format("{} cannot be reached now", host));
+  }
   ASSIGN_OR_RETURN(const std::vector<Address> found, network.resolve(host, port, deadline));
   Status status = absl::NotFoundError(fmt::format("{} has no address", host));
   auto left = static_cast<std::int64_t>(found.size());

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/base/log_line.h"
+#include "core/base/sim_point.h"
 #include "core/cluster/leader_balance.h"
 
 namespace chronik::cluster {
@@ -136,6 +137,7 @@ void ActiveController::run() {
       }
       continue;
     }
+    sim_point("cluster.before_command");
     const Status proposed =
         metadata_.propose_as_leader(*command, fiber::within(kProposalPatience, Expiry::kPeer)).status();
     if (absl::IsCancelled(proposed) || absl::IsAborted(proposed) || (!proposed.ok() && !fiber::sleep(kPause).ok())) {

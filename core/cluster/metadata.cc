@@ -6,6 +6,7 @@
 
 #include "core/base/codec.h"
 #include "core/base/log_line.h"
+#include "core/base/sim_point.h"
 #include "core/cluster/apply.h"
 #include "core/cluster/snapshot.h"
 
@@ -210,6 +211,7 @@ Status Metadata::apply(std::span<const raft::Entry> entries) {
     done.push_back({.proposal = command.proposal, .result = std::move(applied.result)});
   }
   publish(next);
+  sim_point("cluster.before_settle");
   for (const Done& one : done) {
     settle(one.proposal, one.result);
   }
@@ -218,6 +220,7 @@ Status Metadata::apply(std::span<const raft::Entry> entries) {
 
 void Metadata::publish(const ImageRef& next) {
   const Delta delta = difference(image_, next);
+  sim_point("cluster.before_publish");
   image_ = next;
   listeners_.for_each([&delta](MetadataListener& listener) { listener.on_metadata(delta); });
   published_.notify_all();

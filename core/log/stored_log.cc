@@ -6,6 +6,7 @@
 #include "core/base/endian.h"
 #include "core/base/log_line.h"
 #include "core/base/observer.h"
+#include "core/base/sim_point.h"
 #include "core/protocol/record_batch.h"
 
 namespace chronik::log {
@@ -182,6 +183,7 @@ StatusOr<Offset> StoredLog::discard_damage(absl::FunctionRef<bool(Offset to)> st
 
 Status StoredLog::cut(Offset to, absl::FunctionRef<bool()> still, const Deadline& deadline) {
   std::optional<fiber::Turnstile::Pass> pass;
+  sim_pause("log.before_truncation");
   for (bool room = false; !room;) {
     // Not waited for within: whoever makes room in the write-ahead log may need this log's files.
     pass.reset();
@@ -218,6 +220,7 @@ Status StoredLog::cut(Offset to, absl::FunctionRef<bool()> still, const Deadline
   if (Observer* o = observer()) {
     o->on_truncated(observed(key_), epochs_.last(), to);
   }
+  sim_point("log.truncation_written");
   // Before it is durable nothing may be cut: the log that came back would miss what it still promises.
   RETURN_IF_ERROR(host_.wal().wait_durable(lsn, deadline));
   return cut_.has_value() ? open_to_change(deadline) : ok();
@@ -238,6 +241,7 @@ Status StoredLog::begin_anew(Offset to, absl::FunctionRef<bool()> still, const D
   jump(lsn, to);
   host_.on_truncated(*this, Offset(0));
   RETURN_IF_ERROR(host_.wal().wait_durable(lsn, deadline));
+  sim_pause("log.begun_anew");
   if (log_start_ == to && advance_durable(to)) {
     tell_listener();
   }

@@ -4,6 +4,7 @@
 
 #include "core/base/log_line.h"
 #include "core/base/observer.h"
+#include "core/base/sim_point.h"
 #include "core/log/stored_log.h"
 
 namespace chronik::log {
@@ -101,6 +102,7 @@ Status StoredLog::open_to_change(const Deadline& deadline) {
       // Whoever truncated may have given up waiting for it.
       RETURN_IF_ERROR(host_.wal().wait_durable(cut_->lsn, deadline));
     }
+    sim_pause("log.before_cut");
     RETURN_IF_ERROR(cut_segments(cut_->to));
     cut_.reset();
   }
@@ -112,6 +114,7 @@ Status StoredLog::load(const Ref<Segment>& segment, const Deadline& deadline) {
     return ok();
   }
   const std::uint64_t truncations = truncations_;
+  sim_pause("log.before_load");
   RETURN_IF_ERROR(Segment::load(segment, deadline));
   if (changed_since(truncations)) {
     return absl::AbortedError("the log changed while a segment was loaded");
@@ -166,6 +169,7 @@ Status StoredLog::roll(Offset base, const Deadline& deadline) {
     // The cut may also be an earlier life's that was never synced: a loss of power would undo it.
     segments_.back()->mark_unsynced();
   }
+  sim_pause("log.before_roll");
   Ref<Segment> fresh = Ref<Segment>::make(host_, directory(), number_, base, std::uint64_t{0});
   RETURN_IF_ERROR(fresh->create(deadline));
   directory_dirty_ = true;
@@ -208,7 +212,9 @@ StatusOr<std::uint64_t> StoredLog::drain(Lsn durable, const Deadline& deadline) 
   if (batches.empty() || closed_) {
     return std::uint64_t{0};
   }
+  sim_pause("log.before_segment_write");
   RETURN_IF_ERROR(segments_.back()->append(batches, config_.index_interval_bytes, deadline));
+  sim_pause("log.after_segment_write");
   if (first_unsynced_written_ == Lsn::none()) {
     first_unsynced_written_ = batches.front().lsn;
   }
@@ -269,6 +275,7 @@ Status StoredLog::sync(const Deadline& deadline) {
   }
   RETURN_IF_ERROR(open_to_change(deadline));
   const Written before = written();
+  sim_pause("log.before_segment_sync");
   const std::vector<Ref<Segment>> segments = segments_;
   for (const Ref<Segment>& segment : segments) {
     RETURN_IF_ERROR(segment->sync(deadline));
@@ -277,6 +284,7 @@ Status StoredLog::sync(const Deadline& deadline) {
     RETURN_IF_ERROR(host_.disk().sync_directory(directory(), deadline));
     RETURN_IF_ERROR(host_.disk().sync_directory("logs", deadline));
   }
+  sim_pause("log.after_segment_sync");
   synced_as(before);
   return ok();
 }
@@ -340,12 +348,14 @@ Status StoredLog::delete_oldest_segment(const Deadline& deadline) {
     RETURN_IF_ERROR(host_.disk().sync_directory(directory(), deadline));
   }
   // Not waited for: whoever makes room in the write-ahead log may need this log's files, which this fiber holds.
-  if (host_.wal().try_reserve(sizeof(std::int64_t), wal::Urgency::kControl) != wal::Room::kGranted) {
+  if (sim_fails("log.before_retention") ||
+      host_.wal().try_reserve(sizeof(std::int64_t), wal::Urgency::kControl) != wal::Room::kGranted) {
     return absl::ResourceExhaustedError("no room in the write-ahead log");
   }
   RETURN_IF_ERROR(advance_log_start(next, deadline));
   segments_.erase(segments_.begin());
   count_segment_bytes();
+  sim_pause("log.before_unlink");
   RETURN_IF_ERROR(unlink_segment(oldest->base(), deadline));
   log_info("segment deleted", field("topic", topic_name_), field("partition", key_.partition),
            field("base", oldest->base()), field("bytes", oldest->bytes()), field("log_start", next));

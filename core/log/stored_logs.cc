@@ -8,6 +8,7 @@
 #include "core/base/endian.h"
 #include "core/base/log_line.h"
 #include "core/base/observer.h"
+#include "core/base/sim_point.h"
 
 namespace chronik::log {
 
@@ -170,6 +171,7 @@ StatusOr<Ref<PartitionLog>> StoredLogs::create(const LogKey& key, std::string_vi
   const Lsn lsn = wal_->append(wal::RecordType::kCreateLog, wal_key(key), Slice::copy_of(topic_name), log.log_end());
   log.made_by(lsn);
   queued_.push_back({lsn, Ref<StoredLog>::another(log), log.log_end()});  // durable to its end
+  sim_point("log.created");
   if (Observer* o = observer()) {
     o->on_partition_opened({key.topic, key.partition}, log.log_start(), log.log_end(), log.durable_end());
   }
@@ -200,6 +202,7 @@ Status StoredLogs::remove(const LogKey& key, const Deadline& deadline) {
     o->on_partition_deleted({key.topic, key.partition});
   }
   RETURN_IF_ERROR(wal_->wait_durable(lsn, deadline));
+  sim_pause("log.deletion_durable");
   keep_wanted_.notify_all();
   return ok();
 }

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "core/base/log_line.h"
+#include "core/base/sim_point.h"
 #include "core/log/stored_logs.h"
 
 namespace chronik::log {
@@ -139,6 +140,7 @@ Status StoredLogs::drain_log(Ref<StoredLog> held) {
   }
   const StatusOr<std::uint64_t> drained = [&] {
     const Draining draining(*this);
+    sim_pause("log.before_drain");
     return log->drain(drainable(), write_deadline());
   }();
   if (log->closed()) {
@@ -186,6 +188,7 @@ Status StoredLogs::sync_dirty_logs() {
 Status StoredLogs::sync_round() {
   unsynced_bytes_ = 0;
   RETURN_IF_ERROR(sync_dirty_logs());
+  sim_pause("log.sync_round_done");
   const Lsn first = first_needed();
   const Lsn synced_to = first == Lsn::none() ? wal_->durable() : first - 1;
   drained_to_ = std::max(drained_to_, synced_to);

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/base/log_line.h"
+#include "core/base/sim_point.h"
 
 namespace chronik::node {
 
@@ -72,6 +73,7 @@ Status Node::start() {
   ASSIGN_OR_RETURN(identity_, raft::open_identity(ports_.store, ports_.random, deadline));
   logs_ = std::make_unique<log::StoredLogs>(ports_, log_options_of(config_));
   ASSIGN_OR_RETURN(recovery_, logs_->open(deadline));
+  sim_pause("node.logs_recovered");
   logs_->start();
   logs_->wal_metrics().add_to(metrics_);
   metrics_.add("log_lost_total", "Replicas whose logs were not there any more at the start", lost_logs_);
@@ -104,8 +106,10 @@ Status Node::start() {
   server_ = std::make_unique<broker::Server>(ports_.network, limits_, *broker_);
   RETURN_IF_ERROR(server_->listen(config_.bind));
   metadata_->subscribe(*this);
+  sim_pause("node.before_register");
   RETURN_IF_ERROR(register_broker(for_others));
   RETURN_IF_ERROR(reconcile());
+  sim_pause("node.before_serving");
   // Everything that was created just now is durable before the first answer relies on it.
   RETURN_IF_ERROR(logs_->wait_durable(deadline));
   scope_.spawn({"log-remover", 0}, [this] { remove_logs(); });
@@ -278,6 +282,7 @@ Status Node::report_lost_logs() {
   for (std::size_t i = 0; i < lost.size(); ++i) {
     if (result->items[i].ok()) {
       lost_logs_.add();
+      sim_point("node.loss_reported");
       table_->begin_lost_anew(lost[i]);
     } else {
       status = absl::UnavailableError(result->items[i].message);  // the image here may be old

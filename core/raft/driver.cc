@@ -7,6 +7,7 @@
 
 #include "core/base/log_line.h"
 #include "core/base/mix.h"
+#include "core/base/sim_point.h"
 #include "core/raft/raft_store.h"
 
 namespace chronik::raft {
@@ -300,6 +301,7 @@ void Driver::tell_group() {
 void Driver::apply(const std::vector<Entry>& committed) {
   CHECK_EQ(committed.front().index, applied_.next());
   applied_ = committed.back().index;
+  sim_point("raft.before_apply");
   if (const Status status = machine_.apply(committed); !status.ok()) {
     process_.fatal(ExitStatus::kBug, fmt::format("a committed entry cannot be applied: {}", status.ToString()));
   }
@@ -310,6 +312,7 @@ void Driver::apply(const std::vector<Entry>& committed) {
 
 void Driver::install(const Snapshot& snapshot) {
   CHECK_GT(snapshot.last, applied_);
+  sim_point("raft.before_install");
   applied_ = snapshot_last_ = snapshot.last;
   if (const Status status = machine_.install_snapshot(snapshot.last, snapshot.state.bytes()); !status.ok()) {
     process_.fatal(ExitStatus::kBug, fmt::format("a leader's snapshot cannot be installed: {}", status.ToString()));
@@ -339,6 +342,7 @@ void Driver::take_snapshot() {
                     .membership = log.membership_at(applied_),
                     .state = Slice::copy_of(machine_.take_snapshot())};
   put_snapshot(writes_.batch, snapshot);
+  sim_point("raft.snapshot_taken");
   writes_.snapshot = std::move(snapshot);
   snapshot_under_way_ = true;
   to_write_.notify_all();
@@ -375,6 +379,7 @@ void Driver::write_for_ever() {
 // False: the node is dying. A commit that went wrong does not return.
 bool Driver::commit(StoreBatch batch) {
   const Deadline deadline(fiber::Scheduler::current().now() + options_.commit_timeout, Expiry::kPeer, never_cancelled_);
+  sim_pause("raft.before_commit");
   const Status status = store_.commit(std::move(batch), /*durable=*/true, deadline);
   if (absl::IsAborted(status)) {
     return false;
@@ -383,6 +388,7 @@ bool Driver::commit(StoreBatch batch) {
     process_.fatal(ExitStatus::kStoreFailed, fmt::format("a commit of the metadata log failed: {}", status.ToString()));
   }
   ++commits_;
+  sim_pause("raft.after_commit");
   return true;
 }
 

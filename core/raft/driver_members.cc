@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/base/log_line.h"
+#include "core/base/sim_point.h"
 #include "core/raft/driver.h"
 
 namespace chronik::raft {
@@ -104,6 +105,7 @@ void Driver::promote_learners() {
     wanted.voters.push_back(learner);
     erase_node(wanted.learners, node);
     if (propose_membership(std::move(wanted)).ok()) {
+      sim_point("raft.learner_promoted");
       log_info("node has caught up, and votes from now on", field("node", node));
     }
     return;  // one at a time

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/base/log_line.h"
+#include "core/base/sim_point.h"
 #include "core/client/dial.h"
 #include "core/protocol/frame_reader.h"
 
@@ -163,6 +164,7 @@ Status PeerLinks::serve(Link& link, Connection& connection) {
     std::vector<Slice> parts(link.queue.begin(), link.queue.end());
     link.queue.clear();
     link.queued_bytes = 0;
+    sim_pause("raft.before_peer_write");
     RETURN_IF_ERROR(connection.write(parts, fiber::within(options_.write, Expiry::kPeer)));
   }
 }

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/base/log_line.h"
+#include "core/base/sim_point.h"
 #include "core/client/dial.h"
 #include "core/log/batch_at.h"
 #include "core/protocol/record_batch_walk.h"
@@ -243,6 +244,7 @@ Status Fetcher::wait_to_ask(const client::Client& client) {
 
 Status Fetcher::ask_for_ever(client::Client& client) {
   for (;;) {
+    sim_pause("replication.before_ask");
     RETURN_IF_ERROR(wait_to_ask(client));
     RETURN_IF_ERROR(ask(client));
   }
@@ -308,6 +310,7 @@ StatusOr<FetchResponse> Fetcher::next_answer() {
 Status Fetcher::take_answers() {
   for (;;) {
     ASSIGN_OR_RETURN(const FetchResponse response, next_answer());
+    sim_pause("replication.answer_taken");
     if (response.error_code != ErrorCode::kNone) {
       return absl::UnavailableError(fmt::format("it answers {}", protocol::error_name(response.error_code)));
     }
@@ -399,6 +402,7 @@ Status Fetcher::begin_anew(Following& following, Offset leaders_start) {
   const auto still = [&] {
     return partition->following() && partition->epoch() == epoch && !partition->in_sync(self_);
   };
+  sim_pause("replication.before_begin_anew");
   Status begun = partition->log().begin_anew(leaders_start, still, append_deadline());
   if (absl::IsCancelled(begun)) {
     return begun;
@@ -416,6 +420,7 @@ Status Fetcher::take_records(const Ref<Partition>& partition, LeaderEpoch epoch,
     const bool small = batch.size_bytes() < records.size() / 4;
     const Slice bytes = small ? Slice::copy_of(batch.bytes()) : records.sub(at, batch.size_bytes());
     at = walk.position();
+    sim_pause("replication.before_append");
     RETURN_IF_ERROR(logs_.make_room(bytes.size(), append_deadline()));
     const log::PartitionLog& log = partition->log();
     if (!partition->following() || partition->epoch() != epoch) {
@@ -476,6 +481,7 @@ Status Fetcher::cut(Following& following, const protocol::FetchEpochEndOffset& l
     }
     return cuts;
   };
+  sim_pause("replication.before_cut");
   Status cut = log.truncate(to, still, append_deadline());
   if (absl::IsCancelled(cut) || absl::IsDeadlineExceeded(cut)) {
     return cut;

@@ -6,6 +6,7 @@
 
 #include "core/base/log_line.h"
 #include "core/base/observer.h"
+#include "core/base/sim_point.h"
 
 namespace chronik::replication {
 
@@ -239,6 +240,7 @@ void Partition::raise_high_watermark(Offset to) {
     return;
   }
   set_high_watermark(to);
+  sim_point("replication.watermark_raised");
   log_->note_high_watermark(high_watermark_);
   watermark_waiters_.advance(high_watermark_);
   progress_.notify_all();

@@ -1,6 +1,7 @@
 #include "core/replication/repairs.h"
 
 #include "core/base/log_line.h"
+#include "core/base/sim_point.h"
 
 namespace chronik::replication {
 
@@ -111,6 +112,7 @@ Status Repairs::discard(const Ref<Partition>& partition) {
     }
     return discards;
   };
+  sim_pause("replication.before_discard");
   const StatusOr<Offset> discarded = log.discard_damage(still, fiber::within(kDiscardPatience, Expiry::kPeer));
   if (discarded.ok()) {
     metrics_.repairs.add();

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/base/log_line.h"
+#include "core/base/sim_point.h"
 
 namespace chronik::replication {
 
@@ -314,7 +315,10 @@ Status Replication::change_isrs() {
     return ok();
   }
   const StatusOr<cluster::CommandResult> result =
-      metadata_.propose(command, fiber::within(kProposalPatience, Expiry::kPeer));
+      sim_fails("replication.before_isr_change")
+          ? StatusOr<cluster::CommandResult>(absl::UnavailableError("it cannot be proposed now"))
+          : metadata_.propose(command, fiber::within(kProposalPatience, Expiry::kPeer));
+  sim_point("replication.isr_changed");
   Status status = result.status();
   for (std::size_t i = 0; i < proposed.size(); ++i) {
     const Ref<Partition>& partition = proposed[i];

@@ -5,6 +5,7 @@
 #include "core/base/check.h"
 #include "core/base/log_line.h"
 #include "core/base/observer.h"
+#include "core/base/sim_point.h"
 #include "core/wal/engine.h"
 
 namespace chronik::wal {
@@ -28,6 +29,7 @@ void Engine::commit_loop() {
     }
     // What the rest of this turn has to say goes with this flush.
     fiber::yield_until_quiet();
+    sim_pause("wal.before_flush");
     flushing_since_ = fiber::Scheduler::current().now();
     if (!plan_rotation().ok() || !flush().ok()) {
       return;
@@ -119,6 +121,7 @@ Status Engine::plan_rotation() {
   }
   header.checkpoint_bytes = FlushBuilder::checkpoint_bytes(next.checkpoint);
   next_file_ = std::move(next);
+  sim_point("wal.checkpoint_taken");
   return ok();
 }
 
@@ -185,6 +188,7 @@ void Engine::begin_next_file(std::size_t records) {
   current_ = header;
   position_ = 0;
   metrics_->rotations.add();
+  sim_point("wal.file_begun");
   if (Observer* o = observer()) {
     o->on_wal_file(header.generation, files_.path(next_file_->slot), files_.current_slot().bytes > 0);
   }
@@ -218,6 +222,7 @@ Status Engine::flush() {
     o->on_wal_flush(last_flush_, first, last, FlushOutcome::kSubmitted);
   }
   const MonotonicTime start = now();
+  sim_pause("wal.before_sync");
   Slot& slot = files_.current_slot();
   const Status written = slot.file->run(std::move(batch), disk_.deadline());
   if (!written.ok()) {
@@ -227,6 +232,7 @@ Status Engine::flush() {
     }
     return disk_.judge(written, "sync of the log", DiskGuard::FullDisk::kFatal);
   }
+  sim_pause("wal.after_sync");
   slot.bytes = std::max(slot.bytes, position_);
   metrics_->writes.add(records);
   metrics_->bytes_written.add(builder_.bytes());

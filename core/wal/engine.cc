@@ -6,6 +6,7 @@
 #include "core/base/check.h"
 #include "core/base/log_line.h"
 #include "core/base/observer.h"
+#include "core/base/sim_point.h"
 #include "core/wal/recovery.h"
 
 namespace chronik::wal {
@@ -273,6 +274,7 @@ Status Engine::fill(std::size_t index) {
   const std::uint64_t end = round_up_to_block(options_.rotation_bytes);
   while (slot.bytes < end && !closing_ && !scope_.source().cancelled()) {
     const std::uint64_t step = std::min(options_.fill_step_bytes, end - slot.bytes);
+    sim_pause("wal.before_fill");
     RETURN_IF_ERROR(disk_.judge((*file)->fill(slot.bytes, step, disk_.deadline()), "filling of a log file",
                                 DiskGuard::FullDisk::kTolerated));
     slot.bytes += step;

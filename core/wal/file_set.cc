@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/base/check.h"
+#include "core/base/sim_point.h"
 
 namespace chronik::wal {
 
@@ -75,6 +76,7 @@ StatusOr<std::size_t> FileSet::create_slot(DiskGuard& guard) {
     RETURN_IF_ERROR(guard.judge(opened.status(), "creation of a log file", DiskGuard::FullDisk::kTolerated));
   }
   slot.file = *std::move(opened);
+  sim_pause("wal.file_created");
   RETURN_IF_ERROR(guard.sync_directory(options_.directory));
   return index;
 }

@@ -7,6 +7,7 @@
 
 #include "core/base/check.h"
 #include "core/base/log_line.h"
+#include "core/base/sim_point.h"
 #include "core/fiber/scheduler.h"
 
 namespace chronik::wal {
@@ -35,7 +36,9 @@ StatusOr<LogFiles> Recovery::run() {
   } else {
     RETURN_IF_ERROR(begin(Generation::none()));
   }
+  sim_pause("wal.recovery_replayed");
   RETURN_IF_ERROR(writer_->commit(next_lsn_, options_.directory));
+  sim_pause("wal.recovery_committed");
   LogFiles files = finish();
   RETURN_IF_ERROR(drop_extra_slots(files));
   return files;
@@ -171,6 +174,7 @@ Status Recovery::refuse_lost_headers(Generation newest) {
 Status Recovery::recover(Index newest) {
   const FileHeader& header = *headers_[newest];
   ASSIGN_OR_RETURN(const Survey survey, this->survey(newest));
+  sim_pause("wal.recovery_surveyed");
   last_flush_ = survey.last_flush;
   Index end = newest;
   std::optional<Lsn> end_limit;

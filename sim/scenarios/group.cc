@@ -232,6 +232,7 @@ void draw_group_faults(Plan& plan, Draws& draws, const std::vector<std::string>&
   draw_more_deaths(plan, draws.child("more deaths", 0), nodes);
   draw_suspensions(plan, draws.child("suspensions", 0), names);
   draw_clock_steps(plan, draws.child("clock steps", 0), names);
+  draw_point_faults(plan, draws.child("points", 0), nodes);
 }
 
 std::vector<std::string> group_fault_names() {
@@ -239,7 +240,8 @@ std::vector<std::string> group_fault_names() {
   for (const std::string& name : death_fault_names()) {
     names.push_back(name);
   }
-  names.insert(names.end(), {"suspend", "clock step", "disk-stall"});
+  names.insert(names.end(),
+               {"suspend", "clock step", "disk-stall", "kill at point", "delay at point", "yield at point"});
   return names;
 }
 

@@ -15,7 +15,7 @@ class NodeKill final : public OneNode {
   const char* description() const override { return "one node that dies again and again, producers and readers"; }
   std::vector<std::string> announced_faults() const override {
     std::vector<std::string> names = deadly_disk_fault_names();
-    names.insert(names.end(), {"process kill", "power loss"});
+    names.insert(names.end(), {"process kill", "power loss", "kill at point", "delay at point", "yield at point"});
     return names;
   }
 

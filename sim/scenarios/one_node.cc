@@ -8,6 +8,7 @@
 #include "core/fiber/wait.h"
 
 #include "sim/disk_faults.h"
+#include "sim/fault_draws.h"
 #include "sim/knobs.h"
 #include "sim/obligations.h"
 #include "sim/scenarios/bounds_checker.h"
@@ -238,6 +239,9 @@ Plan OneNode::generate(std::uint64_t seed) const {
     }
   }
   draw_faults(plan, draws, names);
+  if (!with.consumer_is_prompt) {
+    draw_point_faults(plan, draws.child("points", 0), {"node"});
+  }
   return plan;
 }
 

@@ -7,6 +7,7 @@ namespace chronik::sim {
 
 const Scenario* canary_scenario();                       // not one of scenarios()
 const std::vector<const Scenario*>& frozen_scenarios();  // nor these
+const Scenario* canary_race_scenario();
 const Scenario* echo_scenario();
 const Scenario* steady_scenario();
 const Scenario* node_kill_scenario();

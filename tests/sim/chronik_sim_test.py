@@ -44,7 +44,10 @@ class CommandLine(unittest.TestCase):
                           ["replay", "--scenario", "echo", "--seed", "1", "--history", "x"],
                           ["replay", "--scenario", "jepsen", "--seed", "1", "--history", "/nonexistent/x"],
                           ["replay", "--plan", "/nonexistent"], ["shrink"], ["shrink", "--seed", "1"],
-                          ["shrink", "--scenario", "echo", "--seed", "1"]):
+                          ["shrink", "--scenario", "echo", "--seed", "1"], ["run", "--schedule", "lifo"],
+                          ["run", "--schedule", "pct", "--bound", "2"], ["run", "--bound", "2"],
+                          ["run", "--schedule", "exhaustive", "--bound", "few"],
+                          ["shrink", "--scenario", "canary", "--seed", "1", "--schedule", "exhaustive"]):
             self.assertEqual(run(*arguments).returncode, 2, arguments)
 
     def test_replay_stops_where_it_is_told_to_and_shows_who_waits(self):
@@ -134,6 +137,92 @@ class CommandLine(unittest.TestCase):
             with self.subTest(plan=plan.name):
                 done = run("replay", "--plan", str(plan))
                 self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+
+
+class Coverage(unittest.TestCase):
+    def test_says_what_was_reached_and_what_never(self):
+        with tempfile.TemporaryDirectory() as directory:
+            path = os.path.join(directory, "out.json")
+            done = run("run", "--scenario", "replicated", "--seeds", "12", "--jobs", "2", "--coverage", "--json", path)
+            self.assertEqual(done.returncode, 0, (done.stdout + done.stderr)[:3000])
+            with open(path, encoding="utf-8") as file:
+                report = json.load(file)
+        coverage = report["scenarios"][0]["coverage"]
+        points = coverage["points"]
+        self.assertGreater(points["wal.before_sync"]["passed"], 1000)
+        self.assertGreater(sum(p["delayed"] + p["yielded"] for p in points.values()), 0)
+        self.assertGreater(coverage["errors"]["Produce NOT_LEADER_OR_FOLLOWER"], 0)
+        never = report["never_reached"]
+        self.assertEqual({name for name, counts in points.items() if counts["passed"] == 0}, set(never["points"]))
+        self.assertIn("INVALID_TXN_STATE", never["errors"])  # nobody in there uses transactions
+        self.assertNotIn("NOT_LEADER_OR_FOLLOWER", never["errors"])
+        self.assertIn("never reached:", done.stdout)
+        self.assertIn("INVALID_TXN_STATE", done.stdout)
+        self.assertNotIn("never reached:", run("run", "--scenario", "echo", "--seeds", "1").stdout)
+
+    def test_a_plan_that_names_no_point_is_refused(self):
+        with tempfile.TemporaryDirectory() as directory:
+            path = os.path.join(directory, "plan")
+            self.assertEqual(run("replay", "--scenario", "steady", "--seed", "1", "--trace", path).returncode, 0)
+            with open(path, encoding="utf-8") as file:
+                plan = file.read().split("end\n")[0]
+            for fault, complaint in (("pause node wal.nowhere", "no point is called wal.nowhere"),
+                                     ("fail node wal.before_sync", "no point where one can fail")):
+                with open(path, "w", encoding="utf-8") as file:
+                    file.write(f"{plan}fault 1 1000000 {fault}\nend\n")
+                done = run("replay", "--plan", path)
+                self.assertEqual(done.returncode, 2)
+                self.assertIn(complaint, done.stderr)
+
+
+class Schedules(unittest.TestCase):
+    def search(self, *arguments):
+        return run("replay", *arguments, "--schedule", "exhaustive")
+
+    def test_exhaustive_search_finds_the_race_and_its_schedule_is_a_plan(self):
+        self.assertEqual(run("replay", "--scenario", "canary-race", "--seed", "1", "--schedule", "fifo").returncode, 0)
+        done = self.search("--scenario", "canary-race", "--seed", "1")
+        self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+        self.assertIn("FAILED AUDIT", done.stdout)
+        begin, end = done.stdout.index("chronik-plan 1"), done.stdout.index("end\n") + len("end\n")
+        plan = done.stdout[begin:end]
+        choices = [line for line in plan.splitlines() if line.startswith("choose ")]
+        self.assertTrue(0 < len(choices) <= 3, plan)
+        with tempfile.TemporaryDirectory() as directory:
+            path = os.path.join(directory, "plan")
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(plan)
+            done = run("replay", "--plan", path)
+            self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+            self.assertIn("FAILED AUDIT", done.stdout)
+            self.assertEqual(run("replay", "--plan", path, "--schedule", "pct").returncode, 2)
+            # One deviation fewer does not show it: the search begins with the fewest.
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(plan.replace(choices[-1] + "\n", ""))
+            self.assertEqual(run("replay", "--plan", path).returncode, 0)
+            # The sound bank, through all its schedules.
+            with open(path, "w", encoding="utf-8") as file:
+                lines = [line for line in plan.splitlines() if not line.startswith("choose ") and line != "replays"]
+                file.write("\n".join(lines).replace("race.sound 0", "race.sound 1") + "\n")
+            done = self.search("--plan", path, "--bound", "100")
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            self.assertRegex(done.stdout, r"canary-race seed 1: \d{3,} schedules, all that there are")
+            done = self.search("--plan", path, "--bound", "1")
+            self.assertRegex(done.stdout, r"canary-race seed 1: \d+ schedules, all with at most 1 deviations")
+
+    def test_a_run_searches_each_seed(self):
+        done = run("run", "--scenario", "canary-race", "--seeds", "4", "--jobs", "2", "--schedule", "exhaustive")
+        self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+        self.assertIn("4 failed", done.stdout)
+        self.assertIn("--schedule exhaustive --bound 3", done.stdout)
+        self.assertIn("\nchoose ", done.stdout)
+
+    def test_a_run_takes_the_schedule_that_it_is_told(self):
+        done = run("run", "--scenario", "canary-race", "--seeds", "60", "--jobs", "2", "--schedule", "fifo")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        done = run("run", "--scenario", "canary-race", "--seeds", "300", "--jobs", "2", "--schedule", "random")
+        self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+        self.assertIn("--schedule random", done.stdout)
 
 
 class Twins(unittest.TestCase):

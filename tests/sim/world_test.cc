@@ -144,17 +144,73 @@ TEST(World, AProcessDiesAtANamedPointOfItsCode) {
   Machine& machine = small.machine("node", [&](ProcessContext&) {
     const Counted counted(alive);
     for (int i = 0; i < 5; ++i) {
-      sim_point("between");
+      sim_point("raft.before_apply");
       ++passed;
     }
   });
-  small.world.points()->kill_at("node", "between", 2, Death::kProcessKill);
+  small.world.points()->kill_at("node", find_point("raft.before_apply"), 2, Death::kProcessKill);
   machine.start();
   small.world.run_for(Duration::seconds(1));
   EXPECT_EQ(passed, 2);
   EXPECT_EQ(alive, 0);
   EXPECT_EQ(machine.last_exit()->how, Death::kProcessKill);
   EXPECT_EQ(small.world.faults().at("kill at point"), 1u);
+}
+
+TEST(World, WhoPassesANamedPointIsHeldUpForAsLongAsTheFaultLasts) {
+  SmallWorld small;
+  std::vector<VirtualTime> passed;
+  Machine& machine = small.machine("node", [&](ProcessContext& process) {
+    for (int i = 0; i < 4; ++i) {
+      sim_pause("wal.before_sync");
+      passed.push_back(process.machine.world().now());
+      if (i == 1) {
+        small.world.points()->end(7);
+      }
+    }
+  });
+  const PointFault fault{.id = 7,
+                         .machine = "node",
+                         .point = find_point("wal.before_sync"),
+                         .odds = percent(100),
+                         .delay = Duration::milliseconds(20)};
+  small.world.points()->begin(fault);
+  machine.start();
+  small.world.run_for(Duration::seconds(1));
+  ASSERT_EQ(passed.size(), 4u);
+  EXPECT_GE(passed[0], VirtualTime::zero() + Duration::milliseconds(20));
+  EXPECT_GE(passed[1], passed[0] + Duration::milliseconds(20));
+  EXPECT_EQ(passed[3], passed[1]);
+  const PointCounts& counts = small.world.points()->coverage().points[find_point("wal.before_sync")];
+  EXPECT_EQ(counts.passed, 4u);
+  EXPECT_EQ(counts.delayed, 2u);
+  EXPECT_EQ(small.world.faults().at("delay at point"), 2u);
+}
+
+TEST(World, WhatANamedPointGuardsFailsOnOneMachineAndNotOnAnother) {
+  SmallWorld small;
+  int failures = 0;
+  const auto body = [&](ProcessContext&) {
+    for (int i = 0; i < 1000; ++i) {
+      failures += sim_fails("client.before_connect") ? 1 : 0;
+    }
+  };
+  Machine& other = small.machine("other", body);
+  Machine& machine = small.machine("node", body);
+  small.world.points()->begin(
+      {.id = 7, .machine = "node", .point = find_point("client.before_connect"), .odds = percent(20), .fails = true});
+  other.start();
+  small.world.run_for(Duration::seconds(1));
+  EXPECT_EQ(failures, 0);
+  machine.start();
+  small.world.run_for(Duration::seconds(1));
+  EXPECT_GT(failures, 100);
+  EXPECT_LT(failures, 300);
+  small.world.points()->forget();
+  failures = 0;
+  machine.start();
+  small.world.run_for(Duration::seconds(1));
+  EXPECT_EQ(failures, 0);
 }
 
 TEST(World, ASuspendedProcessFindsWhatCameMeanwhileInOneTurn) {
