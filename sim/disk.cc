@@ -233,6 +233,7 @@ Status DiskFile::truncate(std::uint64_t size, const Deadline& deadline) {
 StatusOr<Slice> DiskFile::read(std::uint64_t offset, std::size_t size, const Deadline& deadline) {
   RETURN_IF_ERROR(may_begin(false, deadline));
   SimulatedDisk& device = file_->disk;
+  device.bytes_asked_for_ += size;
   if (device.strikes_.empty() && file_->draws.chance(device.knobs_.cached_read)) {
     fiber::maybe_suspend();
     return ReadOperation::read(device.model_, file_->id, offset, size);

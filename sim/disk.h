@@ -111,6 +111,8 @@ class SimulatedDisk final : public DiskDevice {
   // Operations that have not really ended, of all ports.
   std::size_t in_flight() const;
   std::size_t open_files() const { return open_files_; }
+  // Of all reads, ever.
+  std::uint64_t bytes_asked_for() const { return bytes_asked_for_; }
 
  private:
   friend class DiskFile;
@@ -132,6 +134,7 @@ class SimulatedDisk final : public DiskDevice {
   std::vector<DiskPort*> ports_;
   absl::btree_map<std::uint64_t, std::uint64_t> opens_;  // of each path's hash: how often
   std::size_t open_files_ = 0;
+  std::uint64_t bytes_asked_for_ = 0;
   std::uint64_t deaths_ = 0;
 };
 

@@ -1,7 +1,9 @@
 // chronik-sim: lists scenarios, runs many seeds of them, shrinks and replays what fails.
 #include <fmt/core.h>
+#include <fmt/format.h>
 #include <unistd.h>
 #include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
 
 #include <charconv>
 #include <cstdio>
@@ -18,6 +20,7 @@
 #include "sim/run.h"
 #include "sim/runner.h"
 #include "sim/scenario.h"
+#include "sim/scenarios/field/pages.h"
 #include "sim/search.h"
 #include "sim/shrink.h"
 #include "sim/story_page.h"
@@ -76,6 +79,7 @@ struct Arguments {
   std::string html;
   std::size_t events = 5'000;
   std::vector<std::uint64_t> seeds_told;
+  bool as_json = false;
   bool coverage = false;
   std::string schedule;
   std::string bound;
@@ -104,22 +108,44 @@ std::string read_schedule(Arguments& arguments) {
   return {};
 }
 
-int list() {
+std::string list_json() {
+  nlohmann::json all{{"scenarios", nlohmann::json::array()}, {"elsewhere", nlohmann::json::array()}};
   for (const Scenario* scenario : scenarios()) {
-    fmt::print("{:<16} {}\n", scenario->name(), scenario->description());
+    all["scenarios"].push_back({{"name", scenario->name()},
+                                {"description", scenario->description()},
+                                {"promises", scenario->promises()},
+                                {"faults", scenario->announced_faults()}});
+  }
+  for (const HeldElsewhere& entry : held_elsewhere()) {
+    all["elsewhere"].push_back(
+        {{"entry", entry.entry}, {"what", entry.what}, {entry.waits ? "waits_for" : "held_by", entry.by}});
+  }
+  return all.dump(2);
+}
+
+int list(const Arguments& arguments) {
+  if (arguments.as_json) {
+    fmt::print("{}\n", list_json());
+    return kNothingWrong;
+  }
+  for (const Scenario* scenario : scenarios()) {
+    fmt::print("{:<45} {}\n{:<45}   catches {}\n", scenario->name(), scenario->description(), "",
+               fmt::join(scenario->promises(), ", "));
+  }
+  fmt::print("\nFailures of the field (docs/SCENARIOS.md) that no scenario is about:\n");
+  for (const HeldElsewhere& entry : held_elsewhere()) {
+    fmt::print("{:<4} {:<48} {} {}\n", entry.entry, entry.what, entry.waits ? "waits for" : "held by", entry.by);
   }
   return kNothingWrong;
 }
 
 int run(const Arguments& arguments) {
   RunnerOptions options;
-  if (arguments.scenario == "all") {
-    options.scenarios = scenarios();
-  } else if (const Scenario* scenario = find_scenario(arguments.scenario); scenario != nullptr) {
-    options.scenarios = {scenario};
-  } else {
-    return usage(fmt::format("no scenario is called {}; chronik-sim list names them", arguments.scenario));
+  StatusOr<std::vector<const Scenario*>> chosen = select_scenarios(arguments.scenario);
+  if (!chosen.ok()) {
+    return usage(fmt::format("--scenario {}: {}", arguments.scenario, std::string(chosen.status().message())));
   }
+  options.scenarios = std::move(*chosen);
   Duration limit = Duration::zero();
   if (!arguments.time_limit.empty() && (!parse_duration(arguments.time_limit, limit) || limit < Duration::seconds(1))) {
     return usage(fmt::format("--time-limit {}: a time such as 60s or 5m is right", arguments.time_limit));
@@ -408,7 +434,11 @@ void add_explain_options(CLI::App& app, Arguments& arguments) {
 
 CLI::App* add_run(CLI::App& app, Arguments& arguments) {
   CLI::App* running = app.add_subcommand("run", "runs many seeds");
-  running->add_option("--scenario", arguments.scenario, "a scenario, or all")->capture_default_str();
+  running
+      ->add_option("--scenario", arguments.scenario,
+                   "scenarios by their names, separated by commas; f* is each that "
+                   "begins with f")
+      ->capture_default_str();
   running->add_option("--seeds", arguments.seeds, "how many seeds of each scenario")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
@@ -427,6 +457,7 @@ int main_program(int argc, char** argv) {
   app.require_subcommand(1);
   Arguments arguments;
   CLI::App* listing = app.add_subcommand("list", "names the scenarios");
+  listing->add_flag("--json", arguments.as_json, "for programs");
   CLI::App* running = add_run(app, arguments);
   CLI::App* replaying = app.add_subcommand("replay", "runs one seed, with what one wants to see of it");
   CLI::App* explaining = app.add_subcommand("explain", "tells in words what became of a seed");
@@ -470,7 +501,7 @@ int main_program(int argc, char** argv) {
     return app.exit(error) == 0 ? kNothingWrong : kWrongUsage;
   }
   if (listing->parsed()) {
-    return list();
+    return list(arguments);
   }
   if (const std::string defect = read_schedule(arguments); !defect.empty()) {
     return usage(defect);

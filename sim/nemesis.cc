@@ -186,6 +186,19 @@ void Nemesis::teach_network() {
       }
     });
   });
+  teach("slow-channel", [this](const PlanFault& fault) {
+    const auto covered = ways(fault, true);
+    const auto port = static_cast<std::uint16_t>(fault.number("port", 0));
+    world_.fault_fired("slow channel", mix_text(fault.target));
+    for (const auto& [from, to] : covered) {
+      world_.network().link(*from, *to).set_extra_delay_of(port, Duration::nanoseconds(fault.number("delay_ns", 0)));
+    }
+    later(fault, [this, covered, port] {
+      for (const auto& [from, to] : covered) {
+        world_.network().link(*from, *to).set_extra_delay_of(port, Duration::zero());
+      }
+    });
+  });
   teach("thin", [this](const PlanFault& fault) {
     const auto covered = ways(fault, true);
     world_.fault_fired("thin link", mix_text(fault.target));

@@ -6,6 +6,7 @@
 //   partition T O [one_way=1]    nothing arrives between them (or from T at O); "*": all others
 //   clog T O                     nothing leaves from T to O until it ends; then everything at once
 //   slow T O delay_ns=           both ways take longer
+//   slow-channel T O port= delay_ns=   the same, for connections to that port alone
 //   thin T O bytes_per_second=   both ways carry less
 //   reset T - [half_open=1]      one live connection breaks; half-open: one side only is told
 //   step T - by_ms=              the wall clock steps

@@ -159,6 +159,9 @@ std::shared_ptr<Stream> NetworkFabric::connect(Machine& machine, const Address& 
   local.port = free_port(machine);
   const auto stream = std::make_shared<Stream>(*this, machine, local, to, lineage);
   streams_.push_back(stream);
+  if (const Machine* other = machine_at(to, machine); other != nullptr) {
+    ++connects_[{machine.index(), other->index()}];
+  }
   stream->begin();
   return stream;
 }
@@ -173,6 +176,11 @@ void NetworkFabric::forget_finished() {
 std::size_t NetworkFabric::live_streams() const {
   return static_cast<std::size_t>(std::count_if(streams_.begin(), streams_.end(),
                                                 [](const std::shared_ptr<Stream>& stream) { return !stream->over(); }));
+}
+
+std::uint64_t NetworkFabric::connects(const Machine& from, const Machine& to) const {
+  const auto found = connects_.find({from.index(), to.index()});
+  return found == connects_.end() ? 0 : found->second;
 }
 
 // ---- faults ----
@@ -222,7 +230,7 @@ bool NetworkFabric::break_a_connection(Draws& draws, bool tell_peer) {
 void NetworkFabric::calm() {
   for (const auto& [ends, link] : links_) {
     link->blocked_ = 0;
-    link->extra_delay_ = Duration::zero();
+    link->extra_delay_ = link->port_delay_ = Duration::zero();
     link->bytes_per_second_ = 0;
     link->clogged_until_ = VirtualTime::zero();
     link->busy_until_ = std::min(link->busy_until_, world_.now() + Duration::seconds(1));

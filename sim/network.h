@@ -32,6 +32,12 @@ class Link {
   bool blocked() const { return blocked_ > 0; }
   Duration extra_delay() const { return extra_delay_; }
   void set_extra_delay(Duration delay) { extra_delay_ = delay; }
+  // On top, for connections to this port alone: one channel lags behind another.
+  Duration extra_delay_of(std::uint16_t port) const { return port == slow_port_ ? port_delay_ : Duration::zero(); }
+  void set_extra_delay_of(std::uint16_t port, Duration delay) {
+    slow_port_ = port;
+    port_delay_ = delay;
+  }
   std::int64_t bytes_per_second() const { return bytes_per_second_; }
   void set_bytes_per_second(std::int64_t rate) { bytes_per_second_ = rate; }
   void clog_until(VirtualTime until) { clogged_until_ = std::max(clogged_until_, until); }
@@ -43,6 +49,8 @@ class Link {
   friend class Stream;
   std::uint32_t blocked_ = 0;  // partitions that cover it
   Duration extra_delay_ = Duration::zero();
+  std::uint16_t slow_port_ = 0;
+  Duration port_delay_ = Duration::zero();
   std::int64_t bytes_per_second_ = 0;  // 0: the network's
   VirtualTime clogged_until_;
   VirtualTime busy_until_;
@@ -93,6 +101,8 @@ class NetworkFabric {
   // One live connection, drawn: false where there is none.
   bool break_a_connection(Draws& draws, bool tell_peer);
   std::size_t live_streams() const;
+  // Connections that were begun from one machine to another, ever.
+  std::uint64_t connects(const Machine& from, const Machine& to) const;
   // Heals every link and forgets all probabilities of faults.
   void calm();
 
@@ -110,6 +120,7 @@ class NetworkFabric {
   absl::btree_map<PortKey, std::shared_ptr<ListenSocket>> listeners_;
   absl::btree_map<std::pair<std::size_t, std::size_t>, std::unique_ptr<Link>> links_;
   absl::btree_map<std::size_t, std::uint16_t> next_port_;
+  absl::btree_map<std::pair<std::size_t, std::size_t>, std::uint64_t> connects_;
   std::vector<std::shared_ptr<Stream>> streams_;
   std::size_t streams_at_cleaning_ = 64;
 };

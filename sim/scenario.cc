@@ -1,6 +1,10 @@
 #include "sim/scenario.h"
 
+#include <fmt/core.h>
+
+#include <algorithm>
 #include <array>
+#include <iterator>
 
 #include "core/ports/network.h"
 #include "sim/device_host.h"
@@ -29,6 +33,34 @@ const Scenario* find_scenario(std::string_view name) {
     }
   }
   return nullptr;
+}
+
+StatusOr<std::vector<const Scenario*>> select_scenarios(std::string_view names) {
+  std::vector<std::string_view> parts;
+  for (std::size_t begin = 0; begin <= names.size();) {
+    const std::size_t end = std::min(names.find(',', begin), names.size());
+    parts.push_back(names.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  const auto fits = [](std::string_view part, std::string_view name) {
+    const bool prefix = part.ends_with('*');
+    return part == "all" || (prefix ? name.starts_with(part.substr(0, part.size() - 1)) : name == part);
+  };
+  std::vector<const Scenario*> known = scenarios();
+  std::vector<const Scenario*> must_fail = frozen_scenarios();
+  must_fail.push_back(canary_scenario());
+  std::copy_if(must_fail.begin(), must_fail.end(), std::back_inserter(known), [&](const Scenario* one) {
+    return std::find(parts.begin(), parts.end(), one->name()) != parts.end();
+  });
+  for (const std::string_view part : parts) {
+    if (std::none_of(known.begin(), known.end(), [&](const Scenario* one) { return fits(part, one->name()); })) {
+      return absl::NotFoundError(fmt::format("no scenario is called {}; chronik-sim list names them", part));
+    }
+  }
+  std::erase_if(known, [&](const Scenario* one) {
+    return std::none_of(parts.begin(), parts.end(), [&](std::string_view part) { return fits(part, one->name()); });
+  });
+  return known;
 }
 
 Plan draw_plan(const Scenario& scenario, std::uint64_t seed, Draws& draws) {

@@ -32,6 +32,8 @@ class Scenario {
   virtual bool keeps_history() const { return false; }
   // Kinds of faults (World::fault_fired) that some seed must have met: one that never fires makes the run worthless.
   virtual std::vector<std::string> announced_faults() const = 0;
+  // The checkers (docs/SIMULATION.md) whose findings it is there for, the most telling ones first.
+  virtual std::vector<std::string> promises() const { return {}; }
   // Plain code: the same seed gives the same plan.
   virtual Plan generate(std::uint64_t seed) const = 0;
   // Adds machines, checkers and programs, and starts them. What it returns outlives every program.
@@ -43,6 +45,9 @@ class Scenario {
 // Every scenario that is to hold, in the order in which they are listed.
 const std::vector<const Scenario*>& scenarios();
 const Scenario* find_scenario(std::string_view name);  // one of them, or one that must fail; or null
+// What "steady,f1*" names, in the order of the list, each once; "all" and "*" are all of them; those that must fail
+// only by their whole names. kNotFound: a part of it names none; the message says which.
+StatusOr<std::vector<const Scenario*>> select_scenarios(std::string_view names);
 
 // ---- what every plan begins with ----
 

@@ -159,7 +159,7 @@ Duration Stream::draw_delay() {
 }
 
 VirtualTime Stream::arrival(std::uint32_t from, std::size_t bytes) {
-  const Duration delay = draw_delay();
+  const Duration delay = draw_delay() + link(from).extra_delay_of(sides_[0].remote_.port);
   Way& way = ways_[from];
   way.last_arrival = std::max(
       way.last_arrival, link(from).arrival(fabric_.world().now(), bytes, delay, fabric_.knobs().bytes_per_second));

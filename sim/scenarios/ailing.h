@@ -24,6 +24,9 @@ class Ailing : public Scenario {
   Plan generate(std::uint64_t seed) const final;
   std::unique_ptr<ScenarioState> build(World& world, const Plan& plan, Nemesis& nemesis) const final;
   void at_end(World& world, ScenarioState& of) const override;
+  std::vector<std::string> promises() const override {
+    return with_group_promises({"ACK-DURABLE", "OFFSET-UNIQUE", "REPLICA-MATCH", "REPLICA-LIVE"});
+  }
 
  protected:
   // names: of all machines.

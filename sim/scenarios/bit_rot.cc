@@ -43,27 +43,31 @@ class BitRot final : public OneNode {
   }
 
   void prepare(World& world, const Plan& /*plan*/, Nemesis& nemesis, OneNodeState& state) const override {
-    nemesis.teach("rot-while-serving", [&state](const PlanFault&) {
-      if (state.node != nullptr) {
-        disk_of(*state.machine).rot_somewhere();
-      }
-    });
-    nemesis.teach("spoil-while-serving", [&state](const PlanFault&) {
-      if (state.node != nullptr) {
-        disk_of(*state.machine).spoil_a_block();
-      }
-    });
-    nemesis.teach("settled-death", [&world, &state](const PlanFault& fault) {
-      if (state.machine->running() && state.ledger.settled_era() >= disk_of(*state.machine).model().damage().size()) {
-        const bool power = fault.number("power", 0) != 0;
-        world.fault_fired(power ? "power loss" : "process kill", mix_text(fault.target));
-        state.machine->kill(power ? Death::kPowerLoss : Death::kProcessKill);
-      }
-    });
+    teach_rot_while_serving(world, nemesis, state);
   }
 };
 
 }  // namespace
+
+void teach_rot_while_serving(World& world, Nemesis& nemesis, OneNodeState& state) {
+  nemesis.teach("rot-while-serving", [&state](const PlanFault&) {
+    if (state.node != nullptr) {
+      disk_of(*state.machine).rot_somewhere();
+    }
+  });
+  nemesis.teach("spoil-while-serving", [&state](const PlanFault&) {
+    if (state.node != nullptr) {
+      disk_of(*state.machine).spoil_a_block();
+    }
+  });
+  nemesis.teach("settled-death", [&world, &state](const PlanFault& fault) {
+    if (state.machine->running() && state.ledger.settled_era() >= disk_of(*state.machine).model().damage().size()) {
+      const bool power = fault.number("power", 0) != 0;
+      world.fault_fired(power ? "power loss" : "process kill", mix_text(fault.target));
+      state.machine->kill(power ? Death::kPowerLoss : Death::kProcessKill);
+    }
+  });
+}
 
 const Scenario* bit_rot_scenario() {
   static const BitRot scenario;

@@ -111,6 +111,7 @@ class Canary final : public Scenario {
     draw_clock_steps(plan, draws.child("clock steps", 0), {"bank"});
     return plan;
   }
+  std::vector<std::string> promises() const override { return {"NO-STUCK"}; }
 
   std::unique_ptr<ScenarioState> build(World& world, const Plan& plan, Nemesis& /*nemesis*/) const override {
     auto state = std::make_unique<CanaryState>();

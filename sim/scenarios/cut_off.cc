@@ -160,6 +160,10 @@ class CutOff final : public Scenario {
   std::vector<std::string> announced_faults() const override {
     return {"partition", "one-way partition", kIsolatedAnswer};
   }
+  std::vector<std::string> promises() const override {
+    return with_group_promises(
+        {"NO-STUCK", "ACK-DURABLE", "OFFSET-UNIQUE", "REPLICA-MATCH", "REPLICA-LIVE", "REFUSED"});
+  }
 
   Plan generate(std::uint64_t seed) const override {
     Draws draws(seed, "plan", mix_text(name()));

@@ -229,6 +229,7 @@ class Echo final : public Scenario {
     names.insert(names.end(), {"suspend", "clock step", "fatal exit"});
     return names;
   }
+  std::vector<std::string> promises() const override { return {"ECHO", "ECHO-LIVE", "NO-STUCK", "NO-SPIN"}; }
 
   Plan generate(std::uint64_t seed) const override {
     Draws draws(seed, "plan", mix_text(name()));

@@ -51,6 +51,7 @@ class Frozen final : public Scenario {
   const char* name() const override { return suspicion_.name; }
   const char* description() const override { return suspicion_.description; }
   std::vector<std::string> announced_faults() const override { return {}; }
+  std::vector<std::string> promises() const override { return {"NO-STUCK"}; }
 
   Plan generate(std::uint64_t seed) const override {
     Draws draws(seed, "plan", mix_text(name()));

@@ -245,6 +245,12 @@ std::vector<std::string> group_fault_names() {
   return names;
 }
 
+std::vector<std::string> with_group_promises(std::vector<std::string> also) {
+  also.insert(also.end(),
+              {"META-WHOLE", "META-AGREE", "META-LIVE", "NODE-START", "NODE-FATAL", "CONFORM", "NO-STUCK", "NO-SPIN"});
+  return also;
+}
+
 // ---- a world ----
 
 void run_group_node(ProcessContext& process, GroupState& state) {
@@ -254,7 +260,7 @@ void run_group_node(ProcessContext& process, GroupState& state) {
   node.watch_metadata(watch);
   const Status started = node.start();
   if (!started.ok()) {
-    if (state.space_may_lack && absl::IsResourceExhausted(started)) {
+    if ((state.space_may_lack && absl::IsResourceExhausted(started)) || state.disks_may_fail.contains(name)) {
       state.down[name] = Duration::milliseconds(500);  // whoever watches it starts it again, until there is room
     } else if (!absl::IsAborted(started) && !absl::IsCancelled(started)) {
       if (!state.may_be_removed.contains(name) || !absl::IsFailedPrecondition(started)) {
@@ -300,11 +306,18 @@ Machine& add_group_node(World& world, const PlanMachine& planned, const Plan& pl
   machine.install([&state](ProcessContext& process) { run_group_node(process, state); });
   machine.on_exit([&world, &nemesis, &machine, &state](const Exit& exit) {
     const auto down = state.down.extract(machine.name());
+    const auto away = state.away.extract(machine.name());
     const bool removed = exit.status == ExitStatus::kRemoved || (exit.how == Death::kExit && state.takes_orders);
     if (removed && state.may_be_removed.contains(machine.name())) {
       nemesis.restart(machine, Duration::seconds(3));
+    } else if (exit.how == Death::kFatal && state.disks_may_fail.contains(machine.name()) &&
+               (exit.status == ExitStatus::kDiskFailed || exit.status == ExitStatus::kStoreFailed)) {
+      world.fault_fired("the node gave up", mix_text(machine.name()));
+      nemesis.restart(machine, Duration::milliseconds(500));
     } else if (exit.how == Death::kFatal) {
       world.fail("NODE-FATAL", fmt::format("{}: {}", machine.name(), exit.reason));
+    } else if (!away.empty()) {
+      nemesis.restart(machine, away.mapped());
     } else if (exit.how != Death::kExit) {
       if (!nemesis.restarts(machine)) {
         Draws draws = machine.draws("restart").child("death", machine.incarnation());

@@ -39,10 +39,12 @@ struct GroupState : ScenarioState {
   // Orderly stops that are still to come, in the order of time, and for how long the latest one is; by machine's name.
   std::map<std::string, std::vector<PlanOperation>> stops;
   std::map<std::string, Duration> down;
+  std::map<std::string, Duration> away;  // the same for whom a scenario is about to kill
 
   std::set<std::string> shunned;  // clients ask others who leads
 
-  bool space_may_lack = false;  // a start may fail for want of room on the disk
+  bool space_may_lack = false;           // a start may fail for want of room on the disk
+  std::set<std::string> disks_may_fail;  // these may end themselves, or not begin, because of their disks
 
   std::size_t nodes() const { return configs.size(); }
 };
@@ -63,6 +65,8 @@ void draw_stops(Plan& plan, Draws draws);
 // machines.
 void draw_group_faults(Plan& plan, Draws& draws, const std::vector<std::string>& names);
 std::vector<std::string> group_fault_names();
+// Those, and what every scenario of a group judges.
+std::vector<std::string> with_group_promises(std::vector<std::string> also);
 
 // ---- a world ----
 // Begins `state`, and teaches the nemesis what the faults need.

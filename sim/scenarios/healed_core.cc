@@ -142,6 +142,11 @@ class HealedCore final : public Replicated {
   std::vector<std::string> announced_faults() const override {
     return {"process kill", "power loss", "suspend", "partition", "one-way partition", kExcused};
   }
+  std::vector<std::string> promises() const override {
+    std::vector<std::string> names = Replicated::promises();
+    names.insert(names.begin(), {"CORE-LIVE"});
+    return names;
+  }
 
  private:
   Kind kind() const override { return {.nodes_least = 3, .replicas = 3}; }
@@ -213,7 +218,7 @@ class HealedCore final : public Replicated {
     }
   }
 
-  void prepare(World& world, const Plan& plan, ReplicatedState& state) const override {
+  void prepare(World& world, const Plan& plan, Nemesis& /*nemesis*/, ReplicatedState& state) const override {
     const auto judge = std::make_shared<CoreJudge>(world, state, plan);
     const VirtualTime healed = VirtualTime::zero() + kCoreHealed;
     world.at(healed, [judge] { judge->let_others_be_shunned(); });

@@ -55,6 +55,9 @@ class Jepsen final : public Scenario {
     names.insert(names.end(), {"send retried", "unknown outcome", "duplicate without idempotence"});
     return names;
   }
+  std::vector<std::string> promises() const override {
+    return with_group_promises({"JEPSEN", "REPLICA-LIVE", "WAL"});
+  }
 
   Plan generate(std::uint64_t seed) const override;
   std::unique_ptr<ScenarioState> build(World& world, const Plan& plan, Nemesis& nemesis) const override;

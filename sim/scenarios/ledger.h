@@ -70,6 +70,8 @@ class Ledger {
   }
   // Behind the last offset that was acknowledged, read by anybody, or said to be there to be read.
   std::int64_t known_end(std::size_t partition) const;
+  // Behind the last offset that a reader has met.
+  std::int64_t seen_end(std::size_t partition) const { return static_cast<std::int64_t>(seen_[partition].size()); }
   // Somebody is about to ask for the deletion of what is below `offset`: no log that nothing else deletes from begins
   // later.
   void ask_start(std::size_t partition, std::int64_t offset) {

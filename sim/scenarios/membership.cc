@@ -279,6 +279,10 @@ class MembershipScenario final : public Scenario {
     names.emplace_back("disk lost");
     return names;
   }
+  std::vector<std::string> promises() const override {
+    return with_group_promises(
+        {"MEMBERS", "ONE-LEADER", "ACK-DURABLE", "OFFSET-UNIQUE", "REPLICA-MATCH", "REPLICA-LIVE"});
+  }
 
   Plan generate(std::uint64_t seed) const override {
     Draws draws(seed, "plan", mix_text(name()));

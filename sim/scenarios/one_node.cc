@@ -308,4 +308,14 @@ void OneNode::at_end(World& world, ScenarioState& of) const {
   state.ledger.judge();
 }
 
+std::vector<std::string> OneNode::promises() const {
+  std::vector<std::string> names{"NODE-START", "NODE-FATAL", "NODE-LIVE", "WAL",     "FSYNC-ERR",
+                                 "EPOCH",      "BOUNDED",    "NO-SPIN",   "CONFORM", "NO-STUCK"};
+  if (rules().ledger) {
+    names.insert(names.begin(), {"ACK-DURABLE", "OFFSET-CONTIG", "OFFSET-UNIQUE", "ORDER"});
+    names.insert(names.end(), {"IDEMPOTENT", "REFUSED", "LOG-START"});
+  }
+  return names;
+}
+
 }  // namespace chronik::sim

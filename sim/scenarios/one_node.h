@@ -100,8 +100,9 @@ struct OneNodeState : ScenarioState {
   bool all_read = false;
   std::uint64_t passes = 0;  // of the reader, complete ones
   VirtualTime healed;
-  Status last_read;                       // how the reader's latest pass ended
-  std::vector<std::int64_t> consumer_at;  // by partition, what it asks for next
+  Status last_read;                        // how the reader's latest pass ended
+  std::unique_ptr<ScenarioState> of_kind;  // what a scenario keeps besides
+  std::vector<std::int64_t> consumer_at;   // by partition, what it asks for next
   // What the consumer has yet to be told of: (partition, offset) -> obligation.
   absl::btree_map<std::pair<std::size_t, std::int64_t>, std::uint64_t> news;
 };
@@ -111,6 +112,7 @@ class OneNode : public Scenario {
   Plan generate(std::uint64_t seed) const final;
   std::unique_ptr<ScenarioState> build(World& world, const Plan& plan, Nemesis& nemesis) const final;
   void at_end(World& world, ScenarioState& state) const override;
+  std::vector<std::string> promises() const override;
 
  protected:
   virtual OneNodeRules rules() const { return {}; }
@@ -142,5 +144,8 @@ void run_consumer(ProcessContext& process, OneNodeState& state);
 void run_idempotent_producer(ProcessContext& process, OneNodeState& state);
 // ---- trimmer.cc ----
 void run_trimmer(ProcessContext& process, OneNodeState& state);
+// ---- bit_rot.cc ----
+// Faults: "rot-while-serving", "spoil-while-serving", "settled-death" (numbers: power).
+void teach_rot_while_serving(World& world, Nemesis& nemesis, OneNodeState& state);
 
 }  // namespace chronik::sim

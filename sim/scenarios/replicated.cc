@@ -158,7 +158,7 @@ Plan Replicated::generate(std::uint64_t seed) const {
   };
   if (!with.unclean) {
     add("reader", "reader");
-    for (std::int64_t i = draws.between(0, 2); i > 0; --i) {
+    for (std::int64_t i = std::max(draws.between(0, 2), with.consumers_least); i > 0; --i) {
       PlanMachine& consumer = add(fmt::format("consumer-{}", i), "consumer");
       consumer.numbers["partition"] = draws.between(0, plan.knobs["partitions"] - 1);
       consumer.numbers["wait_ms"] = draws.magnitude(100, 15'000);
@@ -180,7 +180,7 @@ Plan Replicated::generate(std::uint64_t seed) const {
                    .unanswered_in = with.forwards ? 4U : 0U},
                   draws);
   }
-  if (!with.unclean && !with.forwards && draws.below(2) == 0) {
+  if (!with.unclean && !with.forwards && !with.nothing_deleted && draws.below(2) == 0) {
     add("trimmer", "trimmer");
   }
   draw_trouble(plan, draws, names);
@@ -243,7 +243,7 @@ std::unique_ptr<ScenarioState> Replicated::build(World& world, const Plan& plan,
   world.checkers().add(std::make_unique<DamageChecker>(world));
   watch_watermarks(world, *state);
   watch_in_sync(world, *state, static_cast<std::size_t>(plan.knob("replicas.min", 1)));
-  prepare(world, plan, *state);
+  prepare(world, plan, nemesis, *state);
   if (!with.reassigned) {
     world.at(state->healed + kWholeWithin, [&world, state] {
       judge_in_sync(world, *state, fmt::format("{} ms after all was healed", kWholeWithin.milliseconds()));
@@ -299,6 +299,14 @@ void Replicated::at_end(World& world, ScenarioState& of) const {
     }
   }
   state.ledger.judge();
+  if (world.findings().empty()) {
+    judge(world, state);
+  }
+}
+
+std::vector<std::string> Replicated::promises() const {
+  return with_group_promises({"ACK-DURABLE", "OFFSET-UNIQUE", "OFFSET-CONTIG", "ORDER", "REFUSED", "LOG-START",
+                              "HW-MONO", "IN-SYNC", "REPLICA-MATCH", "REPLICA-LIVE"});
 }
 
 }  // namespace chronik::sim

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -42,6 +43,9 @@ struct ReplicatedState : GroupState {
   std::map<std::string, Consumer> consumers;
   bool all_read = false;
   Status last_read;
+  std::unique_ptr<ScenarioState> of_kind;  // what a kind keeps besides
+  // Whoever wants to know: a producer was told that this offset is there, under these acks. From within its fiber.
+  std::function<void(std::size_t partition, Offset offset, std::int16_t acks)> on_acknowledged;
 
   bool all_done() const {
     return std::all_of(producers.begin(), producers.end(), [](const auto& of) { return of.second.done; });
@@ -95,6 +99,7 @@ class Replicated : public Scenario {
   Plan generate(std::uint64_t seed) const final;
   std::unique_ptr<ScenarioState> build(World& world, const Plan& plan, Nemesis& nemesis) const final;
   void at_end(World& world, ScenarioState& state) const final;
+  std::vector<std::string> promises() const override;
 
  protected:
   struct Kind {
@@ -106,6 +111,8 @@ class Replicated : public Scenario {
     bool unclean = false;      // any replica may lead that is left: nothing is read
     bool space_may_lack = false;
     std::int64_t replicas = 0;  // 0: drawn, up to three
+    std::int64_t consumers_least = 0;
+    bool nothing_deleted = false;  // nobody deletes records
   };
   virtual Kind kind() const { return {}; }
   // names: of all machines.
@@ -113,7 +120,10 @@ class Replicated : public Scenario {
   // Of one node, after what all of them have.
   virtual void configure(const Plan& /*plan*/, node::NodeConfig& /*config*/) const {}
   // After the machines are there and before any starts.
-  virtual void prepare(World& /*world*/, const Plan& /*plan*/, ReplicatedState& /*state*/) const {}
+  virtual void prepare(World& /*world*/, const Plan& /*plan*/, Nemesis& /*nemesis*/, ReplicatedState& /*state*/) const {
+  }
+  // At the end, where nothing else was wrong.
+  virtual void judge(World& /*world*/, const ReplicatedState& /*state*/) const {}
   // All nodes serve, and all replicas are in sync; else REPLICA-LIVE. when: for people.
   static void judge_in_sync(World& world, const ReplicatedState& state, const std::string& when);
 };

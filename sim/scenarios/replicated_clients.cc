@@ -180,6 +180,9 @@ class ReplicatedProducer {
         state_.ledger.acknowledge(value_of(operation, i), answer->base_offset.value() + i);
       }
     }
+    if (answer->error_code == ErrorCode::kNone && state_.on_acknowledged) {
+      state_.on_acknowledged(partition, Offset(answer->base_offset.value() + records - 1), acks);
+    }
     return answer->error_code == ErrorCode::kNone;
   }
 

@@ -61,6 +61,9 @@ class Unclean final : public Replicated {
   const char* name() const override { return "unclean"; }
   const char* description() const override { return "two replicas, of which any may lead that is left"; }
   std::vector<std::string> announced_faults() const override { return group_fault_names(); }
+  std::vector<std::string> promises() const override {
+    return with_group_promises({"REPLICA-LIVE", "REPLICA-MATCH", "HW-MONO", "IN-SYNC"});
+  }
 
  private:
   Kind kind() const override { return {.nodes_least = 3, .unclean = true}; }
@@ -201,7 +204,7 @@ class Rejoined final : public Replicated {
     }
   }
 
-  void prepare(World& world, const Plan& /*plan*/, ReplicatedState& state) const override {
+  void prepare(World& world, const Plan& /*plan*/, Nemesis& /*nemesis*/, ReplicatedState& state) const override {
     for (std::size_t i = 0; i < kRounds; ++i) {
       world.at(round(i) + kAway + kRejoinedWithin,
                [&world, &state, i] { judge_in_sync(world, state, fmt::format("after round {}", i + 1)); });

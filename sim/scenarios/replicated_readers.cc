@@ -59,8 +59,14 @@ Status take_answer(ReplicatedState& state, std::size_t partition, const FetchPar
     return absl::DataLossError("deleted");
   }
   ledger.see_watermark(partition, answer.high_watermark.value());
-  return take_records(*state.world, ledger, partition, answer.records.value_or(Slice()), /*may_begin_within=*/false,
-                      position);
+  const std::int64_t before = position;
+  RETURN_IF_ERROR(take_records(*state.world, ledger, partition, answer.records.value_or(Slice()),
+                               /*may_begin_within=*/false, position));
+  if (position == before && position < answer.high_watermark.value() && !state.rots) {
+    state.world->fail("OFFSET-CONTIG", fmt::format("partition {}: nothing to be read at {} below the high watermark {}",
+                                                   partition, position, answer.high_watermark));
+  }
+  return ok();
 }
 
 // What a leader must know to be deleted: one that does not know yet that it is none any more may tell of what is

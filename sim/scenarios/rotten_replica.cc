@@ -36,6 +36,11 @@ class RottenReplica final : public Ailing {
   std::vector<std::string> announced_faults() const override {
     return {"bit-rot", "process kill", "power loss", "damage found", "damage found at the start", "log repaired"};
   }
+  std::vector<std::string> promises() const override {
+    std::vector<std::string> names = Ailing::promises();
+    names.insert(names.begin(), {"DAMAGE"});
+    return names;
+  }
 
  protected:
   void draw_trouble(Plan& plan, Draws& draws, const std::vector<std::string>& /*names*/) const override {

@@ -1,10 +1,12 @@
-// The table of scenarios. A new one is a file beside this one and a line here.
+// The table of scenarios. A new one is a file beside this one and a line here, or a page in field/.
 #include "sim/scenarios/scenarios.h"
+
+#include "sim/scenarios/field/pages.h"
 
 namespace chronik::sim {
 
 const std::vector<const Scenario*>& scenarios() {
-  static const std::vector<const Scenario*> kAll{
+  static const std::vector<const Scenario*> kOthers{
       echo_scenario(),           steady_scenario(),       node_kill_scenario(),
       failed_sync_scenario(),    hung_sync_scenario(),    slow_disk_scenario(),
       full_disk_scenario(),      bit_rot_scenario(),      restart_storm_scenario(),
@@ -17,6 +19,11 @@ const std::vector<const Scenario*>& scenarios() {
       one_disk_scenario(),       rolling_scenario(),      rejoined_scenario(),
       topic_storm_scenario(),    overtaken_scenario(),    jepsen_scenario(),
   };
+  static const std::vector<const Scenario*> kAll = [] {
+    std::vector<const Scenario*> all = kOthers;
+    all.insert(all.end(), field_pages().begin(), field_pages().end());
+    return all;
+  }();
   return kAll;
 }
 

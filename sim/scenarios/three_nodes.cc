@@ -145,6 +145,7 @@ class ThreeNodes final : public Scenario {
     draw_group_faults(plan, draws, names);
     return plan;
   }
+  std::vector<std::string> promises() const override { return with_group_promises({"META-DURABLE"}); }
 
   std::unique_ptr<ScenarioState> build(World& world, const Plan& plan, Nemesis& nemesis) const override {
     auto owned = std::make_unique<MakersState>();

@@ -151,6 +151,11 @@ class TopicLoop final : public OneNode {
   const char* name() const override { return "topic-loop"; }
   const char* description() const override { return "one node, topics that come and go, and deaths"; }
   std::vector<std::string> announced_faults() const override { return death_fault_names(); }
+  std::vector<std::string> promises() const override {
+    std::vector<std::string> names = OneNode::promises();
+    names.insert(names.begin(), {"META-LIN"});
+    return names;
+  }
 
  protected:
   OneNodeRules rules() const override { return {.logs_may_be_refused = true}; }

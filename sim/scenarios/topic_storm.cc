@@ -147,6 +147,9 @@ class TopicStorm final : public Scenario {
   std::vector<std::string> announced_faults() const override {
     return {"process kill", "power loss", "orderly stop", "late start"};
   }
+  std::vector<std::string> promises() const override {
+    return with_group_promises({"META-DURABLE", "REPLICA-LIVE", "BOUNDED"});
+  }
 
   Plan generate(std::uint64_t seed) const override {
     Draws draws(seed, "plan", mix_text(name()));
