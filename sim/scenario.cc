@@ -48,7 +48,7 @@ StatusOr<std::vector<const Scenario*>> select_scenarios(std::string_view names) 
   };
   std::vector<const Scenario*> known = scenarios();
   std::vector<const Scenario*> must_fail = frozen_scenarios();
-  must_fail.push_back(canary_scenario());
+  must_fail.insert(must_fail.end(), {canary_scenario(), canary_race_scenario()});
   std::copy_if(must_fail.begin(), must_fail.end(), std::back_inserter(known), [&](const Scenario* one) {
     return std::find(parts.begin(), parts.end(), one->name()) != parts.end();
   });

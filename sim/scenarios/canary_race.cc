@@ -58,6 +58,7 @@ class CanaryRace final : public Scenario {
   const char* name() const override { return "canary-race"; }
   const char* description() const override { return "must fail in one schedule of many: an audit amid transfers"; }
   std::vector<std::string> announced_faults() const override { return {}; }
+  std::vector<std::string> promises() const override { return {"AUDIT"}; }
 
   Plan generate(std::uint64_t seed) const override {
     Draws draws(seed, "plan", mix_text(name()));

@@ -33,8 +33,9 @@ def problems(planted, read, scenarios, checkers):
 
 def scenarios_of(folder):
     names = set()
-    for path in folder.glob("*.cc"):
-        names.update(re.findall(r'name\(\) const override \{ return "([\w-]+)"', path.read_text(encoding="utf-8")))
+    for path in folder.rglob("*.cc"):
+        names.update(re.findall(r'(?:name\(\) const override \{ return|\.name =) "([\w-]+)"',
+                                path.read_text(encoding="utf-8")))
     return names
 
 

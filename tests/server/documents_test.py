@@ -1,5 +1,6 @@
 """README.md and docs/OPERATIONS.md say what the programs do: their commands run, their tables are the programs' own.
 And whatever file a document names is there, whatever name of the code docs/ARCHITECTURE.md gives is in the code."""
+import json
 import os
 import pathlib
 import re
@@ -19,6 +20,10 @@ OPERATIONS = (ROOT / "docs/OPERATIONS.md").read_text(encoding="utf-8")
 def output(*command):
     return subprocess.run(command, capture_output=True, text=True, timeout=30, env=program.environment(),
                           check=True).stdout
+
+
+def listed_scenarios():
+    return json.loads(output(os.environ["CHRONIK_SIM"], "list", "--json"))
 
 
 def section(title):
@@ -99,7 +104,7 @@ class Promises(unittest.TestCase):
     def test_its_names_exist(self):
         told = self.text.split("\n## Promises\n", 1)[0]
         checkers = set(re.findall(r"^\|[^|\n]*?`([A-Z-]+)`", told, re.M))
-        scenarios = {line.split()[0] for line in output(os.environ["CHRONIK_SIM"], "list").splitlines() if line}
+        scenarios = {scenario["name"] for scenario in listed_scenarios()["scenarios"]}
         for promise, judges, where, bugs, real in self.table():
             self.assertLessEqual(set(code(judges)), checkers, promise)
             self.assertLessEqual(set(code(where)), scenarios, promise)
@@ -114,6 +119,40 @@ class Promises(unittest.TestCase):
                 self.assertTrue(names, f"{promise}: which test of {file}?")
                 for name in names:
                     self.assertIn(f"def {name}(", program_text, promise)
+
+
+class FieldFailures(unittest.TestCase):
+    """docs/SCENARIOS.md: each scenario of the field, and what is none, as the program lists them."""
+    text = (ROOT / "docs/SCENARIOS.md").read_text(encoding="utf-8")
+
+    def test_each_scenario_has_its_row(self):
+        pages = {s["name"]: s["promises"] for s in listed_scenarios()["scenarios"] if re.match(r"f\d\d-", s["name"])}
+        told = rows(self.text.split("\n## Entry by entry\n", 1)[1].split("\nWhat no scenario", 1)[0])
+        self.assertEqual([code(row[1])[0] for row in told], list(pages))
+        for entry, name, _, checkers in told:
+            self.assertEqual(entry, "F-" + code(name)[0][1:3])
+            self.assertEqual(code(checkers), pages[code(name)[0]], name)
+
+    def test_what_is_none_is_held_somewhere(self):
+        names = {scenario["name"] for scenario in listed_scenarios()["scenarios"]}
+        told = rows(self.text.split("\nWhat no scenario", 1)[1].split("\n## ", 1)[0])
+        listed = listed_scenarios()["elsewhere"]
+        self.assertEqual([(row[0], row[1]) for row in told],
+                         [("F-" + entry["entry"][1:], entry["what"]) for entry in listed])
+        for entry in listed:
+            holder = entry.get("held_by")
+            self.assertTrue(holder is None or holder in names or (ROOT / holder).exists(), entry)
+
+    def test_the_page_that_it_shows_is_in_the_tree(self):
+        path = re.search(r"^This is a whole one, `([^`]+)`", self.text, re.M).group(1)
+        shown = re.search(r"^```cpp\n(.*?)^```", self.text, re.M | re.S).group(1)
+        self.assertEqual(shown, (ROOT / path).read_text(encoding="utf-8"))
+
+    def test_checkers_are_those_of_the_table(self):
+        simulation = (ROOT / "docs/SIMULATION.md").read_text(encoding="utf-8").split("\n## Promises\n", 1)[0]
+        known = set(re.findall(r"`([A-Z-]+)`", "\n".join(re.findall(r"^\|[^|]*\|", simulation, re.M))))
+        for scenario in listed_scenarios()["scenarios"]:
+            self.assertLessEqual(set(scenario["promises"]), known, scenario["name"])
 
 
 class Readme(unittest.TestCase):

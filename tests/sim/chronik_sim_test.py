@@ -20,6 +20,29 @@ class CommandLine(unittest.TestCase):
         done = run("list")
         self.assertEqual(done.returncode, 0)
         self.assertIn("echo", done.stdout)
+        listed = json.loads(run("list", "--json").stdout)
+        names = [scenario["name"] for scenario in listed["scenarios"]]
+        self.assertEqual(len(names), len(set(names)))
+        for scenario in listed["scenarios"]:
+            self.assertTrue(scenario["description"])
+            self.assertTrue(scenario["promises"], f"{scenario['name']} promises to catch nothing")
+            self.assertIn(f"\n{scenario['name']} ", "\n" + done.stdout)
+        for entry in listed["elsewhere"]:
+            self.assertIn(f"\n{entry['entry']} ", done.stdout)
+
+    def test_scenarios_are_chosen_by_names_and_beginnings(self):
+        for chosen, names in (("f52*,idle", ["idle", "f52-connections-closed-at-once"]), ("idle,idle", ["idle"]),
+                              ("canar*,idle", None), ("idle,nonesuch", None), ("idle,", None), ("nonesuch*", None)):
+            with tempfile.TemporaryDirectory() as directory:
+                path = os.path.join(directory, "out.json")
+                done = run("run", "--scenario", chosen, "--seeds", "1", "--json", path)
+                if names is None:
+                    self.assertEqual(done.returncode, 2, chosen)
+                    self.assertIn(f"--scenario {chosen}: no scenario is called", done.stderr)
+                    continue
+                self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+                with open(path, encoding="utf-8") as file:
+                    self.assertEqual([s["name"] for s in json.load(file)["scenarios"]], names)
 
     def test_a_clean_run_exits_with_0_and_writes_its_report(self):
         with tempfile.TemporaryDirectory() as directory:
