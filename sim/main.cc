@@ -2,10 +2,8 @@
 #include <fmt/core.h>
 #include <fmt/format.h>
 #include <unistd.h>
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
-#include <charconv>
 #include <cstdio>
 #include <fstream>
 #include <iterator>
@@ -16,6 +14,7 @@
 #include "core/base/sim_point.h"
 #include "inspect/crash.h"
 #include "inspect/frames.h"
+#include "sim/arguments.h"
 #include "sim/explain.h"
 #include "sim/run.h"
 #include "sim/runner.h"
@@ -28,85 +27,6 @@
 namespace chronik::sim {
 
 namespace {
-
-constexpr int kNothingWrong = 0;
-constexpr int kSomethingFound = 1;
-constexpr int kWrongUsage = 2;
-
-int usage(std::string_view what) {
-  fmt::print(stderr, "chronik-sim: {}\n", what);
-  return kWrongUsage;
-}
-
-// "60s", "1500ms", "2m", "250us", "10ns"; a bare number is seconds.
-bool parse_duration(const std::string& text, Duration& into) {
-  std::int64_t n = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), n);
-  if (error != std::errc() || n < 0) {
-    return false;
-  }
-  const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
-  if (unit.empty() || unit == "s") {
-    into = Duration::seconds(n);
-  } else if (unit == "m") {
-    into = Duration::seconds(n) * 60;
-  } else if (unit == "ms") {
-    into = Duration::milliseconds(n);
-  } else if (unit == "us") {
-    into = Duration::microseconds(n);
-  } else if (unit == "ns") {
-    into = Duration::nanoseconds(n);
-  } else {
-    return false;
-  }
-  return true;
-}
-
-struct Arguments {
-  std::string scenario = "all";
-  std::uint64_t seeds = 100;
-  std::uint64_t first_seed = 1;
-  std::uint64_t seed = 0;
-  std::uint32_t jobs = 1;
-  std::string time_limit;
-  std::string json;
-  std::string trace;
-  std::string history;
-  std::string until;
-  std::string log;
-  std::string plan;
-  std::string out;
-  std::string html;
-  std::size_t events = 5'000;
-  std::vector<std::uint64_t> seeds_told;
-  bool as_json = false;
-  bool coverage = false;
-  std::string schedule;
-  std::string bound;
-
-  ScheduleChoice choice = ScheduleChoice::kAsPlanned;
-  std::uint64_t deviations = kSearchBound;
-};
-
-// What is wrong with --schedule and --bound; empty where nothing is.
-std::string read_schedule(Arguments& arguments) {
-  if (!arguments.schedule.empty() && !parse_schedule_choice(arguments.schedule, arguments.choice)) {
-    return fmt::format("--schedule {}: fifo, random, pct or exhaustive is right", arguments.schedule);
-  }
-  if (arguments.bound.empty()) {
-    return {};
-  }
-  if (arguments.choice != ScheduleChoice::kExhaustive) {
-    return fmt::format("--bound {}: is of --schedule exhaustive alone", arguments.bound);
-  }
-  const char* end = arguments.bound.data() + arguments.bound.size();
-  const auto [stopped, error] = std::from_chars(arguments.bound.data(), end, arguments.deviations);
-  if (error != std::errc() || stopped != end) {
-    return fmt::format("--bound {}: a number of deviations from first-in-first-out, such as 3, is right",
-                       arguments.bound);
-  }
-  return {};
-}
 
 std::string list_json() {
   nlohmann::json all{{"scenarios", nlohmann::json::array()}, {"elsewhere", nlohmann::json::array()}};
@@ -139,6 +59,22 @@ int list(const Arguments& arguments) {
   return kNothingWrong;
 }
 
+int print_report(const Arguments& arguments, const RunnerReport& report, bool coverage) {
+  if (coverage) {
+    fmt::print("{}", report_coverage(report));
+  }
+  fmt::print("{}", report_text(report));
+  if (!arguments.json.empty()) {
+    std::ofstream file(arguments.json, std::ios::binary | std::ios::trunc);
+    file << report_json(report);
+    file.close();
+    if (!file.good()) {
+      return usage(fmt::format("--json {}: cannot be written", arguments.json));
+    }
+  }
+  return report.failed() == 0 ? kNothingWrong : kSomethingFound;
+}
+
 int run(const Arguments& arguments) {
   RunnerOptions options;
   StatusOr<std::vector<const Scenario*>> chosen = select_scenarios(arguments.scenario);
@@ -157,23 +93,10 @@ int run(const Arguments& arguments) {
   options.bound = arguments.deviations;
   options.time_limit_seconds = static_cast<std::int64_t>(limit.seconds());
   options.progress = isatty(STDERR_FILENO) == 1;
-  std::FILE* json = nullptr;
-  if (!arguments.json.empty()) {
-    json = std::fopen(arguments.json.c_str(), "w");
-    if (json == nullptr) {
-      return usage(fmt::format("--json {}: cannot be written", arguments.json));
-    }
+  if (!arguments.json.empty() && !std::ofstream(arguments.json, std::ios::app).good()) {
+    return usage(fmt::format("--json {}: cannot be written", arguments.json));
   }
-  const RunnerReport report = run_seeds(options);
-  if (arguments.coverage || arguments.scenario == "all") {
-    fmt::print("{}", report_coverage(report));
-  }
-  fmt::print("{}", report_text(report));
-  if (json != nullptr) {
-    fmt::print(json, "{}", report_json(report));
-    std::fclose(json);
-  }
-  return report.failed() == 0 ? kNothingWrong : kSomethingFound;
+  return print_report(arguments, run_seeds(options), arguments.coverage || arguments.scenario == "all");
 }
 
 // What is wrong with the point of the code that a fault names; empty where nothing is.
@@ -416,103 +339,36 @@ int shrink(const Arguments& arguments) {
   return kSomethingFound;
 }
 
-// Seeds as they stand, or --seed, or --plan, as for a replay.
-void add_explain_options(CLI::App& app, Arguments& arguments) {
-  CLI::Option* scenario = app.add_option("--scenario", arguments.scenario, "the scenario");
-  CLI::Option* seeds = app.add_option("seeds", arguments.seeds_told, "seeds of the scenario");
-  CLI::Option* seed = app.add_option("--seed", arguments.seed, "the seed");
-  CLI::Option* plan = app.add_option("--plan", arguments.plan, "a plan in a file, not the one of a seed");
-  seeds->needs(scenario)->excludes(seed)->excludes(plan);
-  seed->needs(scenario)->excludes(plan);
-  scenario->excludes(plan);
-  app.callback([&app] {
-    if (app.count("--plan") + app.count("--seed") + app.count("seeds") == 0) {
-      throw CLI::RequiredError("--scenario and seeds, or --plan");
+// What several machines have found, as if one had.
+int merge(const Arguments& arguments) {
+  std::vector<RunnerReport> reports;
+  for (const std::string& path : arguments.reports) {
+    std::ifstream file(path, std::ios::binary);
+    const std::string text{std::istreambuf_iterator<char>(file), {}};
+    StatusOr<RunnerReport> report = parse_report(text);
+    if (!report.ok()) {
+      return usage(
+          fmt::format("{}: {}", path, file.is_open() ? std::string(report.status().message()) : "cannot be read"));
     }
-  });
-}
-
-CLI::App* add_run(CLI::App& app, Arguments& arguments) {
-  CLI::App* running = app.add_subcommand("run", "runs many seeds");
-  running
-      ->add_option("--scenario", arguments.scenario,
-                   "scenarios by their names, separated by commas; f* is each that "
-                   "begins with f")
-      ->capture_default_str();
-  running->add_option("--seeds", arguments.seeds, "how many seeds of each scenario")
-      ->capture_default_str()
-      ->check(CLI::PositiveNumber);
-  running->add_option("--first-seed", arguments.first_seed, "the first seed")->capture_default_str();
-  running->add_option("--jobs", arguments.jobs, "worker processes")
-      ->capture_default_str()
-      ->check(CLI::Range(1U, 1024U));
-  running->add_option("--time-limit", arguments.time_limit, "begin no further seed after this time (60s)");
-  running->add_flag("--coverage", arguments.coverage, "say what was reached and what never; always for all scenarios");
-  running->add_option("--json", arguments.json, "write the report to this file");
-  return running;
+    reports.push_back(*std::move(report));
+  }
+  return print_report(arguments, merge_reports(reports), arguments.coverage);
 }
 
 int main_program(int argc, char** argv) {
-  CLI::App app{"Simulates whole clusters, breaks them, and replays what it finds.", "chronik-sim"};
-  app.require_subcommand(1);
   Arguments arguments;
-  CLI::App* listing = app.add_subcommand("list", "names the scenarios");
-  listing->add_flag("--json", arguments.as_json, "for programs");
-  CLI::App* running = add_run(app, arguments);
-  CLI::App* replaying = app.add_subcommand("replay", "runs one seed, with what one wants to see of it");
-  CLI::App* explaining = app.add_subcommand("explain", "tells in words what became of a seed");
-  CLI::App* shrinking = app.add_subcommand("shrink", "finds the smallest plan that fails as a seed does");
-  for (CLI::App* one : {replaying, shrinking}) {
-    CLI::Option* scenario = one->add_option("--scenario", arguments.scenario, "the scenario");
-    CLI::Option* seed = one->add_option("--seed", arguments.seed, "the seed");
-    CLI::Option* plan = one->add_option("--plan", arguments.plan, "a plan in a file, not the one of a seed");
-    scenario->needs(seed)->excludes(plan);
-    seed->needs(scenario)->excludes(plan);
-    one->callback([one] {
-      if (one->count("--plan") + one->count("--seed") == 0) {
-        throw CLI::RequiredError("--scenario and --seed, or --plan");
-      }
-    });
+  if (const std::optional<int> done = parse_arguments(argc, argv, arguments); done.has_value()) {
+    return *done;
   }
-  add_explain_options(*explaining, arguments);
-  for (CLI::App* one : {running, replaying, shrinking}) {
-    one->add_option("--schedule", arguments.schedule, "fifo, random, pct or exhaustive [as the plan says]");
+  switch (arguments.command) {
+    case Arguments::Command::kList: return list(arguments);
+    case Arguments::Command::kRun: return run(arguments);
+    case Arguments::Command::kReplay: return replay(arguments);
+    case Arguments::Command::kExplain: return explain(arguments);
+    case Arguments::Command::kShrink: return shrink(arguments);
+    case Arguments::Command::kMerge: return merge(arguments);
   }
-  for (CLI::App* one : {running, replaying}) {
-    one->add_option("--bound", arguments.bound, "deviations of an exhaustive search, at most [3]");
-  }
-  shrinking->add_option("--out", arguments.out, "where to write it [SCENARIO-SEED.plan]");
-  shrinking->add_option("--jobs", arguments.jobs, "worker processes")
-      ->capture_default_str()
-      ->check(CLI::Range(1U, 1024U));
-  shrinking->add_option("--time-limit", arguments.time_limit, "give what is smallest after this time [60s]");
-  replaying->add_option("--trace", arguments.trace, "write the plan and every record to this file");
-  replaying->add_option("--history", arguments.history, "write what clients did and saw to this file, as EDN");
-  replaying->add_option("--until", arguments.until, "stop at this virtual time (12s) and show who waits for what");
-  replaying->add_option("--log", arguments.log, "show the programs' log lines from this level on");
-  CLI::Option* html = replaying->add_option("--html", arguments.html, "write a page with a diagram of the run");
-  replaying->add_option("--events", arguments.events, "how many messages and operations of disks the page keeps")
-      ->capture_default_str()
-      ->check(CLI::Range(std::size_t{1}, std::size_t{1'000'000}))
-      ->needs(html);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? kNothingWrong : kWrongUsage;
-  }
-  if (listing->parsed()) {
-    return list(arguments);
-  }
-  if (const std::string defect = read_schedule(arguments); !defect.empty()) {
-    return usage(defect);
-  }
-  if (explaining->parsed()) {
-    return explain(arguments);
-  }
-  if (shrinking->parsed()) {
-    return shrink(arguments);
-  }
-  return running->parsed() ? run(arguments) : replay(arguments);
+  UNREACHABLE("a command");
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <csignal>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -15,6 +16,8 @@
 namespace chronik::sim {
 
 namespace {
+
+volatile std::sig_atomic_t asked_to_end = 0;
 
 class Runner {
  public:
@@ -28,6 +31,10 @@ class Runner {
 
   RunnerReport run() {
     signal(SIGPIPE, SIG_IGN);
+    struct sigaction action {};
+    action.sa_handler = [](int /*number*/) { asked_to_end = 1; };
+    action.sa_flags = static_cast<int>(SA_RESETHAND);
+    CHECK_EQ(sigaction(SIGINT, &action, nullptr), 0);
     for (std::uint32_t i = 0; i < options_.jobs && i < total_; ++i) {
       workers_.push_back(std::make_unique<Worker>(options_.scenarios));
       give_work(*workers_.back());
@@ -37,7 +44,9 @@ class Runner {
       show_progress(false);
     }
     workers_.clear();
-    judge_faults();
+    for (ScenarioReport& report : report_.scenarios) {
+      judge_announced_faults(report, options_.first_seed);
+    }
     report_.elapsed_seconds = real_seconds() - began_;
     show_progress(true);
     return std::move(report_);
@@ -57,7 +66,9 @@ class Runner {
     if (next_ == total_) {
       return;
     }
-    if (options_.time_limit_seconds > 0 && real_seconds() - began_ > static_cast<double>(options_.time_limit_seconds)) {
+    const bool late =
+        options_.time_limit_seconds > 0 && real_seconds() - began_ > static_cast<double>(options_.time_limit_seconds);
+    if (late || asked_to_end != 0) {
       report_.cut_short = true;
       return;
     }
@@ -142,17 +153,7 @@ class Runner {
                     .message = std::move(message),
                     .replay = replay_line(report.name, seed) + said_schedule(),
                     .plan = std::move(plan)};
-    const std::string signature = signature_of(failure.checker, failure.message);
-    const auto known = std::find_if(report.failures.begin(), report.failures.end(), [&](const Failure& one) {
-      return signature_of(one.checker, one.message) == signature;
-    });
-    if (known == report.failures.end()) {
-      report.failures.push_back(std::move(failure));
-    } else if (failure.count += known->count; failure.seed < known->seed) {
-      *known = std::move(failure);
-    } else {
-      known->count = failure.count;
-    }
+    sim::add_failure(report, std::move(failure));
   }
 
   std::string said_schedule() const {
@@ -162,20 +163,6 @@ class Runner {
     const std::string bound =
         options_.schedule == ScheduleChoice::kExhaustive ? fmt::format(" --bound {}", options_.bound) : "";
     return fmt::format(" --schedule {}{}", schedule_choice_name(options_.schedule), bound);
-  }
-
-  void judge_faults() {
-    for (std::size_t i = 0; i < report_.scenarios.size(); ++i) {
-      ScenarioReport& report = report_.scenarios[i];
-      for (const std::string& kind : options_.scenarios[i]->announced_faults()) {
-        const auto [place, never] = report.faults.try_emplace(kind, 0);
-        if (never && report.seeds >= kSeedsThatFireEverything) {
-          add_failure(
-              report, options_.first_seed, "FAULT-NOT-FIRED",
-              fmt::format("the scenario announces \"{}\", and in {} seeds it never happened", kind, report.seeds));
-        }
-      }
-    }
   }
 
   void show_progress(bool last) {
@@ -205,103 +192,8 @@ class Runner {
   std::uint64_t failures_ = 0;
 };
 
-std::vector<CoverageRow> coverage_rows(const RunnerReport& report) {
-  std::vector<CoverageRow> rows;
-  for (const ScenarioReport& scenario : report.scenarios) {
-    rows.push_back({.scenario = scenario.name, .coverage = &scenario.coverage, .faults = &scenario.faults});
-  }
-  return rows;
-}
-
 }  // namespace
 
-std::uint64_t RunnerReport::failed() const {
-  std::uint64_t n = 0;
-  for (const ScenarioReport& scenario : scenarios) {
-    n += scenario.failed();
-  }
-  return n;
-}
-
-std::uint64_t ScenarioReport::failed() const {
-  std::uint64_t n = 0;
-  for (const Failure& failure : failures) {
-    n += failure.count;
-  }
-  return n;
-}
-
 RunnerReport run_seeds(const RunnerOptions& options) { return Runner(options).run(); }
-
-std::string report_json(const RunnerReport& report) {
-  nlohmann::ordered_json scenarios = nlohmann::ordered_json::array();
-  for (const ScenarioReport& scenario : report.scenarios) {
-    nlohmann::ordered_json faults = nlohmann::ordered_json::object();
-    for (const auto& [kind, count] : scenario.faults) {
-      faults[kind] = count;
-    }
-    nlohmann::ordered_json failures = nlohmann::ordered_json::array();
-    for (const Failure& failure : scenario.failures) {
-      failures.push_back({{"seed", failure.seed},
-                          {"count", failure.count},
-                          {"checker", failure.checker},
-                          {"message", failure.message},
-                          {"replay", failure.replay},
-                          {"plan", failure.plan}});
-    }
-    scenarios.push_back({{"name", scenario.name},
-                         {"seeds", scenario.seeds},
-                         {"virtual_seconds", scenario.virtual_seconds},
-                         {"wall_seconds", scenario.wall_seconds},
-                         {"events", scenario.events},
-                         {"schedules", scenario.schedules},
-                         {"whole", scenario.whole},
-                         {"faults", faults},
-                         {"coverage", coverage_json(scenario.coverage)},
-                         {"failures", failures}});
-  }
-  const NeverReached never = never_reached(coverage_rows(report));
-  const nlohmann::ordered_json whole = {
-      {"failed", report.failed()},
-      {"scenarios", scenarios},
-      {"never_reached",
-       {{"points", never.points}, {"held", never.held}, {"faults", never.faults}, {"errors", never.errors}}}};
-  return whole.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
-}
-
-std::string report_coverage(const RunnerReport& report) { return coverage_text(coverage_rows(report)); }
-
-std::string report_text(const RunnerReport& report) {
-  std::string text;
-  for (const ScenarioReport& scenario : report.scenarios) {
-    const double wall = scenario.wall_seconds > 0 ? scenario.wall_seconds : 1e-9;
-    text += fmt::format(
-        "{}: {} seeds ({} run twice), {:.0f} s of virtual time in {:.1f} s ({:.0f} times real time), "
-        "{} events ({:.0f}/s), {:.1f} seeds/s a worker, {} failed\n",
-        scenario.name, scenario.seeds, scenario.twins, scenario.virtual_seconds, scenario.wall_seconds,
-        scenario.virtual_seconds / wall, scenario.events, static_cast<double>(scenario.events) / wall,
-        static_cast<double>(scenario.seeds) / wall, scenario.failed());
-    if (scenario.schedules > 0) {
-      text += fmt::format("  {} schedules; of {} seeds all that there are, {} searches cut short\n", scenario.schedules,
-                          scenario.whole, scenario.cut);
-    }
-    text += "  faults:";
-    for (const auto& [kind, count] : scenario.faults) {
-      text += fmt::format(" {} {};", kind, count);
-    }
-    text += scenario.faults.empty() ? " none\n" : "\n";
-    for (const Failure& failure : scenario.failures) {
-      text += fmt::format(
-          "  FAILED seed {}: {}\n    {}\n{}    replay: {}\n", failure.seed, failure.checker, failure.message,
-          failure.count == 1 ? "" : fmt::format("    {} more seeds failed alike\n", failure.count - 1), failure.replay);
-      if (!failure.plan.empty()) {
-        text += fmt::format("    or of this plan, with --plan FILE:\n{}", failure.plan);
-      }
-    }
-  }
-  text += fmt::format("{} failed, {:.1f} s{}\n", report.failed(), report.elapsed_seconds,
-                      report.cut_short ? ", cut short by the time limit" : "");
-  return text;
-}
 
 }  // namespace chronik::sim

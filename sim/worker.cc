@@ -129,7 +129,7 @@ Worker::Worker(const std::vector<const Scenario*>& scenarios) {
   pid_ = fork();
   CHECK_GE(pid_, 0);
   if (pid_ == 0) {
-    signal(SIGINT, SIG_DFL);
+    signal(SIGINT, SIG_IGN);  // it ends with its parent, and what it runs is finished first
     close(orders[1]);
     close(results[0]);
     dup2(fileno(errors_), STDERR_FILENO);

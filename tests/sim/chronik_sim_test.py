@@ -3,8 +3,10 @@ import json
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import tempfile
+import time
 import unittest
 
 PROGRAM = os.environ["CHRONIK_SIM"]
@@ -118,6 +120,40 @@ class CommandLine(unittest.TestCase):
             done = run("replay", "--plan", path)
             self.assertEqual(done.returncode, 2)
             self.assertIn("behind the end", done.stderr)
+
+    def test_reports_of_several_machines_are_put_together(self):
+        with tempfile.TemporaryDirectory() as directory:
+            parts = [os.path.join(directory, name) for name in ("one.json", "two.json")]
+            whole = os.path.join(directory, "whole.json")
+            run("run", "--scenario", "canary,echo", "--first-seed", "21", "--seeds", "20", "--json", parts[0])
+            run("run", "--scenario", "canary,idle", "--seeds", "20", "--json", parts[1])
+            done = run("merge", *parts, "--json", whole)
+            self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+            self.assertRegex(done.stdout, r"(?m)^canary: 40 seeds .*, 40 failed$")
+            self.assertRegex(done.stdout, r"(?m)^echo: 20 seeds .*, 0 failed$")
+            self.assertIn("FAILED seed 1: NO-STUCK", done.stdout, "the smallest of all")
+            self.assertIn("39 more seeds failed alike", done.stdout)
+            with open(whole, encoding="utf-8") as file:
+                merged = json.load(file)
+            self.assertEqual(merged["failed"], 40)
+            again = run("merge", whole)
+            self.assertEqual(again.stdout, done.stdout, "what was put together is a report, too")
+            with open(parts[0], "w", encoding="utf-8") as file:
+                file.write("{}")
+            refused = run("merge", *parts)
+            self.assertEqual(refused.returncode, 2)
+            self.assertIn("one.json: not a report of chronik-sim run --json", refused.stderr)
+            self.assertEqual(run("merge").returncode, 2)
+
+    def test_ctrl_c_ends_a_run_with_its_summary(self):
+        process = subprocess.Popen([PROGRAM, "run", "--scenario", "echo", "--seeds", "1000000", "--jobs", "2"],
+                                   stdout=subprocess.PIPE, text=True, start_new_session=True)
+        time.sleep(1)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does, to the workers as well
+        text, _ = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 0, text)
+        self.assertRegex(text, r"echo: \d+ seeds .* 0 failed")
+        self.assertIn("cut short", text)
 
     def test_each_suspicion_about_the_frozen_node_is_named(self):
         named = {

@@ -1,0 +1,168 @@
+#include "sim/arguments.h"
+
+#include <fmt/core.h>
+#include <CLI/CLI.hpp>
+
+#include <charconv>
+#include <cstdio>
+#include <utility>
+
+namespace chronik::sim {
+
+namespace {
+
+// What is wrong with --schedule and --bound; empty where nothing is.
+std::string read_schedule(Arguments& arguments) {
+  if (!arguments.schedule.empty() && !parse_schedule_choice(arguments.schedule, arguments.choice)) {
+    return fmt::format("--schedule {}: fifo, random, pct or exhaustive is right", arguments.schedule);
+  }
+  if (arguments.bound.empty()) {
+    return {};
+  }
+  if (arguments.choice != ScheduleChoice::kExhaustive) {
+    return fmt::format("--bound {}: is of --schedule exhaustive alone", arguments.bound);
+  }
+  const char* end = arguments.bound.data() + arguments.bound.size();
+  const auto [stopped, error] = std::from_chars(arguments.bound.data(), end, arguments.deviations);
+  if (error != std::errc() || stopped != end) {
+    return fmt::format("--bound {}: a number of deviations from first-in-first-out, such as 3, is right",
+                       arguments.bound);
+  }
+  return {};
+}
+
+// Seeds as they stand, or --seed, or --plan, as for a replay.
+void add_explain_options(CLI::App& app, Arguments& arguments) {
+  CLI::Option* scenario = app.add_option("--scenario", arguments.scenario, "the scenario");
+  CLI::Option* seeds = app.add_option("seeds", arguments.seeds_told, "seeds of the scenario");
+  CLI::Option* seed = app.add_option("--seed", arguments.seed, "the seed");
+  CLI::Option* plan = app.add_option("--plan", arguments.plan, "a plan in a file, not the one of a seed");
+  seeds->needs(scenario)->excludes(seed)->excludes(plan);
+  seed->needs(scenario)->excludes(plan);
+  scenario->excludes(plan);
+  app.callback([&app] {
+    if (app.count("--plan") + app.count("--seed") + app.count("seeds") == 0) {
+      throw CLI::RequiredError("--scenario and seeds, or --plan");
+    }
+  });
+}
+
+// The plan: of a scenario and a seed, or in a file.
+void add_which(CLI::App& command, Arguments& arguments) {
+  CLI::Option* scenario = command.add_option("--scenario", arguments.scenario, "the scenario");
+  CLI::Option* seed = command.add_option("--seed", arguments.seed, "the seed");
+  CLI::Option* plan = command.add_option("--plan", arguments.plan, "a plan in a file, not the one of a seed");
+  scenario->needs(seed)->excludes(plan);
+  seed->needs(scenario)->excludes(plan);
+  command.callback([&command] {
+    if (command.count("--plan") + command.count("--seed") == 0) {
+      throw CLI::RequiredError("--scenario and --seed, or --plan");
+    }
+  });
+}
+
+void add_replay(CLI::App& replaying, Arguments& arguments) {
+  replaying.add_option("--trace", arguments.trace, "write the plan and every record to this file");
+  replaying.add_option("--history", arguments.history, "write what clients did and saw to this file, as EDN");
+  replaying.add_option("--until", arguments.until, "stop at this virtual time (12s) and show who waits for what");
+  replaying.add_option("--log", arguments.log, "show the programs' log lines from this level on");
+  CLI::Option* html = replaying.add_option("--html", arguments.html, "write a page with a diagram of the run");
+  replaying.add_option("--events", arguments.events, "how many messages and operations of disks the page keeps")
+      ->capture_default_str()
+      ->check(CLI::Range(std::size_t{1}, std::size_t{1'000'000}))
+      ->needs(html);
+}
+
+CLI::App* add_run(CLI::App& app, Arguments& arguments) {
+  CLI::App* running = app.add_subcommand("run", "runs many seeds");
+  running
+      ->add_option("--scenario", arguments.scenario,
+                   "scenarios by their names, separated by commas; f* is each that "
+                   "begins with f")
+      ->capture_default_str();
+  running->add_option("--seeds", arguments.seeds, "how many seeds of each scenario")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  running->add_option("--first-seed", arguments.first_seed, "the first seed")->capture_default_str();
+  running->add_option("--jobs", arguments.jobs, "worker processes")
+      ->capture_default_str()
+      ->check(CLI::Range(1U, 1024U));
+  running->add_option("--time-limit", arguments.time_limit, "begin no further seed after this time (60s)");
+  running->add_flag("--coverage", arguments.coverage, "say what was reached and what never; always for all scenarios");
+  running->add_option("--json", arguments.json, "write the report to this file");
+  return running;
+}
+
+}  // namespace
+
+int usage(std::string_view what) {
+  fmt::print(stderr, "chronik-sim: {}\n", what);
+  return kWrongUsage;
+}
+
+bool parse_duration(const std::string& text, Duration& into) {
+  std::int64_t n = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), n);
+  if (error != std::errc() || n < 0) {
+    return false;
+  }
+  const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
+  if (unit.empty() || unit == "s") {
+    into = Duration::seconds(n);
+  } else if (unit == "m") {
+    into = Duration::seconds(n) * 60;
+  } else if (unit == "ms") {
+    into = Duration::milliseconds(n);
+  } else if (unit == "us") {
+    into = Duration::microseconds(n);
+  } else if (unit == "ns") {
+    into = Duration::nanoseconds(n);
+  } else {
+    return false;
+  }
+  return true;
+}
+
+std::optional<int> parse_arguments(int argc, char** argv, Arguments& into) {
+  CLI::App app{"Simulates whole clusters, breaks them, and replays what it finds.", "chronik-sim"};
+  app.require_subcommand(1);
+  CLI::App* listing = app.add_subcommand("list", "names the scenarios");
+  listing->add_flag("--json", into.as_json, "for programs");
+  CLI::App* running = add_run(app, into);
+  CLI::App* replaying = app.add_subcommand("replay", "runs one seed, with what one wants to see of it");
+  CLI::App* explaining = app.add_subcommand("explain", "tells in words what became of a seed");
+  CLI::App* shrinking = app.add_subcommand("shrink", "finds the smallest plan that fails as a seed does");
+  add_which(*replaying, into);
+  add_which(*shrinking, into);
+  add_explain_options(*explaining, into);
+  for (CLI::App* one : {running, replaying, shrinking}) {
+    one->add_option("--schedule", into.schedule, "fifo, random, pct or exhaustive [as the plan says]");
+  }
+  for (CLI::App* one : {running, replaying}) {
+    one->add_option("--bound", into.bound, "deviations of an exhaustive search, at most [3]");
+  }
+  shrinking->add_option("--out", into.out, "where to write it [SCENARIO-SEED.plan]");
+  shrinking->add_option("--jobs", into.jobs, "worker processes")->capture_default_str()->check(CLI::Range(1U, 1024U));
+  shrinking->add_option("--time-limit", into.time_limit, "give what is smallest after this time [60s]");
+  add_replay(*replaying, into);
+  CLI::App* merging = app.add_subcommand("merge", "puts together what run --json has written on several machines");
+  merging->add_option("reports", into.reports, "files that run --json has written")->required();
+  merging->add_option("--json", into.json, "write the whole to this file");
+  merging->add_flag("--coverage", into.coverage, "say what was reached and what never");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? kNothingWrong : kWrongUsage;
+  }
+  using Command = Arguments::Command;
+  for (const auto& [parsed, command] :
+       {std::pair(listing, Command::kList), std::pair(running, Command::kRun), std::pair(replaying, Command::kReplay),
+        std::pair(explaining, Command::kExplain), std::pair(shrinking, Command::kShrink),
+        std::pair(merging, Command::kMerge)}) {
+    into.command = parsed->parsed() ? command : into.command;
+  }
+  const std::string defect = read_schedule(into);
+  return defect.empty() ? std::nullopt : std::optional<int>(usage(defect));
+}
+
+}  // namespace chronik::sim
