@@ -45,7 +45,8 @@ class CommandLine(unittest.TestCase):
         self.assertIn("--nonsense", self.refused("start", "--nonsense"))
         self.assertIn("subcommand is required", self.refused())
         self.assertIn("belong to standalone", self.refused("-p", "1", "start"))
-        self.assertIn("cluster: '': must be status, waits, add-node, remove-node or rebalance\n", self.refused("cluster"))
+        self.assertIn("cluster: '': must be status, waits, add-node, remove-node or rebalance\n",
+                      self.refused("cluster"))
         self.assertIn("cluster: 'statsu': must be status, ", self.refused("cluster", "statsu"))
         self.assertIn("--bogus", self.refused("cluster", "status", "--bogus"))
         self.assertIn("more", self.refused("cluster", "status", "more"))

@@ -113,7 +113,8 @@ class CommandLine(unittest.TestCase):
             self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
             self.assertIn("FAILED NO-STUCK", done.stdout)
             self.assertIn("waits for turnstile", done.stdout)
-            self.assertRegex(done.stdout, r"deadlock: bank#1.0 main-0/transfer-\d+ holds turnstile \d \(account\) and waits")
+            self.assertRegex(done.stdout,
+                             r"deadlock: bank#1.0 main-0/transfer-\d+ holds turnstile \d \(account\) and waits")
             self.turnstiles_in_both_orders_are_reported_where_they_met_no_more(path)
             with open(path, "a", encoding="utf-8") as file:
                 file.write("more\n")

@@ -27,8 +27,8 @@ class Scenarios(unittest.TestCase):
         for name in names():
             with self.subTest(scenario=name), tempfile.TemporaryDirectory() as directory:
                 path = os.path.join(directory, "report.json")
-                command = [PROGRAM, "run", "--scenario", name, "--seeds", str(seeds_of(name)), "--first-seed", str(FIRST_SEED),
-                           "--jobs", str(os.cpu_count() or 1), "--json", path]
+                command = [PROGRAM, "run", "--scenario", name, "--seeds", str(seeds_of(name)), "--first-seed",
+                           str(FIRST_SEED), "--jobs", str(os.cpu_count() or 1), "--json", path]
                 done = subprocess.run(command, capture_output=True, text=True, check=False)
                 with open(path, encoding="utf-8") as file:
                     report = json.load(file)

@@ -326,7 +326,7 @@ bool has_segments(const NodeBench& bench, std::size_t count) {
     return false;
   }
   return std::any_of(directories->begin(), directories->end(), [&](const auto& directory) {
-    const auto files = model.list_directory(fmt::format("logs/{}", directory));
+    const auto files = model.list_directory("logs/" + directory.substr(0, directory.find('/')));
     return files.ok() && static_cast<std::size_t>(std::count_if(files->begin(), files->end(), [](const auto& file) {
                            return std::string_view(file).ends_with(".log");
                          })) >= count;

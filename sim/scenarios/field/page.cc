@@ -144,6 +144,9 @@ void GroupScenario::draw_trouble(Plan& plan, Draws& draws, const std::vector<std
   plan.calm = page_.calm;
   stretch_pauses(plan, drawn_for);
   plan.knobs["replicas.min"] = std::min(page_.in_sync, plan.knobs["replicas"]);
+  // Each part of a snapshot waits for the one before: a hundred topics in parts of a hundred bytes take a minute.
+  std::int64_t& part = plan.knobs["raft.snapshot_part_bytes"];
+  part = std::max<std::int64_t>(part, 16'384);
   if (page_.partitions != 0) {
     plan.knobs["partitions"] = page_.partitions;
   }
