@@ -66,8 +66,8 @@ constexpr ErrorCode kAnswered[] = {
     ErrorCode::kUnsupportedEndpointType,
 };
 
-// Results of commands that nodes propose for themselves: no answer carries them.
-constexpr ErrorCode kInternal[] = {
+// Results of commands that nodes propose for themselves: no answer carries them. For tests/architecture/points_test.py.
+[[maybe_unused]] constexpr ErrorCode kInternal[] = {
     ErrorCode::kOperationNotAttempted, ErrorCode::kInvalidUpdateVersion, ErrorCode::kDuplicateBrokerRegistration,
     ErrorCode::kBrokerIdNotRegistered, ErrorCode::kIneligibleReplica,    ErrorCode::kInvalidRegistration,
 };
