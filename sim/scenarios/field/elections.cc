@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 
+#include "sim/network.h"
 #include "sim/scenarios/field/clients.h"
 #include "sim/scenarios/field/page.h"
 #include "sim/scenarios/field/pages.h"
