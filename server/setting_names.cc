@@ -46,7 +46,7 @@ constexpr std::array<Setting, 28> kSettings{{
      "Of which so many must hold a record that is acknowledged with acks=all"},
     {"", "CHRONIK_FORWARD", "forward", "off",
      "on or off: this node takes to their leaders what clients ask of other nodes' partitions"},
-    {"--debug-faults", "CHRONIK_DEBUG_FAULTS", "", "off",
+    {"--debug-faults", "CHRONIK_DEBUG_FAULTS", "debug_faults", "off",
      "on or off: POST /admin/debug/disk makes the disk stall, to be seen in a rehearsal. Never in production"},
     {"", "", "auto_recover", "true", "A node recovers by itself from whatever a death left"},
     {"", "", "bind.raft", "", "HOST:PORT to listen on for the other nodes; without it, the own peer's"},
