@@ -70,9 +70,6 @@ class Checkers::Fan final : public Observer {
   void on_request_dropped(const RequestRef& request) override {
     each([&](Observer& o) { o.on_request_dropped(request); });
   }
-  void on_produce_answered(const PartitionRef& p, Offset base, Offset last, std::int16_t acks) override {
-    each([&](Observer& o) { o.on_produce_answered(p, base, last, acks); });
-  }
   void on_metadata_applied(LogIndex index, std::uint64_t image_hash) override {
     each([&](Observer& o) { o.on_metadata_applied(index, image_hash); });
   }

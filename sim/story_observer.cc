@@ -77,10 +77,6 @@ void StoryObserver::on_disk_failure(std::string_view path, std::string_view what
 void StoryObserver::on_request_dropped(const RequestRef& request) {
   story_.tell(StoryKind::kProgress, fmt::format("drops request #{}, whose connection went", request.correlation));
 }
-void StoryObserver::on_produce_answered(const PartitionRef& p, Offset base, Offset last, std::int16_t acks) {
-  tell(StoryKind::kProgress, p,
-       fmt::format("acknowledges offsets {} to {} of {}, acks={}", base, last, short_name(p), acks));
-}
 void StoryObserver::on_metadata_applied(LogIndex index, std::uint64_t /*image_hash*/) {
   story_.tell(StoryKind::kProgress, fmt::format("applies index {} of the metadata", index));
 }

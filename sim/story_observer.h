@@ -27,7 +27,6 @@ class StoryObserver final : public Observer {
   void on_wal_recovered(Lsn last, bool written_anew) override;
   void on_disk_failure(std::string_view path, std::string_view what) override;
   void on_request_dropped(const RequestRef& request) override;
-  void on_produce_answered(const PartitionRef& p, Offset base, Offset last, std::int16_t acks) override;
   void on_metadata_applied(LogIndex index, std::uint64_t image_hash) override;
 
  private:

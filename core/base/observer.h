@@ -83,7 +83,6 @@ class Observer {
   virtual void on_request_answered(const RequestRef&, std::int16_t /*api_key*/, std::size_t /*bytes*/) {}
   // The connection went before the answer: that is an end, too.
   virtual void on_request_dropped(const RequestRef&) {}
-  virtual void on_produce_answered(const PartitionRef&, Offset /*base*/, Offset /*last*/, std::int16_t /*acks*/) {}
 
   // ---- metadata ----
   virtual void on_metadata_applied(LogIndex, std::uint64_t /*image_hash*/) {}

@@ -37,7 +37,7 @@ enum class WaitKind : std::uint16_t {
 
 constexpr std::uint16_t kWaitKinds = static_cast<std::uint16_t>(WaitKind::kFetchAnswer) + 1;
 
-// In place of a key's `a`, or of its `c`, where somebody provides whatever has the same kind, or kind, a and b.
+// In place of a key's `a` where somebody provides whatever has the same kind.
 constexpr std::uint64_t kAnyNumber = ~std::uint64_t{0};
 
 struct WaitKey {

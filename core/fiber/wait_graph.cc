@@ -39,7 +39,7 @@ Providers providers_of(std::span<const FiberWait> waits) {
 
 std::vector<std::size_t> providers_of_key(const Providers& providers, ShardId shard, const WaitKey& key) {
   std::vector<std::size_t> found;
-  for (const WaitKey& form : {key, WaitKey{key.kind, kAnyNumber, 0, 0}, WaitKey{key.kind, key.a, key.b, kAnyNumber}}) {
+  for (const WaitKey& form : {key, WaitKey{key.kind, kAnyNumber, 0, 0}}) {
     if (const auto at = providers.find(scoped(shard, form)); at != providers.end()) {
       found.insert(found.end(), at->second.begin(), at->second.end());
     }
