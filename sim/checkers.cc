@@ -36,10 +36,6 @@ class Checkers::Fan final : public Observer {
   void on_damage(const PartitionRef& p, Offset from, Offset to) override {
     each([&](Observer& o) { o.on_damage(p, from, to); });
   }
-  void on_producer_state(const PartitionRef& p, ProducerId id, ProducerEpoch epoch, std::int32_t sequence,
-                         Offset offset) override {
-    each([&](Observer& o) { o.on_producer_state(p, id, epoch, sequence, offset); });
-  }
   void on_role(const PartitionRef& p, LeaderEpoch epoch, bool leader) override {
     each([&](Observer& o) { o.on_role(p, epoch, leader); });
   }
@@ -61,17 +57,8 @@ class Checkers::Fan final : public Observer {
   void on_disk_failure(std::string_view path, std::string_view what) override {
     each([&](Observer& o) { o.on_disk_failure(path, what); });
   }
-  void on_request_accepted(const RequestRef& request, std::int16_t api_key, std::int16_t version) override {
-    each([&](Observer& o) { o.on_request_accepted(request, api_key, version); });
-  }
-  void on_request_answered(const RequestRef& request, std::int16_t api_key, std::size_t bytes) override {
-    each([&](Observer& o) { o.on_request_answered(request, api_key, bytes); });
-  }
-  void on_request_dropped(const RequestRef& request) override {
-    each([&](Observer& o) { o.on_request_dropped(request); });
-  }
-  void on_metadata_applied(LogIndex index, std::uint64_t image_hash) override {
-    each([&](Observer& o) { o.on_metadata_applied(index, image_hash); });
+  void on_metadata_applied(LogIndex index) override {
+    each([&](Observer& o) { o.on_metadata_applied(index); });
   }
 
  private:

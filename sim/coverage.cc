@@ -125,32 +125,6 @@ void Coverage::add(const Coverage& other) {
 
 // ---- as text ----
 
-nlohmann::json encode_coverage(const Coverage& coverage) {
-  nlohmann::json points = nlohmann::json::array();
-  for (const PointCounts& one : coverage.points) {
-    points.push_back({one.passed, one.delayed, one.yielded, one.failed, one.killed});
-  }
-  nlohmann::json answers = nlohmann::json::array();
-  for (const auto& [answer, count] : coverage.answers) {
-    answers.push_back({answer.first, answer.second, count});
-  }
-  return {{"points", points}, {"answers", answers}};
-}
-
-Coverage decode_coverage(const nlohmann::json& json) {
-  Coverage coverage;
-  const nlohmann::json& points = json.at("points");
-  CHECK_EQ(points.size(), coverage.points.size());
-  for (std::size_t i = 0; i < points.size(); ++i) {
-    const auto counts = points[i].get<std::array<std::uint64_t, 5>>();
-    coverage.points[i] = {counts[0], counts[1], counts[2], counts[3], counts[4]};
-  }
-  for (const nlohmann::json& answer : json.at("answers")) {
-    coverage.answers[{answer[0].get<std::int16_t>(), answer[1].get<std::int16_t>()}] = answer[2].get<std::uint64_t>();
-  }
-  return coverage;
-}
-
 nlohmann::ordered_json coverage_json(const Coverage& coverage) {
   nlohmann::ordered_json points = nlohmann::ordered_json::object();
   for (std::size_t i = 0; i < kPoints.size(); ++i) {
@@ -163,9 +137,31 @@ nlohmann::ordered_json coverage_json(const Coverage& coverage) {
   }
   nlohmann::ordered_json errors = nlohmann::ordered_json::object();
   for (const auto& [answer, count] : coverage.answers) {
-    errors[answer_name(answer.first, answer.second)] = count;
+    errors[answer_name(answer.first, answer.second)] = {
+        {"api", answer.first}, {"code", answer.second}, {"count", count}};
   }
   return {{"points", points}, {"errors", errors}};
+}
+
+StatusOr<Coverage> parse_coverage(const nlohmann::json& json) {
+  Coverage coverage;
+  for (const auto& [name, counts] : json.at("points").items()) {
+    const std::size_t point = find_point(name);
+    if (point == kPoints.size()) {
+      return absl::InvalidArgumentError(fmt::format("no point is called {}: a report of another version", name));
+    }
+    const auto count = [&counts = counts](const char* what) { return counts.at(what).get<std::uint64_t>(); };
+    coverage.points[point] = {.passed = count("passed"),
+                              .delayed = count("delayed"),
+                              .yielded = count("yielded"),
+                              .failed = count("failed"),
+                              .killed = count("killed")};
+  }
+  for (const auto& [name, answer] : json.at("errors").items()) {
+    coverage.answers[{answer.at("api").get<std::int16_t>(), answer.at("code").get<std::int16_t>()}] =
+        answer.at("count").get<std::uint64_t>();
+  }
+  return coverage;
 }
 
 // ---- tables ----

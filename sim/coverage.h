@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/base/sim_point.h"
+#include "core/base/status.h"
 
 namespace chronik::sim {
 
@@ -30,11 +31,10 @@ struct Coverage {
   void add(const Coverage& other);
 };
 
-// Between a worker and its parent.
-nlohmann::json encode_coverage(const Coverage& coverage);
-Coverage decode_coverage(const nlohmann::json& json);
-// In a report: every point by its name, every error by those of its API and its own.
+// Every point by its name, every error by those of its API and its own.
 nlohmann::ordered_json coverage_json(const Coverage& coverage);
+// Back again; throws as the library does where a key is missing. kInvalidArgument: a point that this program lacks.
+StatusOr<Coverage> parse_coverage(const nlohmann::json& json);
 
 // ---- tables ----
 

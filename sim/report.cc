@@ -24,7 +24,7 @@ std::vector<CoverageRow> coverage_rows(const RunnerReport& report) {
   return rows;
 }
 
-ScenarioReport scenario_of(const nlohmann::json& json) {
+StatusOr<ScenarioReport> scenario_of(const nlohmann::json& json) {
   ScenarioReport report;
   report.name = json.at("name").get<std::string>();
   report.seeds = json.at("seeds").get<std::uint64_t>();
@@ -38,7 +38,7 @@ ScenarioReport scenario_of(const nlohmann::json& json) {
   for (const auto& [kind, count] : json.at("faults").items()) {
     report.faults[kind] = count.get<std::uint64_t>();
   }
-  report.coverage = decode_coverage(json.at("counts"));
+  ASSIGN_OR_RETURN(report.coverage, parse_coverage(json.at("coverage")));
   for (const nlohmann::json& one : json.at("failures")) {
     report.failures.push_back({.seed = one.at("seed").get<std::uint64_t>(),
                                .count = one.at("count").get<std::uint64_t>(),
@@ -147,7 +147,6 @@ std::string report_json(const RunnerReport& report) {
                          {"cut", scenario.cut},
                          {"faults", faults},
                          {"coverage", coverage_json(scenario.coverage)},
-                         {"counts", encode_coverage(scenario.coverage)},
                          {"failures", failures}});
   }
   const NeverReached never = never_reached(coverage_rows(report));
@@ -203,7 +202,7 @@ StatusOr<RunnerReport> parse_report(const std::string& text) {
                         .elapsed_seconds = json.at("elapsed_seconds").get<double>(),
                         .cut_short = json.at("cut_short").get<bool>()};
     for (const nlohmann::json& scenario : json.at("scenarios")) {
-      report.scenarios.push_back(scenario_of(scenario));
+      ASSIGN_OR_RETURN(report.scenarios.emplace_back(), scenario_of(scenario));
       if (find_scenario(report.scenarios.back().name) == nullptr) {
         return absl::InvalidArgumentError(
             fmt::format("no scenario is called {}; chronik-sim list names them", report.scenarios.back().name));

@@ -138,7 +138,7 @@ class Runner {
     for (const auto& [kind, n] : result.at("faults").items()) {
       report.faults[kind] += n.get<std::uint64_t>();
     }
-    report.coverage.add(decode_coverage(result.at("coverage")));
+    report.coverage.add(parse_coverage(result.at("coverage")).value());  // this program wrote it
     for (const nlohmann::json& finding : result.at("findings")) {
       add_failure(report, order.seed, finding.at("checker").get<std::string>(),
                   finding.at("message").get<std::string>(), result.at("plan").get<std::string>());

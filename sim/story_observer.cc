@@ -74,10 +74,7 @@ void StoryObserver::on_wal_recovered(Lsn last, bool written_anew) {
 void StoryObserver::on_disk_failure(std::string_view path, std::string_view what) {
   story_.tell(StoryKind::kState, fmt::format("meets a failure of its disk: {} {}", path, what));
 }
-void StoryObserver::on_request_dropped(const RequestRef& request) {
-  story_.tell(StoryKind::kProgress, fmt::format("drops request #{}, whose connection went", request.correlation));
-}
-void StoryObserver::on_metadata_applied(LogIndex index, std::uint64_t /*image_hash*/) {
+void StoryObserver::on_metadata_applied(LogIndex index) {
   story_.tell(StoryKind::kProgress, fmt::format("applies index {} of the metadata", index));
 }
 

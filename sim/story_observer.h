@@ -26,8 +26,7 @@ class StoryObserver final : public Observer {
   void on_wal_flush(FlushNumber flush, Lsn first, Lsn last, FlushOutcome outcome) override;
   void on_wal_recovered(Lsn last, bool written_anew) override;
   void on_disk_failure(std::string_view path, std::string_view what) override;
-  void on_request_dropped(const RequestRef& request) override;
-  void on_metadata_applied(LogIndex index, std::uint64_t image_hash) override;
+  void on_metadata_applied(LogIndex index) override;
 
  private:
   void tell(StoryKind kind, const PartitionRef& p, std::string text);

@@ -44,7 +44,7 @@ nlohmann::json search_order(const Scenario& scenario, const Order& order, StackA
           {"wall", real_seconds() - began},
           {"events", found.events},
           {"faults", as_json(found.run.faults)},
-          {"coverage", encode_coverage(found.coverage)},
+          {"coverage", coverage_json(found.coverage)},
           {"findings", as_json(found.run.findings)},
           {"schedules", found.schedules},
           {"whole", found.whole},
@@ -75,7 +75,7 @@ nlohmann::json run_order(const Scenario& scenario, const Order& order, StackAren
           {"wall", real_seconds() - began},
           {"events", result.events},
           {"faults", as_json(result.faults)},
-          {"coverage", encode_coverage(result.coverage)},
+          {"coverage", coverage_json(result.coverage)},
           {"findings", findings},
           {"plan", recorded}};
 }

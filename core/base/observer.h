@@ -33,15 +33,6 @@ struct BatchAppended {
   bool control = false;
 };
 
-// One request, known to client and server alike: their addresses (Address::key()) and the correlation id.
-struct RequestRef {
-  std::uint64_t client = 0;
-  std::uint64_t server = 0;
-  CorrelationId correlation;
-  std::uint64_t nth = 0;  // requests of this connection are numbered from 0
-  friend constexpr auto operator<=>(const RequestRef&, const RequestRef&) = default;
-};
-
 // Whether a WAL flush has reached stable storage.
 enum class FlushOutcome : std::uint8_t { kSubmitted, kDurable, kFailed, kOverdue };
 
@@ -60,12 +51,11 @@ class Observer {
   virtual void on_segment_rolled(const PartitionRef&, Offset /*base*/) {}
   // [from, to) is damaged: it answers an error, and the end stays (rules R3, R18).
   virtual void on_damage(const PartitionRef&, Offset /*from*/, Offset /*to*/) {}
-  // The last sequence of a producer changed: by an append, by recovery, or (sequence -1) by expiry.
-  virtual void on_producer_state(const PartitionRef&, ProducerId, ProducerEpoch, std::int32_t /*last_sequence*/,
-                                 Offset /*last_offset*/) {}
 
   // ---- its role ----
+  // It leads, or follows, in an epoch that begins for it.
   virtual void on_role(const PartitionRef&, LeaderEpoch, bool /*leader*/) {}
+  // The leader hears who is in sync.
   virtual void on_isr(const PartitionRef&, LeaderEpoch, std::span<const NodeId> /*isr*/) {}
   virtual void on_high_watermark(const PartitionRef&, LeaderEpoch, Offset /*high_watermark*/) {}
 
@@ -78,14 +68,9 @@ class Observer {
   virtual void on_wal_recovered(Lsn /*last*/, bool /*written_anew*/) {}
   virtual void on_disk_failure(std::string_view /*path*/, std::string_view /*what*/) {}
 
-  // ---- requests ----
-  virtual void on_request_accepted(const RequestRef&, std::int16_t /*api_key*/, std::int16_t /*api_version*/) {}
-  virtual void on_request_answered(const RequestRef&, std::int16_t /*api_key*/, std::size_t /*bytes*/) {}
-  // The connection went before the answer: that is an end, too.
-  virtual void on_request_dropped(const RequestRef&) {}
-
   // ---- metadata ----
-  virtual void on_metadata_applied(LogIndex, std::uint64_t /*image_hash*/) {}
+  // The image is of that index now.
+  virtual void on_metadata_applied(LogIndex) {}
 };
 
 // Who listens on the current shard; null in production and on a dying node.

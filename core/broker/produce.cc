@@ -300,7 +300,7 @@ void LateProduce::add_wait(MonotonicTime now, std::vector<fiber::FiberWait>& int
   fiber::FiberWait wait;
   for (std::size_t i = 0; i < appended_; ++i) {
     if (appends_[i].linked()) {
-      wait.keys.push_back(appends_[i].partition->await_key(acks_));
+      wait.keys.push_back(appends_[i].partition->await_key(acks_, appends_[i].awaited()));
       wait.detail += (wait.detail.empty() ? "" : "; ") + appends_[i].partition->describe_await(acks_);
     }
   }

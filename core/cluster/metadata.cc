@@ -6,6 +6,7 @@
 
 #include "core/base/codec.h"
 #include "core/base/log_line.h"
+#include "core/base/observer.h"
 #include "core/base/sim_point.h"
 #include "core/cluster/apply.h"
 #include "core/cluster/snapshot.h"
@@ -222,6 +223,9 @@ void Metadata::publish(const ImageRef& next) {
   const Delta delta = difference(image_, next);
   sim_point("cluster.before_publish");
   image_ = next;
+  if (Observer* o = observer()) {
+    o->on_metadata_applied(image_->applied);
+  }
   listeners_.for_each([&delta](MetadataListener& listener) { listener.on_metadata(delta); });
   published_.notify_all();
 }

@@ -13,6 +13,7 @@ class OffsetWaiter : public ListHook<struct OffsetWaiterTag> {
   virtual ~OffsetWaiter() = default;
   // Called once, by whoever moved on: the offset was passed, or never will be. Must not suspend.
   virtual void on_passed(bool passed) = 0;
+  Offset awaited() const { return offset_; }  // that has to be passed
 
  private:
   friend class OffsetWaiters;

@@ -43,6 +43,7 @@ void Partition::assume(const Leadership& leadership) {
   if (leadership_.partition_epoch < leadership.partition_epoch) {
     maybe_in_sync_.clear();  // what was proposed is done, or never will be
   }
+  tell_roles(leadership);
   leadership_ = leadership;
   std::vector<NodeId> others = leadership.replicas;
   std::erase(others, self_);
@@ -68,6 +69,22 @@ void Partition::assume(const Leadership& leadership) {
   advance_high_watermark();
   tell_watches();
   start_progress_.notify_all();
+}
+
+// What it is about to assume, as far as that is news.
+void Partition::tell_roles(const Leadership& next) const {
+  Observer* o = observer();
+  if (o == nullptr) {
+    return;
+  }
+  const PartitionRef ref{log_->key().topic, log_->key().partition};
+  const bool leads = next.leader == self_;
+  if (next.epoch != leadership_.epoch) {
+    o->on_role(ref, next.epoch, leads);
+  }
+  if (leads && (next.epoch != leadership_.epoch || next.in_sync != leadership_.in_sync)) {
+    o->on_isr(ref, next.epoch, next.in_sync);
+  }
 }
 
 void Partition::note_isolated() {
@@ -172,10 +189,9 @@ ErrorCode Partition::acknowledge(Acks acks, bool passed) const {
   return passed ? ErrorCode::kNone : ErrorCode::kNotLeaderOrFollower;
 }
 
-// Before its end is durable here, a batch waits for the sync, whatever it was asked for.
-WaitKey Partition::await_key(Acks acks) const {
-  const bool synced = log_->durable_end() == log_->log_end();
-  return acks == Acks::kAll && synced ? progress_key() : WaitKey{WaitKind::kWalFlush, 0, 0, 0};
+// Before it is durable here, a batch waits for the sync, whatever it was asked for.
+WaitKey Partition::await_key(Acks acks, Offset awaited) const {
+  return acks == Acks::kAll && log_->durable_end() > awaited ? progress_key() : WaitKey{WaitKind::kWalFlush, 0, 0, 0};
 }
 
 std::string Partition::describe_await(Acks acks) const {

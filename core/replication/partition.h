@@ -115,7 +115,7 @@ class Partition final : public Counted, private log::PartitionLog::Listener {
   // once where that is known already.
   void await(const AppendOutcome& outcome, Acks acks, OffsetWaiter& waiter);
   // For the wait-for graph: what await() waits for, and how far it is.
-  WaitKey await_key(Acks acks) const;
+  WaitKey await_key(Acks acks, Offset awaited) const;
   std::string describe_await(Acks acks) const;
   // What to answer when await() has told: passed: kNone, or kNotEnoughReplicasAfterAppend.
   protocol::ErrorCode acknowledge(Acks acks, bool passed) const;
@@ -171,6 +171,7 @@ class Partition final : public Counted, private log::PartitionLog::Listener {
   void on_durable(Offset durable_end) override;
   void on_damage() override;
   bool may_be_deposed() const;
+  void tell_roles(const Leadership& next) const;
   bool may_join(const Follower& follower) const;
   void advance_high_watermark();
   void raise_high_watermark(Offset to);

@@ -145,6 +145,12 @@ class CommandLine(unittest.TestCase):
             self.assertEqual(refused.returncode, 2)
             self.assertIn("one.json: not a report of chronik-sim run --json", refused.stderr)
             self.assertEqual(run("merge").returncode, 2)
+            merged["scenarios"][0]["coverage"]["points"]["wal.of_old"] = {}
+            with open(whole, "w", encoding="utf-8") as file:
+                json.dump(merged, file)
+            refused = run("merge", whole)
+            self.assertEqual(refused.returncode, 2)
+            self.assertIn("no point is called wal.of_old: a report of another version", refused.stderr)
 
     def test_ctrl_c_ends_a_run_with_its_summary(self):
         process = subprocess.Popen([PROGRAM, "run", "--scenario", "echo", "--seeds", "1000000", "--jobs", "2"],
@@ -211,7 +217,7 @@ class Coverage(unittest.TestCase):
         points = coverage["points"]
         self.assertGreater(points["wal.before_sync"]["passed"], 1000)
         self.assertGreater(sum(p["delayed"] + p["yielded"] for p in points.values()), 0)
-        self.assertGreater(coverage["errors"]["Produce NOT_LEADER_OR_FOLLOWER"], 0)
+        self.assertGreater(coverage["errors"]["Produce NOT_LEADER_OR_FOLLOWER"]["count"], 0)
         never = report["never_reached"]
         self.assertEqual({name for name, counts in points.items() if counts["passed"] == 0}, set(never["points"]))
         self.assertIn("INVALID_TXN_STATE", never["errors"])  # nobody in there uses transactions
@@ -368,6 +374,8 @@ class Stories(unittest.TestCase):
         self.assertTrue(any(re.fullmatch(r"Produce #[0-9]+ -> ok", e["x"]) for e in answers))
         self.assertTrue(any(e["k"] == "disk" and "sync" in e["x"] and e["u"] > e["t"] for e in events))
         self.assertTrue(any(e["k"] == "life" for e in events))
+        for role in (r"leads \S+ in epoch \d+", r"follows in \S+ in epoch \d+", r"has nodes [\d, ]+ in sync on \S+"):
+            self.assertTrue(any(re.match(role, e["x"]) for e in events), role)
 
     def test_a_run_with_a_story_is_the_run_without(self):
         with tempfile.TemporaryDirectory() as directory:
