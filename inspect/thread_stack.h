@@ -12,8 +12,8 @@
 
 namespace chronik::inspect {
 
-// While one lives, the thread that made it can be asked, by SIGUSR2, which it takes even where it masks all others. One
-// at a time in a process.
+// While one lives, the thread that made it can be asked, by SIGUSR2, which it takes from then on even where it masked
+// all signals. One at a time in a process.
 class AskableThread {
  public:
   AskableThread();

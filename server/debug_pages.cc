@@ -25,6 +25,11 @@ HttpPage stall_page(int status, const char* key, const std::string& text) {
 
 }  // namespace
 
+void DebugPages::be_asked_here() {
+  const std::lock_guard lock(mutex_);
+  thread_.emplace();
+}
+
 HttpPage DebugPages::waits() {
   return page("text/plain; charset=utf-8",
               [](NodeId /*node*/, const runtime::ShardWaits& found) { return waits_text(found); });
@@ -53,9 +58,10 @@ std::string DebugPages::where_the_thread_is() {
   const std::lock_guard lock(mutex_);
   std::string text = fmt::format("the loop has not answered within {} s. {}\n",
                                  static_cast<std::int64_t>(kPatienceForWaits.seconds()), shard_.watchdog().what_runs());
-  const std::vector<std::string> frames = thread_.stack(kPatienceForThread);
+  const std::vector<std::string> frames =
+      thread_.has_value() ? thread_->stack(kPatienceForThread) : std::vector<std::string>{};
   if (frames.empty()) {
-    return text + "its thread does not answer either: it is stuck in the kernel, or its process is stopped\n";
+    return text + "its thread does not answer either: it is stuck in the kernel, or has yet to begin\n";
   }
   text += "its thread is in\n";
   for (const std::string& frame : frames) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "inspect/thread_stack.h"
@@ -16,11 +17,14 @@ namespace chronik::server {
 
 class DebugPages {
  public:
-  // Made on the shard's thread, as the shard is run. Both outlive it.
+  // Both outlive it.
   DebugPages(runtime::Mailboxes& mailboxes, runtime::ShardRuntime& shard, ShardId id, NodeId node)
       : mailboxes_(mailboxes), shard_(shard), id_(id), node_(node) {}
 
-  // From any other thread, one at a time each.
+  // On the shard's thread, once that masks its signals: from now on it can be asked where it is.
+  void be_asked_here();
+
+  // From any other thread.
   HttpPage waits();       // in words
   HttpPage waits_json();  // as data
   // POST: {"stall_ms": 30000}, 0 to 600000; 0 ends it.
@@ -35,8 +39,8 @@ class DebugPages {
   runtime::ShardRuntime& shard_;
   ShardId id_;
   NodeId node_;
-  inspect::AskableThread thread_;
-  std::mutex mutex_;  // one asks the thread at a time
+  std::mutex mutex_;
+  std::optional<inspect::AskableThread> thread_;  // guarded by mutex_: one asks at a time
 };
 
 }  // namespace chronik::server

@@ -95,8 +95,9 @@ ExitStatus Server::run() {
     return fail(ExitStatus::kDataDirectory, message_of(shard.status()));
   }
   shard_ = *std::move(shard);
-  const runtime::StopSignals signals(shard_->stop(), [this] { log_waits(); });
   debug_.emplace(mailboxes_, *shard_, kShard, config_.node);
+  const runtime::StopSignals signals(shard_->stop(), [this] { log_waits(); });
+  debug_->be_asked_here();
   ExitStatus status = start_http();
   if (status != ExitStatus::kOk) {
     return status;

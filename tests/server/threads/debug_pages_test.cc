@@ -31,6 +31,7 @@ class DebugPagesTest : public ::testing::Test {
     directory_ = ::mkdtemp(path.data());
     shard_ = runtime::ShardRuntime::open({.data_directory = directory_, .shard = kDebuggedShard}, mailboxes_).value();
     pages_.emplace(mailboxes_, *shard_, kDebuggedShard, kDebuggedNode);
+    pages_->be_asked_here();
   }
   ~DebugPagesTest() override {
     pages_.reset();
