@@ -39,6 +39,31 @@ std::int64_t StallingCalls::write(int file, const iovec* parts, int count, std::
   return SystemCalls::write(file, parts, count, offset);
 }
 
+int StallingCalls::open(int directory, const char* path, int flags, unsigned mode) {
+  pass();
+  return SystemCalls::open(directory, path, flags, mode);
+}
+
+int StallingCalls::truncate(int file, std::uint64_t size) {
+  pass();
+  return SystemCalls::truncate(file, size);
+}
+
+int StallingCalls::make_directory(int directory, const char* path, unsigned mode) {
+  pass();
+  return SystemCalls::make_directory(directory, path, mode);
+}
+
+int StallingCalls::rename(int directory, const char* from, const char* to) {
+  pass();
+  return SystemCalls::rename(directory, from, to);
+}
+
+int StallingCalls::unlink(int directory, const char* path, int flags) {
+  pass();
+  return SystemCalls::unlink(directory, path, flags);
+}
+
 int StallingCalls::sync_file(int file) {
   pass();
   return SystemCalls::sync_file(file);

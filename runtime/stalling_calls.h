@@ -19,6 +19,11 @@ class StallingCalls final : public SystemCalls {
   // As of a page that memory lacks, so that reads stall, too.
   std::int64_t read_cached(int file, const iovec* parts, int count, std::uint64_t offset) override;
   std::int64_t write(int file, const iovec* parts, int count, std::uint64_t offset) override;
+  int open(int directory, const char* path, int flags, unsigned mode) override;
+  int truncate(int file, std::uint64_t size) override;
+  int make_directory(int directory, const char* path, unsigned mode) override;
+  int rename(int directory, const char* from, const char* to) override;
+  int unlink(int directory, const char* path, int flags) override;
   int sync_file(int file) override;
   int sync_directory(int directory) override;
   int sync_file_system(int directory) override;
