@@ -16,23 +16,26 @@
 
 namespace chronik::sim {
 
+namespace {
+
+// Those that must fail, too: they are not of `all`, and no pattern means them.
+std::vector<const Scenario*> must_fail() {
+  std::vector<const Scenario*> all = frozen_scenarios();
+  all.insert(all.end(), {canary_scenario(), canary_race_scenario()});
+  return all;
+}
+
+const Scenario* find_in(const std::vector<const Scenario*>& among, std::string_view name) {
+  const auto found =
+      std::find_if(among.begin(), among.end(), [name](const Scenario* one) { return one->name() == name; });
+  return found == among.end() ? nullptr : *found;
+}
+
+}  // namespace
+
 const Scenario* find_scenario(std::string_view name) {
-  for (const Scenario* scenario : scenarios()) {
-    if (scenario->name() == name) {
-      return scenario;
-    }
-  }
-  for (const Scenario* scenario : frozen_scenarios()) {
-    if (scenario->name() == name) {
-      return scenario;
-    }
-  }
-  for (const Scenario* canary : {canary_scenario(), canary_race_scenario()}) {
-    if (canary->name() == name) {
-      return canary;
-    }
-  }
-  return nullptr;
+  const Scenario* found = find_in(scenarios(), name);
+  return found != nullptr ? found : find_in(must_fail(), name);
 }
 
 StatusOr<std::vector<const Scenario*>> select_scenarios(std::string_view names) {
@@ -47,11 +50,9 @@ StatusOr<std::vector<const Scenario*>> select_scenarios(std::string_view names) 
     return part == "all" || (prefix ? name.starts_with(part.substr(0, part.size() - 1)) : name == part);
   };
   std::vector<const Scenario*> known = scenarios();
-  std::vector<const Scenario*> must_fail = frozen_scenarios();
-  must_fail.insert(must_fail.end(), {canary_scenario(), canary_race_scenario()});
-  std::copy_if(must_fail.begin(), must_fail.end(), std::back_inserter(known), [&](const Scenario* one) {
-    return std::find(parts.begin(), parts.end(), one->name()) != parts.end();
-  });
+  const std::vector<const Scenario*> others = must_fail();
+  std::copy_if(others.begin(), others.end(), std::back_inserter(known),
+               [&](const Scenario* one) { return std::find(parts.begin(), parts.end(), one->name()) != parts.end(); });
   for (const std::string_view part : parts) {
     if (std::none_of(known.begin(), known.end(), [&](const Scenario* one) { return fits(part, one->name()); })) {
       return absl::NotFoundError(fmt::format("no scenario is called {}; chronik-sim list names them", part));
