@@ -263,6 +263,35 @@ TEST(World, ClocksDriftApartAndOnlyTheWallClockSteps) {
 
 // ---- hangs (rule S3) ----
 
+TEST(Hang, ALostWakeUpIsCalledOne) {
+  const auto wait_for_signal = [](bool provided) {
+    SmallWorld small;
+    small
+        .machine("node",
+                 [provided](ProcessContext&) {
+                   constexpr WaitKey kSignal{WaitKind::kEvent, 1, 0, 0};
+                   fiber::Event event;
+                   event.notify_all();  // before anybody waits
+                   fiber::FiberScope scope;
+                   if (provided) {
+                     scope.spawn({"signals", 0}, [&] {
+                       const fiber::Provides provides(kSignal);
+                       static_cast<void>(fiber::sleep(Duration::seconds(60)));
+                     });
+                     fiber::yield_to_ready();
+                   }
+                   static_cast<void>(event.wait(kSignal, fiber::within(Duration::seconds(1), Expiry::kNever)));
+                   scope.cancel_and_join();
+                 })
+        .start();
+    small.world.run_for(Duration::seconds(5));
+    EXPECT_EQ(small.checker(), "NO-STUCK");
+    return small.message();
+  };
+  EXPECT_NE(wait_for_signal(false).find("a lost wake-up: node#1.0 main-0 waits for event 1"), std::string::npos);
+  EXPECT_EQ(wait_for_signal(true).find("lost wake-up"), std::string::npos) << "somebody says that he will signal";
+}
+
 TEST(Hang, ACycleOfTurnstilesIsReportedWhicheverWaitExpiresFirst) {
   SmallWorld small;
   small

@@ -147,6 +147,22 @@ TEST(Fetch, AnErrorOfOnePartitionIsAnsweredAtOnce) {
   });
 }
 
+TEST(Fetch, IsNamedWithWhoServesItInTheWaitForGraph) {
+  BrokerWorld world;
+  world.run([&](Visit& visit) {
+    const auto client = visit.connect();
+    make_topic(*client, "t", 1);
+    Waiting parked(visit, fetch_of("t", 1, 2'000));
+    ASSERT_TRUE(fiber::sleep(Duration::seconds(1)).ok());
+    const std::string graph = world.world().describe_waits();
+    const std::size_t wait = graph.find("(Fetch to ");
+    ASSERT_NE(wait, std::string::npos) << graph;
+    const std::string line = graph.substr(wait, graph.find('\n', wait) - wait);
+    EXPECT_NE(line.find("/fetch-"), std::string::npos) << "the fiber that serves it: " << line;
+    parked.join();
+  });
+}
+
 TEST(Fetch, OfAThousandPartitionsWaitsOnceAndIsWokenByAnyOfThem) {
   BrokerWorld world;
   world.run([&](Visit& visit) {
