@@ -105,10 +105,8 @@ void add_failure(ScenarioReport& report, Failure failure) {
   }
 }
 
-void judge_announced_faults(ScenarioReport& report, std::uint64_t first_seed) {
-  const Scenario* scenario = find_scenario(report.name);
-  CHECK(scenario != nullptr);
-  for (const std::string& kind : scenario->announced_faults()) {
+void judge_announced_faults(ScenarioReport& report, const Scenario& scenario, std::uint64_t first_seed) {
+  for (const std::string& kind : scenario.announced_faults()) {
     const std::uint64_t fired = report.faults.try_emplace(kind, 0).first->second;
     if (fired == 0 && report.seeds >= kSeedsThatFireEverything) {
       add_failure(report, {.seed = first_seed,
@@ -229,8 +227,10 @@ RunnerReport merge_reports(const std::vector<RunnerReport>& reports) {
       add_report(scenario, *found);
     }
   }
-  for (ScenarioReport& scenario : merged.scenarios) {
-    judge_announced_faults(scenario, 1);
+  for (ScenarioReport& report : merged.scenarios) {
+    const Scenario* scenario = find_scenario(report.name);
+    CHECK(scenario != nullptr);
+    judge_announced_faults(report, *scenario, 1);
   }
   return merged;
 }

@@ -13,6 +13,8 @@
 
 namespace chronik::sim {
 
+class Scenario;
+
 // Seeds that failed alike: by the same checker, which says the same but for its numbers.
 struct Failure {
   std::uint64_t seed = 0;  // the smallest of them; the message is its own
@@ -52,7 +54,7 @@ constexpr std::uint64_t kSeedsThatFireEverything = 200;
 // Counts a failure with those that it is like.
 void add_failure(ScenarioReport& report, Failure failure);
 // Adds a failure for each fault that the scenario announces and that has not fired in kSeedsThatFireEverything or more.
-void judge_announced_faults(ScenarioReport& report, std::uint64_t first_seed);
+void judge_announced_faults(ScenarioReport& report, const Scenario& scenario, std::uint64_t first_seed);
 
 std::string report_json(const RunnerReport& report);
 std::string report_text(const RunnerReport& report);

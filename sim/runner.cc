@@ -44,8 +44,8 @@ class Runner {
       show_progress(false);
     }
     workers_.clear();
-    for (ScenarioReport& report : report_.scenarios) {
-      judge_announced_faults(report, options_.first_seed);
+    for (std::size_t i = 0; i < report_.scenarios.size(); ++i) {
+      judge_announced_faults(report_.scenarios[i], *options_.scenarios[i], options_.first_seed);
     }
     report_.elapsed_seconds = real_seconds() - began_;
     show_progress(true);

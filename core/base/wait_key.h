@@ -53,10 +53,8 @@ const char* wait_kind_name(WaitKind kind);
 // More of a wait than its key says, for people: which file, which turnstile. Asked while somebody waits.
 class WaitDetail {
  public:
+  virtual ~WaitDetail() = default;
   virtual std::string describe_wait() const = 0;
-
- protected:
-  ~WaitDetail() = default;
 };
 
 }  // namespace chronik

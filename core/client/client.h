@@ -57,7 +57,7 @@ class Client {
   class Call : public WaitDetail {
    public:
     Call() = default;
-    virtual ~Call() { forget(); }
+    ~Call() override { forget(); }
     Call(const Call&) = delete;
     Call& operator=(const Call&) = delete;
     // Once: the answer's body; kUnavailable: none will come, and the broker may have carried it out. Must not suspend,

@@ -17,6 +17,8 @@ class Turnstile final : private WaitDetail {
   // name: a literal; number: unique among turnstiles that one fiber may hold together, for the graph and the order
   // check.
   Turnstile(const char* name, std::uint64_t number) : name_(name), key_{WaitKind::kTurnstile, number, 0, 0} {}
+  Turnstile(const Turnstile&) = delete;
+  Turnstile& operator=(const Turnstile&) = delete;
 
   // Being inside. Leaving is destroying it.
   class Pass {

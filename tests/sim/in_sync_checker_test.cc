@@ -29,9 +29,9 @@ struct InSyncCheckerTest : ::testing::Test {
   }
   Observer& life(Machine& machine) { return *checker->observe(*machine.shards().front()); }
   // The next partition epoch has these in sync, and those eligible.
-  void have(cluster::ReplicaList isr, cluster::ReplicaList elr = {}) {
-    partition.isr = std::move(isr);
-    partition.elr = std::move(elr);
+  void have(const cluster::ReplicaList& isr, const cluster::ReplicaList& elr = {}) {
+    partition.isr = isr;
+    partition.elr = elr;
     partition.epoch = PartitionEpoch(partition.epoch.value() + 1);
     checker->on_partition(p, partition);
   }

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
@@ -16,6 +17,7 @@
 #include "inspect/frames.h"
 #include "server/snapshot.h"
 #include "server/waits_report.h"
+#include "tests/support/sanitizers.h"
 
 namespace chronik::server {
 namespace {
@@ -105,6 +107,9 @@ TEST_F(DebugPagesTest, ADeadlockIsNamedWithItsStacksAndTheProcessGoesOn) {
 
 [[gnu::noinline]] void compute_for_ever(const std::atomic<bool>& enough) {
   while (!enough) {
+    if (support::kThreadSanitizer) {
+      usleep(0);  // it keeps a signal back until a call that it intercepts
+    }
   }
 }
 
