@@ -62,15 +62,17 @@ void add_which(CLI::App& command, Arguments& arguments) {
 }
 
 void add_replay(CLI::App& replaying, Arguments& arguments) {
-  replaying.add_option("--trace", arguments.trace, "write the plan and every record to this file");
+  replaying.add_option("--records", arguments.records, "write the plan and every record to this file, for diff");
   replaying.add_option("--history", arguments.history, "write what clients did and saw to this file, as EDN");
   replaying.add_option("--until", arguments.until, "stop at this virtual time (12s) and show who waits for what");
   replaying.add_option("--log", arguments.log, "show the programs' log lines from this level on");
-  CLI::Option* html = replaying.add_option("--html", arguments.html, "write a page with a diagram of the run");
-  replaying.add_option("--events", arguments.events, "how many messages and operations of disks the page keeps")
+  replaying.add_option("--stop-at", arguments.stop_at,
+                       "under a debugger: stop before this event (1234), or the first at a virtual time (12s)");
+  replaying.add_option("--html", arguments.html, "write a page with a diagram of the run");
+  replaying.add_option("--trace", arguments.trace, "write a trace that ui.perfetto.dev and chrome://tracing open");
+  replaying.add_option("--events", arguments.events, "how many messages and operations of disks a page or trace keeps")
       ->capture_default_str()
-      ->check(CLI::Range(std::size_t{1}, std::size_t{1'000'000}))
-      ->needs(html);
+      ->check(CLI::Range(std::size_t{1}, std::size_t{1'000'000}));
 }
 
 CLI::App* add_run(CLI::App& app, Arguments& arguments) {
@@ -87,6 +89,8 @@ CLI::App* add_run(CLI::App& app, Arguments& arguments) {
   running->add_option("--jobs", arguments.jobs, "worker processes")
       ->capture_default_str()
       ->check(CLI::Range(1U, 1024U));
+  running->add_option("--twin-every", arguments.twin_every, "run every so many seeds twice and compare; 0: none")
+      ->capture_default_str();
   running->add_option("--time-limit", arguments.time_limit, "begin no further seed after this time (60s)");
   running->add_flag("--coverage", arguments.coverage, "say what was reached and what never; always for all scenarios");
   running->add_option("--json", arguments.json, "write the report to this file");
@@ -149,16 +153,23 @@ std::optional<int> parse_arguments(int argc, char** argv, Arguments& into) {
   merging->add_option("reports", into.reports, "files that run --json has written")->required();
   merging->add_option("--json", into.json, "write the whole to this file");
   merging->add_flag("--coverage", into.coverage, "say what was reached and what never");
+  CLI::App* differing = app.add_subcommand("diff", "shows the first record in which two runs differ");
+  differing->add_option("records", into.records_of, "two files that replay --records has written")
+      ->required()
+      ->expected(2);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? kNothingWrong : kWrongUsage;
   }
+  if (replaying->count("--events") > 0 && into.html.empty() && into.trace.empty()) {
+    return usage("--events: is of --html and --trace alone");
+  }
   using Command = Arguments::Command;
   for (const auto& [parsed, command] :
        {std::pair(listing, Command::kList), std::pair(running, Command::kRun), std::pair(replaying, Command::kReplay),
         std::pair(explaining, Command::kExplain), std::pair(shrinking, Command::kShrink),
-        std::pair(merging, Command::kMerge)}) {
+        std::pair(merging, Command::kMerge), std::pair(differing, Command::kDiff)}) {
     into.command = parsed->parsed() ? command : into.command;
   }
   const std::string defect = read_schedule(into);

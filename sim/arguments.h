@@ -18,21 +18,25 @@ constexpr int kWrongUsage = 2;
 
 // What was typed. Which of these count is the command's.
 struct Arguments {
-  enum class Command { kList, kRun, kReplay, kExplain, kShrink, kMerge } command = Command::kList;
+  enum class Command { kList, kRun, kReplay, kExplain, kShrink, kMerge, kDiff } command = Command::kList;
   std::string scenario = "all";
   std::uint64_t seeds = 100;
   std::uint64_t first_seed = 1;
   std::uint64_t seed = 0;
+  std::uint64_t twin_every = 16;
   std::uint32_t jobs = 1;
   std::string time_limit;
   std::string json;
   std::string trace;
+  std::string records;
+  std::string stop_at;
   std::string history;
   std::string until;
   std::string log;
   std::string plan;
   std::string out;
   std::vector<std::string> reports;
+  std::vector<std::string> records_of;
   std::string html;
   std::size_t events = 5'000;
   std::vector<std::uint64_t> seeds_told;

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <charconv>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -24,6 +25,16 @@ std::vector<CoverageRow> coverage_rows(const RunnerReport& report) {
   return rows;
 }
 
+StatusOr<std::uint64_t> parse_fingerprint(const std::string& text) {
+  std::uint64_t fingerprint = 0;
+  const char* end = text.data() + text.size();
+  const auto [stopped, error] = std::from_chars(text.data(), end, fingerprint, 16);
+  if (error != std::errc() || stopped != end) {
+    return absl::InvalidArgumentError(fmt::format("fingerprint {}: a number in hexadecimal digits is right", text));
+  }
+  return fingerprint;
+}
+
 StatusOr<ScenarioReport> scenario_of(const nlohmann::json& json) {
   ScenarioReport report;
   report.name = json.at("name").get<std::string>();
@@ -32,6 +43,7 @@ StatusOr<ScenarioReport> scenario_of(const nlohmann::json& json) {
   report.wall_seconds = json.at("wall_seconds").get<double>();
   report.events = json.at("events").get<std::uint64_t>();
   report.twins = json.at("twins").get<std::uint64_t>();
+  ASSIGN_OR_RETURN(report.fingerprint, parse_fingerprint(json.at("fingerprint").get<std::string>()));
   report.schedules = json.at("schedules").get<std::uint64_t>();
   report.whole = json.at("whole").get<std::uint64_t>();
   report.cut = json.at("cut").get<std::uint64_t>();
@@ -59,6 +71,7 @@ void add_report(const ScenarioReport& from, ScenarioReport& into) {
   into.wall_seconds += from.wall_seconds;
   into.events += from.events;
   into.twins += from.twins;
+  into.fingerprint += from.fingerprint;
   into.schedules += from.schedules;
   into.whole += from.whole;
   into.cut += from.cut;
@@ -140,6 +153,7 @@ std::string report_json(const RunnerReport& report) {
                          {"wall_seconds", scenario.wall_seconds},
                          {"events", scenario.events},
                          {"twins", scenario.twins},
+                         {"fingerprint", fmt::format("{:016x}", scenario.fingerprint)},
                          {"schedules", scenario.schedules},
                          {"whole", scenario.whole},
                          {"cut", scenario.cut},
@@ -166,10 +180,10 @@ std::string report_text(const RunnerReport& report) {
     const double wall = scenario.wall_seconds > 0 ? scenario.wall_seconds : 1e-9;
     text += fmt::format(
         "{}: {} seeds ({} run twice), {:.0f} s of virtual time in {:.1f} s ({:.0f} times real time), "
-        "{} events ({:.0f}/s), {:.1f} seeds/s a worker, {} failed\n",
+        "{} events ({:.0f}/s), {:.1f} seeds/s a worker, fingerprint {:016x}, {} failed\n",
         scenario.name, scenario.seeds, scenario.twins, scenario.virtual_seconds, scenario.wall_seconds,
         scenario.virtual_seconds / wall, scenario.events, static_cast<double>(scenario.events) / wall,
-        static_cast<double>(scenario.seeds) / wall, scenario.failed());
+        static_cast<double>(scenario.seeds) / wall, scenario.fingerprint, scenario.failed());
     if (scenario.schedules > 0) {
       text += fmt::format("  {} schedules; of {} seeds all that there are, {} searches cut short\n", scenario.schedules,
                           scenario.whole, scenario.cut);

@@ -32,6 +32,8 @@ struct ScenarioReport {
   double wall_seconds = 0;  // of all workers together
   std::uint64_t events = 0;
   std::uint64_t twins = 0;
+  // Of all runs, whatever their order: two programs that run the same seeds alike have the same.
+  std::uint64_t fingerprint = 0;
   std::uint64_t schedules = 0;  // of exhaustive searches
   std::uint64_t whole = 0;      // seeds whose schedules were all run
   std::uint64_t cut = 0;        // seeds whose search did not come to its bound

@@ -89,6 +89,7 @@ RunResult run_plan(const Scenario& scenario, const Plan& plan, StackArena& stack
   options.record = settings.record;
   options.story = settings.story;
   options.choices = settings.choices;
+  options.stop = settings.stop;
   RunResult result;
   // The state outlives the world: programs refer to it until they are unwound.
   std::unique_ptr<ScenarioState> state;

@@ -10,6 +10,7 @@
 
 #include "core/base/log_line.h"
 #include "sim/coverage.h"
+#include "sim/debugger_stop.h"
 #include "sim/finding.h"
 #include "sim/plan.h"
 #include "sim/scenario.h"
@@ -21,7 +22,8 @@ class Story;
 
 struct RunSettings {
   VirtualTime until = VirtualTime::never();  // stop there, before any verdict
-  std::FILE* trace = nullptr;                // where not null, records (trace_from, trace_to] as text
+  DebuggerStop stop;
+  std::FILE* trace = nullptr;  // where not null, records (trace_from, trace_to] as text
   std::uint64_t trace_from = 0;
   std::uint64_t trace_to = UINT64_MAX;
   bool history = false;   // RunResult::history is wanted

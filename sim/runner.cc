@@ -132,6 +132,7 @@ class Runner {
     } else {
       report.twins += order.twin ? 1 : 0;
     }
+    report.fingerprint += result.at("hash").get<std::uint64_t>();
     report.virtual_seconds += result.at("virtual").get<double>();
     report.wall_seconds += result.at("wall").get<double>();
     report.events += result.at("events").get<std::uint64_t>();

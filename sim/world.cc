@@ -77,6 +77,10 @@ bool World::step() {
   if (events_.next() == VirtualTime::never()) {
     return false;
   }
+  if (events_run_ + 1 >= options_.stop.event || events_.next() >= options_.stop.time) [[unlikely]] {
+    options_.stop = {};
+    stop_for_debugger(*this);
+  }
   now_ = events_.next();
   watch_progress();
   ++events_run_;

@@ -23,6 +23,7 @@
 #include "core/base/wait_key.h"
 #include "core/fiber/fiber.h"
 #include "core/ports/process.h"
+#include "sim/debugger_stop.h"
 #include "sim/decision.h"
 #include "sim/event_queue.h"
 #include "sim/finding.h"
@@ -61,6 +62,7 @@ struct WorldOptions {
   Deviations* record = nullptr;                // where not null, is told every choice that is not first-in-first-out
   std::vector<MadeChoice>* choices = nullptr;  // where not null, is told every choice, in the order of their making
   Story* story = nullptr;                      // where not null, is told what happens; decides nothing
+  DebuggerStop stop = {};
   std::uint64_t events_per_millisecond_max = 200'000;  // more: virtual time stands still (NO-SPIN)
 };
 
@@ -119,6 +121,7 @@ class World {
   void end_all();
   bool stopped() const { return stopped_; }
   std::uint64_t events() const { return events_run_; }
+  VirtualTime next_event() { return events_.next(); }
 
   // ---- what came out ----
   // Something is wrong: keeps the finding and ends the run.

@@ -3,6 +3,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -64,6 +65,10 @@ class CommandLine(unittest.TestCase):
                           ["replay", "--scenario", "echo", "--seed", "1", "--log", "loud"],
                           ["replay", "--scenario", "echo", "--seed", "1", "--html", "/nonexistent/x"],
                           ["replay", "--scenario", "echo", "--seed", "1", "--events", "5"],
+                          ["replay", "--scenario", "echo", "--seed", "1", "--trace", "/nonexistent/x"],
+                          ["replay", "--scenario", "echo", "--seed", "1", "--records", "/nonexistent/x"],
+                          ["replay", "--scenario", "echo", "--seed", "1", "--stop-at", "5"],  # no debugger
+                          ["diff", "/nonexistent/x", "/nonexistent/y"], ["diff", "/dev/null", "/dev/null"], ["diff"],
                           ["explain"], ["explain", "--scenario", "echo"], ["explain", "1"],
                           ["explain", "--scenario", "nonesuch", "1"],
                           ["replay", "--scenario", "echo", "--seed", "1", "--history", "x"],
@@ -229,7 +234,7 @@ class Coverage(unittest.TestCase):
     def test_a_plan_that_names_no_point_is_refused(self):
         with tempfile.TemporaryDirectory() as directory:
             path = os.path.join(directory, "plan")
-            self.assertEqual(run("replay", "--scenario", "steady", "--seed", "1", "--trace", path).returncode, 0)
+            self.assertEqual(run("replay", "--scenario", "steady", "--seed", "1", "--records", path).returncode, 0)
             with open(path, encoding="utf-8") as file:
                 plan = file.read().split("end\n")[0]
             for fault, complaint in (("pause node wal.nowhere", "no point is called wal.nowhere"),
@@ -297,7 +302,8 @@ class Twins(unittest.TestCase):
         with tempfile.TemporaryDirectory() as directory:
             for perturbation in ("0", "85", "170"):
                 path = os.path.join(directory, perturbation)
-                done = run("replay", "--scenario", "echo", "--seed", "8", "--trace", path, MALLOC_PERTURB_=perturbation)
+                done = run("replay", "--scenario", "echo", "--seed", "8", "--records", path,
+                           MALLOC_PERTURB_=perturbation)
                 self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
                 with open(path, encoding="utf-8") as file:
                     traces.append(file.read().splitlines())
@@ -306,6 +312,70 @@ class Twins(unittest.TestCase):
             for number, (one, two) in enumerate(zip(traces[0], other)):
                 self.assertEqual(one, two, f"line {number}")
             self.assertEqual(len(traces[0]), len(other))
+
+
+    def test_many_seeds_have_a_fingerprint_whatever_their_order(self):
+        def of_report(*arguments):
+            with tempfile.TemporaryDirectory() as directory:
+                path = os.path.join(directory, "report")
+                done = run("run", "--scenario", "echo", "--twin-every", "1", "--json", path, *arguments)
+                self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+                with open(path, encoding="utf-8") as file:
+                    report = json.load(file)["scenarios"][0]
+            self.assertEqual(report["twins"], report["seeds"])
+            self.assertIn(f"fingerprint {report['fingerprint']}", done.stdout)
+            return report["fingerprint"]
+
+        whole = of_report("--seeds", "6")
+        self.assertEqual(whole, of_report("--seeds", "6", "--jobs", "2"))
+        self.assertNotEqual(whole, of_report("--seeds", "6", "--first-seed", "2"))
+        parts = [int(of_report("--seeds", "3", "--first-seed", first), 16) for first in ("1", "4")]
+        self.assertEqual(whole, f"{sum(parts) % 2**64:016x}")
+
+    def test_where_two_runs_part_is_shown(self):
+        with tempfile.TemporaryDirectory() as directory:
+            one, other = os.path.join(directory, "one"), os.path.join(directory, "other")
+            self.assertEqual(run("replay", "--scenario", "echo", "--seed", "8", "--records", one).returncode, 0)
+            lines = pathlib.Path(one).read_text(encoding="utf-8").splitlines(keepends=True)
+            pathlib.Path(other).write_text("".join(lines), encoding="utf-8")
+            done = run("diff", one, other)
+            self.assertEqual((done.returncode, done.stdout), (0, f"equal: {len(lines)} lines\n"))
+            changed = lines[:-5] + [lines[-5].replace(" = ", " =~ ")] + lines[-4:]
+            pathlib.Path(other).write_text("".join(changed), encoding="utf-8")
+            done = run("diff", one, other)
+            self.assertEqual(done.returncode, 1)
+            shown = done.stdout.splitlines()
+            self.assertEqual(shown[0], "the runs part after")
+            self.assertEqual(shown[-3:], ["  " + lines[-6].rstrip(), "< " + lines[-5].rstrip(),
+                                          "> " + changed[-5].rstrip()])
+            pathlib.Path(other).write_text("".join(lines[:-3]), encoding="utf-8")
+            self.assertTrue(run("diff", one, other).stdout.endswith(f"< {lines[-3]}> (the end)\n"))
+            self.assertEqual(run("replay", "--scenario", "echo", "--seed", "9", "--records", other).returncode, 0)
+            self.assertIn("the plans differ", run("diff", one, other).stdout)
+
+
+@unittest.skipUnless(shutil.which("gdb"), "gdb is not installed")
+class Debugger(unittest.TestCase):
+    def stop(self, where):
+        command = ["gdb", "-q", "-batch", "-ex", "run", "-ex", "call (void)chronik_waits()", "-ex", "continue",
+                   "--args", PROGRAM, "replay", "--scenario", "canary", "--seed", "1", "--stop-at", where]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False,
+                              env={**os.environ, "DEBUGINFOD_URLS": ""})
+        text = done.stdout + done.stderr
+        stopped = re.search(r"stopped before event ([0-9]+) at ([0-9.]+)s of virtual time", text)
+        self.assertIsNotNone(stopped, text[-3000:])
+        self.assertIn("SIGTRAP", text)
+        self.assertIn("FAILED NO-STUCK", text)  # it goes on as it would have
+        return int(stopped.group(1)), float(stopped.group(2)), text
+
+    def test_a_run_stops_before_an_event_and_shows_who_waits(self):
+        event, seconds, text = self.stop("4100ms")
+        self.assertGreaterEqual(seconds, 4.1)
+        self.assertIn("DEADLOCKED bank#1.0 main-0/transfer-28 waits for turnstile 2", text)
+        self.assertEqual(self.stop(str(event))[:2], (event, seconds))
+        before = self.stop(str(event - 1))
+        self.assertEqual(before[0], event - 1)
+        self.assertLess(before[1], 4.1)
 
 
 def fingerprint(*arguments):
@@ -376,6 +446,49 @@ class Stories(unittest.TestCase):
         self.assertTrue(any(e["k"] == "life" for e in events))
         for role in (r"leads \S+ in epoch \d+", r"follows in \S+ in epoch \d+", r"has nodes [\d, ]+ in sync on \S+"):
             self.assertTrue(any(re.match(role, e["x"]) for e in events), role)
+
+    def test_the_trace_of_a_cluster_is_one_that_viewers_read(self):
+        with tempfile.TemporaryDirectory() as directory:
+            path = os.path.join(directory, "run.json")
+            done = run("replay", "--scenario", "replicated", "--seed", "28", "--until", "12s", "--events", "1000",
+                       "--trace", path)
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            with open(path, encoding="utf-8") as file:
+                trace = json.load(file)
+        self.assertEqual(trace["otherData"]["replay"], "chronik-sim replay --scenario replicated --seed 28 --until 12s")
+        events = trace["traceEvents"]
+        names = {e["pid"]: e["args"]["name"] for e in events if e["ph"] == "M" and e["name"] == "process_name"}
+        self.assertIn("node-1", names.values())
+        lanes = {(e["pid"], e["tid"]) for e in events if e["ph"] == "M" and e["name"] == "thread_name"}
+        slices = [e for e in events if e["ph"] == "X"]
+        self.assertGreater(len(slices), 500)
+        free = {}  # when each lane is: what is drawn in one must not overlap
+        for event in slices:
+            lane = (event["pid"], event["tid"])
+            self.assertIn(lane, lanes)
+            self.assertIn(event["pid"], names)
+            self.assertGreaterEqual(event["ts"], free.get(lane, 0) - 0.002)
+            free[lane] = event["ts"] + event["dur"]
+        begun = {e["id"]: e for e in events if e["ph"] == "s"}
+        arrived = {e["id"]: e for e in events if e["ph"] == "f"}
+        self.assertGreater(len(begun), 100)
+        self.assertEqual(set(begun), set(arrived))
+        for number, event in begun.items():
+            self.assertGreater(arrived[number]["ts"], event["ts"])
+            self.assertNotEqual(arrived[number]["pid"], event["pid"])
+        self.assertTrue(any(re.fullmatch(r"Produce #[0-9]+ -> ok", e["name"]) for e in slices))
+
+    def test_the_trace_of_a_failure_ends_with_it(self):
+        with tempfile.TemporaryDirectory() as directory:
+            path = os.path.join(directory, "run.json")
+            done = run("replay", "--scenario", "canary", "--seed", "1", "--trace", path)
+            self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+            with open(path, encoding="utf-8") as file:
+                events = json.load(file)["traceEvents"]
+        found = [e for e in events if e.get("cat") == "finding"]
+        self.assertEqual(len(found), 1)
+        self.assertEqual((found[0]["ph"], found[0]["s"]), ("i", "g"))
+        self.assertEqual(found[0]["ts"], max(e["ts"] for e in events if "ts" in e))
 
     def test_a_run_with_a_story_is_the_run_without(self):
         with tempfile.TemporaryDirectory() as directory:

@@ -1,0 +1,15 @@
+// The story of a run as a trace in Chrome's JSON format, which ui.perfetto.dev and chrome://tracing open. A machine is
+// a process; what it asks, sends, reads and writes stands in lanes below it, and a message is an arrow to where it
+// arrives. Format: "Trace Event Format" (Chromium project), times in microseconds of virtual time.
+#pragma once
+
+#include <string>
+
+#include "sim/explain.h"
+#include "sim/story.h"
+
+namespace chronik::sim {
+
+std::string story_trace(const Story& story, const StoryRun& run);
+
+}  // namespace chronik::sim
