@@ -2,8 +2,11 @@
 // Kafka's words.
 #pragma once
 
+#include <numeric>
+#include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "core/broker/broker.h"
 #include "core/cluster/controller.h"
@@ -47,6 +50,39 @@ void carry_out(Broker& broker, cluster::Plan<Body>& plan, const Deadline& deadli
   } else {
     plan.settle(unanswered(result.status()));
   }
+}
+
+// Whether the controller is to choose where replicas stand.
+inline bool placed_by_controller(const cluster::TopicRequest& request) { return request.assignments.empty(); }
+inline bool placed_by_controller(const cluster::PartitionsRequest& request) { return !request.assignments.has_value(); }
+
+// Plans a change that places replicas, and proposes it unless it is only to be validated. A broker may go between the
+// plan and its commit; whoever stood on it alone is planned anew, as of the image that knows of it, until the deadline.
+template <typename Wanted, typename MakePlan>
+std::vector<cluster::ItemResult> place(Broker& broker, const std::vector<Wanted>& wanted, bool validate_only,
+                                       const Deadline& deadline, MakePlan make_plan) {
+  std::vector<cluster::ItemResult> results(wanted.size());
+  std::vector<std::size_t> due(wanted.size());
+  std::iota(due.begin(), due.end(), std::size_t{0});
+  while (!due.empty()) {
+    std::vector<Wanted> asked;
+    for (const std::size_t item : due) {
+      asked.push_back(wanted[item]);
+    }
+    auto plan = plan_change(broker, deadline, [&](const cluster::Image& now) { return make_plan(now, asked); });
+    if (!validate_only) {
+      carry_out(broker, plan, deadline);
+    }
+    std::vector<std::size_t> overtaken;
+    for (std::size_t i = 0; i < due.size(); ++i) {
+      results[due[i]] = plan.items[i];
+      if (plan.items[i].error == protocol::ErrorCode::kInvalidReplicaAssignment && placed_by_controller(asked[i])) {
+        overtaken.push_back(due[i]);
+      }
+    }
+    due = std::move(overtaken);
+  }
+  return results;
 }
 
 inline std::optional<std::string> message_of(const cluster::ItemResult& item) {

@@ -44,20 +44,18 @@ void create_topics(Broker& broker, Request& request, const protocol::CreateTopic
     topics.push_back(request_of(topic));
   }
   const Deadline deadline = deadline_of(broker, asked.timeout_ms);
-  auto plan = plan_change(broker, deadline, [&](const cluster::Image& now) {
-    return cluster::plan_create_topics(now, broker.settings(), topics, broker.ports().random);
-  });
-  if (!asked.validate_only) {
-    carry_out(broker, plan, deadline);
-  }
+  const std::vector<cluster::ItemResult> results =
+      place(broker, topics, asked.validate_only, deadline, [&broker](const cluster::Image& now, const auto& due) {
+        return cluster::plan_create_topics(now, broker.settings(), due, broker.ports().random);
+      });
   const cluster::ImageRef image = broker.metadata().image();
   protocol::CreateTopicsResponse response;
   for (std::size_t i = 0; i < topics.size(); ++i) {
     auto& answer = response.topics.emplace_back();
     answer.name = topics[i].name;
-    answer.error_code = plan.items[i].error;
-    answer.error_message = message_of(plan.items[i]);
-    if (plan.items[i].ok() && !asked.validate_only) {
+    answer.error_code = results[i].error;
+    answer.error_message = message_of(results[i]);
+    if (results[i].ok() && !asked.validate_only) {
       describe_created(*image, answer);
     }
   }
@@ -105,18 +103,16 @@ void create_partitions(Broker& broker, Request& request, const protocol::CreateP
     }
   }
   const Deadline deadline = deadline_of(broker, asked.timeout_ms);
-  auto plan = plan_change(broker, deadline, [&](const cluster::Image& now) {
-    return cluster::plan_create_partitions(now, topics, broker.ports().random);
-  });
-  if (!asked.validate_only) {
-    carry_out(broker, plan, deadline);
-  }
+  const std::vector<cluster::ItemResult> results =
+      place(broker, topics, asked.validate_only, deadline, [&broker](const cluster::Image& now, const auto& due) {
+        return cluster::plan_create_partitions(now, due, broker.ports().random);
+      });
   protocol::CreatePartitionsResponse response;
   for (std::size_t i = 0; i < topics.size(); ++i) {
     auto& answer = response.results.emplace_back();
     answer.name = topics[i].name;
-    answer.error_code = plan.items[i].error;
-    answer.error_message = message_of(plan.items[i]);
+    answer.error_code = results[i].error;
+    answer.error_message = message_of(results[i]);
   }
   request.reply(response);
 }

@@ -191,8 +191,7 @@ class TopicRun {
       case ErrorCode::kUnknownTopicOrPartition:
       case ErrorCode::kRequestTimedOut:
       case ErrorCode::kNotController:
-      case ErrorCode::kInvalidReplicationFactor:          // too few brokers are registered yet
-      case ErrorCode::kInvalidReplicaAssignment: return;  // whoever was chosen has gone before it was applied
+      case ErrorCode::kInvalidReplicationFactor: return;  // too few brokers are registered yet
       default:
         bench_.world.fail("CONFORM", fmt::format("topics of {}: {} is no answer to it", process_.machine.name(),
                                                  protocol::error_name(error)));
