@@ -33,6 +33,8 @@ class ErrorNoter {
       value(*member);
     }
   }
+  template <typename... T>
+  void sole(T&&...) {}  // noted where the array is a field
   void records(const char*, VersionRange, const std::optional<Slice>&, Nullable) {}
   template <typename T, typename... Rest>
   void tagged(std::uint32_t, const char*, VersionRange, const T&, const Rest&...) {}

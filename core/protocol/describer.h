@@ -31,6 +31,17 @@ class Describer {
   void field(const char* name, VersionRange versions, const std::optional<T>& member, Nullable nullable) {
     add<T>(name, versions, since(nullable.from), member.has_value() ? default_of(*member) : "null");
   }
+  template <ArrayType A>
+  void sole(const char* name, VersionRange versions, const A&) {
+    field(name, versions, typename A::value_type{});
+  }
+  template <ArrayType A>
+  void sole(VersionRange versions, const A&) {
+    for (FieldInfo& info : describe<typename A::value_type>()) {
+      info.versions = {std::max(info.versions.min, versions.min), std::min(info.versions.max, versions.max)};
+      fields_.push_back(std::move(info));
+    }
+  }
   void records(const char* name, VersionRange versions, const std::optional<Slice>& member, Nullable nullable) {
     field(name, versions, member, nullable);
     fields_.back().type = "records";

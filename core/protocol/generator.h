@@ -33,6 +33,17 @@ class Generator {
       }
     }
   }
+  template <ArrayType A>
+  void sole(const char* name, VersionRange versions, A& array) {
+    if (versions.contains(version_)) {
+      array.clear();
+      field(name, versions, array.emplace_back());
+    }
+  }
+  template <ArrayType A>
+  void sole(VersionRange versions, A& array) {
+    sole("", versions, array);
+  }
   void records(const char* name, VersionRange versions, std::optional<Slice>& member, Nullable nullable) {
     field(name, versions, member, nullable);
   }

@@ -20,6 +20,9 @@
 //   op.field(name, versions, member)                    int*, bool, double, enums, strong ids, Uuid, std::string,
 //                                                       Slice (bytes), arrays of these, arrays of structs
 //   op.field(name, versions, member, nullable_since(v)) the same as std::optional: null is allowed from version v on
+//   op.sole(name, versions, array)                      in these versions one value stands where later ones have an
+//   op.sole(versions, array)                            array: without a name, the fields of one struct (none tagged).
+//                                                       Read as an array of one; of what is sent, the first
 //   op.records(name, versions, member, nullable_since)  std::optional<Slice>: record batches, by reference both ways
 //   op.tagged(tag, name, versions, member[, default])   left out where it equals the default (T{} where none is given)
 //   op.tagged(tag, name, versions, member, nullable_since(v))

@@ -31,6 +31,16 @@ class Printer {
       nullable_value(member);
     }
   }
+  template <ArrayType A>
+  void sole(const char* name, VersionRange versions, const A& array) {
+    visit_sole(array, [&](const auto& element) { field(name, versions, element); });
+  }
+  template <ArrayType A>
+  void sole(VersionRange versions, const A& array) {
+    if (versions.contains(version_)) {
+      visit_sole(array, [this](const auto& element) { A::value_type::fields(*this, element); });
+    }
+  }
   void records(const char* name, VersionRange versions, const std::optional<Slice>& member, Nullable nullable) {
     field(name, versions, member, nullable);
   }

@@ -48,6 +48,20 @@ class Reader {
       nullable_value(member, version_ >= nullable.from);
     }
   }
+  template <ArrayType A>
+  void sole(const char* name, VersionRange versions, A& array) {
+    if (versions.contains(version_)) {
+      array.clear();
+      field(name, versions, array.emplace_back());
+    }
+  }
+  template <ArrayType A>
+  void sole(VersionRange versions, A& array) {
+    if (versions.contains(version_)) {
+      array.clear();
+      A::value_type::fields(*this, array.emplace_back());
+    }
+  }
   void records(const char* name, VersionRange versions, std::optional<Slice>& member, Nullable nullable) {
     field(name, versions, member, nullable);
   }
@@ -292,6 +306,8 @@ class TagReader {
 
   template <typename... T>
   void field(T&&...) {}
+  template <typename... T>
+  void sole(T&&...) {}
   template <typename... T>
   void records(T&&...) {}
   template <typename T>

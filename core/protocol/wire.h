@@ -80,6 +80,16 @@ inline constexpr std::size_t kStringBytesMax = std::numeric_limits<std::int16_t>
 
 inline std::string_view sendable(std::string_view text) { return text.substr(0, kStringBytesMax); }
 
+// What stands in an array's place where a version has but one element: the first, or one with all defaults.
+template <ArrayType A>
+void visit_sole(const A& array, auto visit) {
+  if (array.empty()) {
+    visit(typename A::value_type{});
+  } else {
+    visit(array.front());
+  }
+}
+
 // The least that one element takes on the wire: what a count is checked against before anything is reserved.
 template <typename T>
 constexpr std::size_t element_bytes_min() {

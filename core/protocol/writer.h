@@ -36,6 +36,18 @@ class Sizer {
       nullable_value(member, version_ >= nullable.from);
     }
   }
+  template <ArrayType A>
+  void sole(const char*, VersionRange versions, const A& array) {
+    if (versions.contains(version_)) {
+      visit_sole(array, [this](const auto& element) { this->value(element); });
+    }
+  }
+  template <ArrayType A>
+  void sole(VersionRange versions, const A& array) {
+    if (versions.contains(version_)) {
+      visit_sole(array, [this](const auto& element) { A::value_type::fields(*this, element); });
+    }
+  }
   void records(const char*, VersionRange versions, const std::optional<Slice>& member, Nullable) {
     if (versions.contains(version_)) {
       const std::size_t size = member.has_value() ? member->size() : 0;
@@ -166,6 +178,18 @@ class Writer {
   void field(const char*, VersionRange versions, const std::optional<T>& member, Nullable nullable) {
     if (versions.contains(version_)) {
       nullable_value(member, version_ >= nullable.from);
+    }
+  }
+  template <ArrayType A>
+  void sole(const char*, VersionRange versions, const A& array) {
+    if (versions.contains(version_)) {
+      visit_sole(array, [this](const auto& element) { this->value(element); });
+    }
+  }
+  template <ArrayType A>
+  void sole(VersionRange versions, const A& array) {
+    if (versions.contains(version_)) {
+      visit_sole(array, [this](const auto& element) { A::value_type::fields(*this, element); });
     }
   }
   void records(const char*, VersionRange versions, const std::optional<Slice>& member, Nullable nullable) {
@@ -311,6 +335,8 @@ class TagWriter {
 
   template <typename... T>
   void field(T&&...) {}
+  template <typename... T>
+  void sole(T&&...) {}
   template <typename... T>
   void records(T&&...) {}
   template <typename T>
