@@ -16,6 +16,7 @@ using CorrelationId = StrongId<struct CorrelationIdTag, std::int32_t>;
 
 using Offset = StrongOrdinal<struct OffsetTag, std::int64_t>;  // of a record in its partition
 using LeaderEpoch = StrongOrdinal<struct LeaderEpochTag, std::int32_t>;
+using GenerationId = StrongOrdinal<struct GenerationIdTag, std::int32_t>;  // of a consumer group, of one rebalance
 using PartitionEpoch = StrongOrdinal<struct PartitionEpochTag, std::int32_t>;
 using BrokerEpoch = StrongOrdinal<struct BrokerEpochTag, std::int64_t>;  // of one registration of one incarnation
 using Term = StrongOrdinal<struct TermTag, std::int64_t>;

@@ -9,21 +9,32 @@
 #include "core/protocol/messages/api_versions.h"
 #include "core/protocol/messages/create_partitions.h"
 #include "core/protocol/messages/create_topics.h"
+#include "core/protocol/messages/delete_groups.h"
 #include "core/protocol/messages/delete_records.h"
 #include "core/protocol/messages/delete_topics.h"
 #include "core/protocol/messages/describe_cluster.h"
 #include "core/protocol/messages/describe_configs.h"
+#include "core/protocol/messages/describe_groups.h"
 #include "core/protocol/messages/describe_log_dirs.h"
 #include "core/protocol/messages/describe_topic_partitions.h"
 #include "core/protocol/messages/elect_leaders.h"
 #include "core/protocol/messages/fetch.h"
+#include "core/protocol/messages/find_coordinator.h"
+#include "core/protocol/messages/heartbeat.h"
 #include "core/protocol/messages/incremental_alter_configs.h"
 #include "core/protocol/messages/init_producer_id.h"
+#include "core/protocol/messages/join_group.h"
+#include "core/protocol/messages/leave_group.h"
+#include "core/protocol/messages/list_groups.h"
 #include "core/protocol/messages/list_offsets.h"
 #include "core/protocol/messages/list_partition_reassignments.h"
 #include "core/protocol/messages/metadata.h"
+#include "core/protocol/messages/offset_commit.h"
+#include "core/protocol/messages/offset_delete.h"
+#include "core/protocol/messages/offset_fetch.h"
 #include "core/protocol/messages/offset_for_leader_epoch.h"
 #include "core/protocol/messages/produce.h"
+#include "core/protocol/messages/sync_group.h"
 
 namespace chronik::protocol {
 
@@ -42,6 +53,15 @@ constexpr Api kApis[] = {
     CHRONIK_API(Fetch,                       versions(4, 17), versions(4, 17), 12),
     CHRONIK_API(ListOffsets,                 versions(1, 10), versions(1, 10), 6),
     CHRONIK_API(Metadata,                    versions(0, 13), versions(0, 13), 9),
+    CHRONIK_API(OffsetCommit,                kNotServed,      versions(2, 9),  8),
+    CHRONIK_API(OffsetFetch,                 kNotServed,      versions(1, 9),  6),
+    CHRONIK_API(FindCoordinator,             kNotServed,      versions(0, 6),  3),
+    CHRONIK_API(JoinGroup,                   kNotServed,      versions(0, 9),  6),
+    CHRONIK_API(Heartbeat,                   kNotServed,      versions(0, 4),  4),
+    CHRONIK_API(LeaveGroup,                  kNotServed,      versions(0, 5),  4),
+    CHRONIK_API(SyncGroup,                   kNotServed,      versions(0, 5),  4),
+    CHRONIK_API(DescribeGroups,              kNotServed,      versions(0, 6),  5),
+    CHRONIK_API(ListGroups,                  kNotServed,      versions(0, 5),  3),
     CHRONIK_API(ApiVersions,                 versions(0, 4),  versions(0, 4),  3),
     CHRONIK_API(CreateTopics,                versions(2, 7),  versions(2, 7),  5),
     CHRONIK_API(DeleteTopics,                versions(1, 6),  versions(1, 6),  4),
@@ -52,10 +72,12 @@ constexpr Api kApis[] = {
     CHRONIK_API(AlterConfigs,                versions(0, 2),  versions(0, 2),  2),
     CHRONIK_API(DescribeLogDirs,             versions(1, 4),  versions(1, 4),  2),
     CHRONIK_API(CreatePartitions,            versions(0, 3),  versions(0, 3),  2),
+    CHRONIK_API(DeleteGroups,                kNotServed,      versions(0, 2),  2),
     CHRONIK_API(ElectLeaders,                versions(0, 2),  versions(0, 2),  2),
     CHRONIK_API(IncrementalAlterConfigs,     versions(0, 1),  versions(0, 1),  1),
     CHRONIK_API(AlterPartitionReassignments, versions(0, 1),  versions(0, 1),  0),
     CHRONIK_API(ListPartitionReassignments,  versions(0, 0),  versions(0, 0),  0),
+    CHRONIK_API(OffsetDelete,                kNotServed,      versions(0, 0),  kNeverFlexible),
     CHRONIK_API(DescribeCluster,             versions(0, 2),  versions(0, 2),  0),
     CHRONIK_API(DescribeTopicPartitions,     versions(0, 0),  versions(0, 0),  0),
 };

@@ -12,6 +12,9 @@
 
 namespace chronik::protocol {
 
+// No version at all: what an API advertises that has messages and no handler yet.
+inline constexpr VersionRange kNotServed = versions(0, -1);
+
 struct Api {
   ApiKey key;
   std::string_view name;
@@ -20,9 +23,12 @@ struct Api {
   std::int16_t flexible_since;
   const MessageType& (*request)();
   const MessageType& (*response)();
+
+  // Only these are advertised, and have a handler.
+  constexpr bool served() const { return !(advertised == kNotServed); }
 };
 
-// All APIs of the table, by ascending key.
+// All APIs of the table, by ascending key, served or not.
 std::span<const Api> all_apis();
 // Null for an API that is not in the table.
 const Api* find_api(ApiKey key);
