@@ -1,5 +1,7 @@
 #include "core/broker/broker.h"
 
+#include <algorithm>
+
 #include "core/base/log_line.h"
 #include "core/broker/connection.h"
 #include "core/broker/handlers.h"
@@ -17,6 +19,15 @@ Handler handler_of(ApiKey key) {
     case ApiKey::kProduce: return &handle_produce;
     case ApiKey::kFetch: return &handle_fetch;
     case ApiKey::kListOffsets: return &handle_list_offsets;
+    case ApiKey::kOffsetCommit: return &handle_offset_commit;
+    case ApiKey::kOffsetFetch: return &handle_offset_fetch;
+    case ApiKey::kFindCoordinator: return &handle_find_coordinator;
+    case ApiKey::kJoinGroup: return &handle_join_group;
+    case ApiKey::kHeartbeat: return &handle_heartbeat;
+    case ApiKey::kLeaveGroup: return &handle_leave_group;
+    case ApiKey::kSyncGroup: return &handle_sync_group;
+    case ApiKey::kDescribeGroups: return &handle_describe_groups;
+    case ApiKey::kListGroups: return &handle_list_groups;
     case ApiKey::kApiVersions: return &handle_api_versions;
     case ApiKey::kMetadata: return &handle_metadata;
     case ApiKey::kCreateTopics: return &handle_create_topics;
@@ -28,14 +39,26 @@ Handler handler_of(ApiKey key) {
     case ApiKey::kAlterConfigs: return &handle_alter_configs;
     case ApiKey::kDescribeLogDirs: return &handle_describe_log_dirs;
     case ApiKey::kCreatePartitions: return &handle_create_partitions;
+    case ApiKey::kDeleteGroups: return &handle_delete_groups;
     case ApiKey::kElectLeaders: return &handle_elect_leaders;
     case ApiKey::kIncrementalAlterConfigs: return &handle_incremental_alter_configs;
     case ApiKey::kAlterPartitionReassignments: return &handle_alter_partition_reassignments;
     case ApiKey::kListPartitionReassignments: return &handle_list_partition_reassignments;
+    case ApiKey::kOffsetDelete: return &handle_offset_delete;
     case ApiKey::kDescribeCluster: return &handle_describe_cluster;
     case ApiKey::kDescribeTopicPartitions: return &handle_describe_topic_partitions;
     default: return nullptr;
   }
+}
+
+group::GroupPartitionOptions group_options(const cluster::GroupSettings& settings) {
+  return {.groups = {.session_min = settings.session_min,
+                     .session_max = settings.session_max,
+                     .initial_delay = settings.initial_delay,
+                     .size_max = settings.size_max},
+          .offsets = {.metadata_max = settings.metadata_max, .retention_ms = settings.retention.milliseconds()},
+          .expiry_interval = settings.expiry_interval,
+          .commit_timeout = settings.commit_timeout};
 }
 
 }  // namespace
@@ -52,10 +75,19 @@ Broker::Broker(const Ports& ports, const BrokerIdentity& identity, const Limits&
       replication_(replication),
       table_(table),
       forwarding_(forwarding),
-      producer_ids_(metadata) {}
+      producer_ids_(metadata),
+      groups_(logs, ports.clock, group_options(cluster::group_settings(layers()))) {}
 
-cluster::BrokerSettings Broker::settings() const {
-  return cluster::broker_settings(cluster::broker_layers(*metadata_.image(), self(), file_));
+cluster::ConfigLayers Broker::layers() const { return cluster::broker_layers(*metadata_.image(), self(), file_); }
+
+void Broker::follow_groups() {
+  const HostedTopic* hosted = table_.find(group::kGroupsTopic);
+  const std::size_t partitions = hosted == nullptr ? 0 : hosted->partitions.size();
+  for (std::size_t i = 0; i < std::max(partitions, groups_followed_); ++i) {
+    groups_.follow(PartitionId(static_cast<std::int32_t>(i)),
+                   i < partitions ? hosted->partitions[i] : Ref<replication::Partition>());
+  }
+  groups_followed_ = partitions;
 }
 
 void Broker::handle(Request&& request) {

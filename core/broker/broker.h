@@ -13,6 +13,7 @@
 #include "core/broker/request.h"
 #include "core/cluster/metadata.h"
 #include "core/cluster/settings.h"
+#include "core/group/groups.h"
 #include "core/ports/ports.h"
 #include "core/protocol/compression.h"
 #include "core/protocol/errors.h"
@@ -51,7 +52,8 @@ class Broker final : public RequestHandler {
   NodeId leader_elsewhere(std::string_view topic, PartitionId index) const;
 
   // What is in force now, of the settings of this broker.
-  cluster::BrokerSettings settings() const;
+  cluster::BrokerSettings settings() const { return cluster::broker_settings(layers()); }
+  cluster::GroupTopicSettings group_topic_settings() const { return cluster::group_topic_settings(layers()); }
 
   NodeId self() const { return identity_.node; }
   const std::string& log_directory() const { return identity_.log_directory; }
@@ -63,10 +65,15 @@ class Broker final : public RequestHandler {
   replication::Replication& replication() { return replication_; }
   PartitionTable& table() { return table_; }
   ProducerIds& producer_ids() { return producer_ids_; }
+  group::Groups& groups() { return groups_; }
+  // The image has spoken, or a log was made: groups follow the partitions that keep them. Does not suspend.
+  void follow_groups();
   BrokerMetrics& metrics() { return metrics_; }
   protocol::Codecs& codecs() { return codecs_; }
 
  private:
+  cluster::ConfigLayers layers() const;
+
   Ports ports_;
   BrokerIdentity identity_;
   const Limits& limits_;
@@ -77,6 +84,8 @@ class Broker final : public RequestHandler {
   PartitionTable& table_;
   Forwarding* forwarding_;
   ProducerIds producer_ids_;
+  group::Groups groups_;
+  std::size_t groups_followed_ = 0;  // partitions
   BrokerMetrics metrics_;
   protocol::Codecs codecs_;
 };

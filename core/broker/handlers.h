@@ -30,5 +30,16 @@ void handle_list_partition_reassignments(Broker& broker, Request&& request);
 void handle_describe_log_dirs(Broker& broker, Request&& request);
 void handle_describe_cluster(Broker& broker, Request&& request);
 void handle_describe_topic_partitions(Broker& broker, Request&& request);
+void handle_find_coordinator(Broker& broker, Request&& request);
+void handle_join_group(Broker& broker, Request&& request);
+void handle_sync_group(Broker& broker, Request&& request);
+void handle_heartbeat(Broker& broker, Request&& request);
+void handle_leave_group(Broker& broker, Request&& request);
+void handle_offset_commit(Broker& broker, Request&& request);
+void handle_offset_fetch(Broker& broker, Request&& request);
+void handle_offset_delete(Broker& broker, Request&& request);
+void handle_list_groups(Broker& broker, Request&& request);
+void handle_describe_groups(Broker& broker, Request&& request);
+void handle_delete_groups(Broker& broker, Request&& request);
 
 }  // namespace chronik::broker

@@ -24,6 +24,7 @@ std::vector<NodeId> list_of(const cluster::ReplicaList& nodes) { return {nodes.b
 void describe_topic(const cluster::Image& image, const cluster::Topic& topic, MetadataTopic& answer) {
   answer.name = topic.name;
   answer.topic_id = topic.id;
+  answer.is_internal = topic.name == group::kGroupsTopic;
   topic.partitions.for_each([&](const cluster::Partition& partition) {
     auto& described = answer.partitions.emplace_back();
     described.partition_index = partition.index;
@@ -105,7 +106,8 @@ void create_missing(Broker& broker, const MetadataRequest& asked, std::int16_t v
   }
   std::vector<cluster::TopicRequest> missing;
   for (const MetadataRequestTopic& topic : *asked.topics) {
-    if (topic.name.has_value() && broker.metadata().image()->find_topic(*topic.name) == nullptr) {
+    if (topic.name.has_value() && topic.name != group::kGroupsTopic &&
+        broker.metadata().image()->find_topic(*topic.name) == nullptr) {
       missing.push_back({.name = *topic.name, .assignments = {}, .configs = {}});
     }
   }

@@ -27,6 +27,7 @@ constexpr std::int32_t bits_of(Operations... operations) {
 inline constexpr std::int32_t kTopicOperations =
     bits_of(Operation::kRead, Operation::kWrite, Operation::kCreate, Operation::kDelete, Operation::kAlter,
             Operation::kDescribe, Operation::kDescribeConfigs, Operation::kAlterConfigs);
+inline constexpr std::int32_t kGroupOperations = bits_of(Operation::kRead, Operation::kDelete, Operation::kDescribe);
 inline constexpr std::int32_t kClusterOperations =
     bits_of(Operation::kCreate, Operation::kAlter, Operation::kDescribe, Operation::kClusterAction,
             Operation::kDescribeConfigs, Operation::kAlterConfigs, Operation::kIdempotentWrite);

@@ -192,6 +192,9 @@ bool append(Appending& work, const ProduceRequest& whole, HostedTopic* topic, Pr
   if (found != ErrorCode::kNone) {
     return refuse(answer, found);
   }
+  if (topic->name == group::kGroupsTopic) {
+    return refuse(answer, ErrorCode::kInvalidTopicException, "groups are changed by their own requests");
+  }
   Slice records = asked.records.has_value() ? *std::move(asked.records) : Slice();
   const WallTime now = broker.ports().clock.wall();
   protocol::ProduceVerdict verdict = protocol::validate_produced_batches(

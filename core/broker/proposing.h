@@ -14,17 +14,7 @@
 namespace chronik::broker {
 
 // What a client is told of a proposal that was not answered.
-inline cluster::ItemResult unanswered(const Status& status) {
-  switch (status.code()) {
-    case absl::StatusCode::kDeadlineExceeded:
-      return {protocol::ErrorCode::kNotController, "no controller answers; nothing was changed"};
-    case absl::StatusCode::kResourceExhausted:
-      return {protocol::ErrorCode::kThrottlingQuotaExceeded, "too many changes of metadata are under way"};
-    case absl::StatusCode::kInvalidArgument:
-      return {protocol::ErrorCode::kInvalidRequest, std::string(status.message())};
-    default: return {protocol::ErrorCode::kRequestTimedOut, "the outcome is not known: the change may have been made"};
-  }
-}
+cluster::ItemResult unanswered(const Status& status);
 
 // A plan made on an image that holds whatever was committed before: a node may lag behind the controller, and must not
 // refuse, or promise, by what was true a moment ago.
@@ -56,6 +46,9 @@ void carry_out(Broker& broker, cluster::Plan<Body>& plan, const Deadline& deadli
 inline bool placed_by_controller(const cluster::TopicRequest& request) { return request.assignments.empty(); }
 inline bool placed_by_controller(const cluster::PartitionsRequest& request) { return !request.assignments.has_value(); }
 
+// Whether replicas that the controller had chosen could not be placed there any more.
+bool was_overtaken(const cluster::ItemResult& item);
+
 // Plans a change that places replicas, and proposes it unless it is only to be validated. A broker may go between the
 // plan and its commit; whoever stood on it alone is planned anew, as of the image that knows of it, until the deadline.
 template <typename Wanted, typename MakePlan>
@@ -76,7 +69,7 @@ std::vector<cluster::ItemResult> place(Broker& broker, const std::vector<Wanted>
     std::vector<std::size_t> overtaken;
     for (std::size_t i = 0; i < due.size(); ++i) {
       results[due[i]] = plan.items[i];
-      if (plan.items[i].error == protocol::ErrorCode::kInvalidReplicaAssignment && placed_by_controller(asked[i])) {
+      if (placed_by_controller(asked[i]) && was_overtaken(plan.items[i])) {
         overtaken.push_back(due[i]);
       }
     }

@@ -42,6 +42,8 @@ constexpr std::string_view kHeartbeat = "broker.heartbeat.interval.ms";
 constexpr std::string_view kElection = "controller.quorum.election.timeout.ms";
 constexpr std::string_view kSession = "broker.session.timeout.ms";
 constexpr std::string_view kFetchWait = "replica.fetch.wait.max.ms";
+constexpr std::string_view kLongestSession = "group.max.session.timeout.ms";
+constexpr std::string_view kShortestSession = "group.min.session.timeout.ms";
 constexpr std::string_view kLag = "replica.lag.time.max.ms";
 
 TimingSettings timing_settings(const ConfigLayers& layers) {
@@ -113,10 +115,27 @@ BrokerSettings broker_settings(const ConfigLayers& layers) {
           .catch_up_share = broker_number<std::int32_t>("leader.catch.up.time.percentage", layers)};
 }
 
+GroupSettings group_settings(const ConfigLayers& layers) {
+  return {.session_min = broker_duration(kShortestSession, layers),
+          .session_max = broker_duration(kLongestSession, layers),
+          .initial_delay = broker_duration("group.initial.rebalance.delay.ms", layers),
+          .size_max = broker_number<std::size_t>("group.max.size", layers),
+          .metadata_max = broker_number<std::size_t>("offset.metadata.max.bytes", layers),
+          .retention = Duration::seconds(broker_number<std::int64_t>("offsets.retention.minutes", layers)) * 60,
+          .expiry_interval = broker_duration("offsets.retention.check.interval.ms", layers),
+          .commit_timeout = broker_duration("offsets.commit.timeout.ms", layers)};
+}
+
+GroupTopicSettings group_topic_settings(const ConfigLayers& layers) {
+  return {.partitions = broker_number<std::int32_t>("offsets.topic.num.partitions", layers),
+          .replication_factor = broker_number<std::int16_t>("offsets.topic.replication.factor", layers)};
+}
+
 // Twice: one heartbeat may be lost. Kafka asks the last one, too.
 Status check_broker_settings(const ConfigMap& file) {
   RETURN_IF_ERROR(check_at_least(kElection, 2, kHeartbeat, file));
   RETURN_IF_ERROR(check_at_least(kSession, 2, kHeartbeat, file));
+  RETURN_IF_ERROR(check_at_least(kLongestSession, 1, kShortestSession, file));
   return check_at_least(kLag, 1, kFetchWait, file);
 }
 

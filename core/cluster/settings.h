@@ -48,6 +48,28 @@ struct TimingSettings {
   friend bool operator==(const TimingSettings&, const TimingSettings&) = default;
 };
 
+// Of consumer groups and of what they commit.
+struct GroupSettings {
+  Duration session_min;
+  Duration session_max;
+  Duration initial_delay;
+  std::size_t size_max = 0;
+  std::size_t metadata_max = 0;
+  Duration retention;
+  Duration expiry_interval;
+  Duration commit_timeout;
+
+  friend bool operator==(const GroupSettings&, const GroupSettings&) = default;
+};
+
+// Of the topic that keeps them.
+struct GroupTopicSettings {
+  std::int32_t partitions = 0;
+  std::int16_t replication_factor = 0;
+
+  friend bool operator==(const GroupTopicSettings&, const GroupTopicSettings&) = default;
+};
+
 struct BrokerSettings {
   bool auto_create_topics = false;
   bool delete_topics = false;
@@ -72,6 +94,8 @@ ConfigLayers topic_layers(const Image& image, NodeId node, const ConfigMap& file
 // Every value in the layers must have been checked when it was set.
 TopicSettings topic_settings(const ConfigLayers& layers);
 BrokerSettings broker_settings(const ConfigLayers& layers);
+GroupSettings group_settings(const ConfigLayers& layers);
+GroupTopicSettings group_topic_settings(const ConfigLayers& layers);
 
 // Whether values that are right one by one go together; kInvalidArgument, with a sentence for people. `file` was
 // checked with check_broker_config().

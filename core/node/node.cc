@@ -118,6 +118,7 @@ Status Node::start() {
   server_->start();
   replication_->start();
   serving_ = true;
+  broker_->follow_groups();
   return ok();
 }
 
@@ -233,6 +234,9 @@ void Node::on_metadata(const cluster::Delta& delta) {
   for (const log::LogKey& key : table_->apply(delta)) {
     doom(key);
   }
+  if (serving_) {
+    broker_->follow_groups();
+  }
   note_assigned(delta.after->applied);
   if (table_->lacks_logs() || assigned_due_ || !table_->lost().empty()) {
     logs_lack_.notify_all();
@@ -261,6 +265,9 @@ void Node::make_missing_logs() {
       return;
     }
     table_->make_missing_logs(*metadata_->image());
+    if (serving_) {
+      broker_->follow_groups();
+    }
     note_assigned(metadata_->image()->applied);
   }
 }
@@ -361,6 +368,9 @@ Status Node::stop() {
   }
   if (forwarding_ != nullptr) {
     forwarding_->stop();
+  }
+  if (broker_ != nullptr) {
+    broker_->groups().stop();
   }
   if (replication_ != nullptr) {
     replication_->stop();

@@ -206,7 +206,7 @@ class Operations(unittest.TestCase):
                 self.assertEqual(code(row[3]), [default], variable)
 
     def test_its_times_are_those_of_the_broker(self):
-        source = (ROOT / "core/cluster/config_defs.cc").read_text(encoding="utf-8")
+        source = (ROOT / "core/cluster/broker_config_defs.cc").read_text(encoding="utf-8")
         told = rows(section("How soon nodes notice each other"))
         self.assertEqual(len(told), 5)
         for name, default, *_ in told:

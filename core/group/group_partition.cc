@@ -1,0 +1,373 @@
+#include "core/group/group_partition.h"
+
+#include <algorithm>
+
+#include "core/base/log_line.h"
+#include "core/base/sim_point.h"
+#include "core/fiber/scope.h"
+#include "core/protocol/record_batch_builder.h"
+#include "core/protocol/record_batch_walk.h"
+
+namespace chronik::group {
+
+using protocol::ErrorCode;
+
+namespace {
+
+constexpr std::size_t kBatchBytes = 256 * 1024;  // from here on the next batch is begun
+constexpr std::size_t kLoadBytes = 1024 * 1024;
+constexpr Duration kPause = Duration::milliseconds(500);  // before what failed is tried again
+constexpr Duration kReadPatience = Duration::seconds(30);
+
+// Set when an append is committed, or never will be.
+struct PassedRecords final : replication::OffsetWaiter {
+  void on_passed(bool passed) override {
+    committed = passed;
+    told.set();
+  }
+  fiber::Latch told;
+  bool committed = false;
+};
+
+std::size_t size_of_records(const std::vector<KeyAndValue>& records) {
+  std::size_t bytes = 0;
+  for (const KeyAndValue& record : records) {
+    bytes += record.key.size() + (record.value.has_value() ? record.value->size() : 0) + protocol::kRecordBytesMin * 4;
+  }
+  return bytes;
+}
+
+// What a client is told whose records could not be appended.
+ErrorCode append_error(ErrorCode error) {
+  switch (error) {
+    case ErrorCode::kNotLeaderOrFollower: return ErrorCode::kNotCoordinator;
+    case ErrorCode::kNotEnoughReplicas:
+    case ErrorCode::kKafkaStorageError: return ErrorCode::kCoordinatorNotAvailable;
+    default: return ErrorCode::kUnknownServerError;
+  }
+}
+
+}  // namespace
+
+GroupPartition::GroupPartition(Ref<replication::Partition> partition, log::LogManager& logs, const Clock& clock,
+                               const GroupPartitionOptions& options)
+    : partition_(std::move(partition)),
+      logs_(logs),
+      clock_(clock),
+      options_(options),
+      epoch_(partition_->epoch()),
+      coordinator_(options.groups, options.offsets) {}
+
+Moment GroupPartition::now() const { return {.time = fiber::Scheduler::current().now(), .wall = clock_.wall()}; }
+
+ErrorCode GroupPartition::state() const {
+  return resigned_ || !still_led() ? ErrorCode::kNotCoordinator
+         : loading_                ? ErrorCode::kCoordinatorLoadInProgress
+                                   : ErrorCode::kNone;
+}
+
+// ---- waiting ----
+
+template <typename Answer>
+void GroupPartition::tell(Waiting<Answer>& waiting, std::uint64_t number, Answer answer) {
+  if (const auto found = waiting.find(number); found != waiting.end()) {
+    found->second->answer = std::move(answer);
+    found->second->done.set();
+    waiting.erase(found);
+  }
+}
+
+template <typename Answer>
+bool GroupPartition::await(Waiting<Answer>& waiting, std::uint64_t number, Awaited<Answer>& awaited,
+                           Duration patience) {
+  const Status done = awaited.done.wait({WaitKind::kEvent, number, 0, 0}, fiber::within(patience, Expiry::kPeer), this);
+  waiting.erase(number);
+  return done.ok();
+}
+
+void GroupPartition::take(Outcome outcome) {
+  for (auto& [ticket, answer] : outcome.joined) {
+    tell(joins_, ticket, std::move(answer));
+  }
+  for (auto& [ticket, answer] : outcome.synced) {
+    tell(syncs_, ticket, std::move(answer));
+  }
+  if (outcome.commit != 0) {
+    queue_.push_back({.commit = outcome.commit, .records = std::move(outcome.records)});
+    queue_event_.notify_all();
+  }
+  if (coordinator_.next_deadline() < timer_at_) {
+    timer_event_.notify_all();
+  }
+}
+
+ErrorCode GroupPartition::await_commit(CommitId commit) {
+  if (commit == 0) {
+    return ErrorCode::kNone;
+  }
+  Awaited<ErrorCode> awaited;
+  commits_.emplace(commit, &awaited);
+  // The change may still be made.
+  return await(commits_, commit, awaited, options_.commit_timeout) ? awaited.answer : ErrorCode::kRequestTimedOut;
+}
+
+// ---- calls ----
+
+JoinAnswer GroupPartition::join(const std::string& group, const JoinCall& call) {
+  if (const ErrorCode error = state(); error != ErrorCode::kNone) {
+    return {.error = error, .member_id = call.member_id};
+  }
+  Awaited<JoinAnswer> awaited;
+  const Ticket ticket = ++last_ticket_;
+  joins_.emplace(ticket, &awaited);
+  take(coordinator_.join(group, call, ticket, now()));
+  // The slowest of the others may be later than this member would be.
+  const Duration patience = options_.groups.session_max + call.rebalance_timeout;
+  return await(joins_, ticket, awaited, patience)
+             ? std::move(awaited.answer)
+             : JoinAnswer{.error = ErrorCode::kCoordinatorNotAvailable, .member_id = call.member_id};
+}
+
+SyncAnswer GroupPartition::sync(const std::string& group, const SyncCall& call) {
+  if (const ErrorCode error = state(); error != ErrorCode::kNone) {
+    return {.error = error};
+  }
+  Awaited<SyncAnswer> awaited;
+  const Ticket ticket = ++last_ticket_;
+  syncs_.emplace(ticket, &awaited);
+  take(coordinator_.sync(group, call, ticket, now()));
+  return await(syncs_, ticket, awaited, options_.groups.session_max)
+             ? std::move(awaited.answer)
+             : SyncAnswer{.error = ErrorCode::kCoordinatorNotAvailable};
+}
+
+ErrorCode GroupPartition::heartbeat(const std::string& group, const std::string& member,
+                                    const std::optional<std::string>& instance, std::int32_t generation) {
+  const ErrorCode error = state();
+  return error != ErrorCode::kNone ? error : coordinator_.heartbeat(group, member, instance, generation, now());
+}
+
+ErrorCode GroupPartition::leave(const std::string& group, const std::vector<Coordinator::Leaving>& members,
+                                std::vector<ErrorCode>& errors) {
+  if (const ErrorCode error = state(); error != ErrorCode::kNone) {
+    return error;
+  }
+  Outcome outcome = coordinator_.leave(group, members, now(), errors);
+  const CommitId commit = outcome.commit;
+  take(std::move(outcome));
+  return await_commit(commit);
+}
+
+ErrorCode GroupPartition::commit_offsets(const CommitCall& call, std::vector<ErrorCode>& errors) {
+  if (const ErrorCode error = state(); error != ErrorCode::kNone) {
+    return error;
+  }
+  Outcome outcome = coordinator_.commit_offsets(call, now(), errors);
+  const CommitId commit = outcome.commit;
+  take(std::move(outcome));
+  return await_commit(commit);
+}
+
+ErrorCode GroupPartition::delete_offsets(const std::string& group, const std::vector<PartitionName>& partitions,
+                                         std::vector<ErrorCode>& errors) {
+  if (const ErrorCode error = state(); error != ErrorCode::kNone) {
+    return error;
+  }
+  Outcome outcome = coordinator_.delete_offsets(group, partitions, errors);
+  const CommitId commit = outcome.commit;
+  take(std::move(outcome));
+  return await_commit(commit);
+}
+
+ErrorCode GroupPartition::delete_group(const std::string& group) {
+  ErrorCode error = state();
+  if (error != ErrorCode::kNone) {
+    return error;
+  }
+  Outcome outcome = coordinator_.delete_group(group, error);
+  const CommitId commit = outcome.commit;
+  take(std::move(outcome));
+  return error != ErrorCode::kNone ? error : await_commit(commit);
+}
+
+// ---- its fibers ----
+
+void GroupPartition::run() {
+  if (!load()) {
+    return;
+  }
+  loading_ = false;
+  timer_event_.notify_all();
+  while (!resigned_) {
+    if (!queue_.empty()) {
+      write_some();
+    } else if (!queue_event_.wait({WaitKind::kWork, 0, 0, 0}, fiber::for_ever()).ok()) {
+      return;
+    }
+  }
+}
+
+void GroupPartition::run_timers() {
+  MonotonicTime expiry = MonotonicTime::never();
+  while (!resigned_) {
+    timer_at_ = MonotonicTime::never();
+    if (serves()) {
+      const Moment moment = now();
+      expiry = std::min(expiry, moment.time + options_.expiry_interval);
+      while (coordinator_.next_deadline() <= moment.time) {
+        take(coordinator_.pass(moment));
+      }
+      if (expiry <= moment.time) {
+        Outcome expired = coordinator_.expire_offsets(moment);
+        expiry = expired.commit == 0 ? MonotonicTime::never() : expiry;
+        take(std::move(expired));
+      }
+      timer_at_ = std::min(coordinator_.next_deadline(), expiry);
+      if (timer_at_ <= moment.time) {
+        timer_at_ = moment.time + kPause;  // a group's offsets each time
+      }
+    }
+    const Deadline until(timer_at_, Expiry::kNormal, fiber::Fiber::current().scope().source());
+    const Status woken = timer_event_.wait({WaitKind::kWork, 0, 0, 0}, until);
+    if (!woken.ok() && !absl::IsDeadlineExceeded(woken)) {
+      return;
+    }
+  }
+}
+
+void GroupPartition::resign() {
+  if (std::exchange(resigned_, true)) {
+    return;
+  }
+  take(coordinator_.resign(ErrorCode::kNotCoordinator));
+  while (!commits_.empty()) {
+    tell(commits_, commits_.begin()->first, ErrorCode::kNotCoordinator);
+  }
+  queue_.clear();
+  queue_event_.notify_all();
+  timer_event_.notify_all();
+}
+
+void GroupPartition::settle(const std::vector<CommitId>& commits, ErrorCode error) {
+  for (const CommitId commit : commits) {
+    take(error == ErrorCode::kNone ? coordinator_.committed(commit, now()) : coordinator_.failed(commit, error, now()));
+    tell(commits_, commit, error);
+  }
+}
+
+// One batch of what is queued, until it is committed.
+void GroupPartition::write_some() {
+  const WallTime wall = clock_.wall();
+  protocol::RecordBatchBuilder builder;
+  std::vector<CommitId> commits;
+  while (!queue_.empty() &&
+         (builder.empty() || builder.size_bytes() + size_of_records(queue_.front().records) < kBatchBytes)) {
+    for (const KeyAndValue& record : queue_.front().records) {
+      builder.append({.timestamp = wall,
+                      .key = record.key.bytes(),
+                      .value = record.value.has_value() ? std::optional(record.value->bytes()) : std::nullopt,
+                      .headers = {}});
+    }
+    commits.push_back(queue_.front().commit);
+    queue_.pop_front();
+  }
+  log::BatchSummary summary;
+  summary.record_count = builder.record_count();
+  summary.max_timestamp = wall;
+  summary.offset_of_max_timestamp = Offset(0);
+  Slice batch = builder.build({});
+
+  const Status room = logs_.make_room(batch.size(), fiber::within(options_.commit_timeout, Expiry::kPeer));
+  if (resigned_ || !still_led()) {
+    return resign();
+  }
+  if (!room.ok()) {
+    return settle(commits,
+                  absl::IsInvalidArgument(room) ? ErrorCode::kUnknownServerError : ErrorCode::kCoordinatorNotAvailable);
+  }
+  const auto outcome = partition_->append(std::move(batch), summary, replication::Acks::kAll);
+  if (outcome.error != ErrorCode::kNone) {
+    return settle(commits, append_error(outcome.error));
+  }
+  PassedRecords passed;
+  partition_->await(outcome, replication::Acks::kAll, passed);
+  // For as long as it takes: who waits for it has a deadline, and what comes next must stand behind it.
+  const Status told =
+      passed.told.wait(partition_->await_key(replication::Acks::kAll, outcome.last_offset), fiber::for_ever());
+  if (!told.ok() || !passed.committed) {
+    return resign();
+  }
+  if (!resigned_) {
+    settle(commits, ErrorCode::kNone);
+  }
+}
+
+// ---- loading ----
+
+// Everything that was committed before this epoch. False: it is over already.
+bool GroupPartition::load() {
+  while (!partition_->end_is_known()) {
+    if (resigned_ || !still_led()) {
+      return false;
+    }
+    const Status woken =
+        partition_->progress().wait(partition_->progress_key(), fiber::within(kPause, Expiry::kNormal));
+    if (!woken.ok() && !absl::IsDeadlineExceeded(woken)) {
+      return false;
+    }
+  }
+
+  log::PartitionLog& log = partition_->log();
+  const Offset end = partition_->high_watermark();
+  Offset at = log.log_start();
+  while (at < end) {
+    if (resigned_ || !still_led()) {
+      return false;
+    }
+    const StatusOr<log::ReadResult> read =
+        log.read(at, {.max_bytes = kLoadBytes, .below = end}, fiber::within(kReadPatience, Expiry::kPeer));
+    const Status replayed = read.ok() ? replay(*read, at) : read.status();
+    if (!replayed.ok()) {
+      log_warn("groups cannot be loaded yet", field("log", log.key().to_string()), field("offset", at.value()),
+               field("why", replayed.ToString()));
+      if (!fiber::sleep(kPause).ok()) {
+        return false;
+      }
+      at = std::max(at, log.log_start());
+      continue;
+    }
+    at = std::max(at, read->end);
+    if (read->bytes == 0) {
+      break;
+    }
+  }
+  return !resigned_ && still_led();
+}
+
+Status GroupPartition::replay(const log::ReadResult& read, Offset from) {
+  const Moment moment = now();
+  for (const Slice& part : read.parts) {
+    protocol::BatchWalk walk(part.bytes(), protocol::BatchWalk::Checksums::kTrust);
+    protocol::RecordBatchView batch;
+    while (walk.next(batch)) {
+      if (batch.attributes().is_control() || batch.attributes().codec() != protocol::Codec::kNone) {
+        continue;  // none of these is ours
+      }
+      protocol::RecordIterator records(batch);
+      protocol::RecordView record;
+      while (records.next(record)) {
+        if (record.offset(batch) < from || !record.has_key) {
+          continue;
+        }
+        const Status replayed = coordinator_.replay(record.key_bytes, record.value(), moment);
+        if (!replayed.ok()) {
+          log_warn("record of a group cannot be read", field("log", partition_->log().key().to_string()),
+                   field("offset", record.offset(batch).value()), field("why", replayed.ToString()));
+        }
+      }
+    }
+  }
+  return ok();
+}
+
+}  // namespace chronik::group

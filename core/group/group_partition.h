@@ -1,0 +1,114 @@
+// A partition of __consumer_offsets that is led here, for one leader epoch: it runs a Coordinator on the partition's
+// log.
+//
+// run() replays the log, then appends what calls want recorded: everything that has gathered while the batch before was
+// being committed goes into the next. So records stand in the order of the calls, and a commit costs one batch however
+// many share it. What waits for records is told when the high watermark has passed them; when the epoch ends first, all
+// who wait are told NOT_COORDINATOR, and what was not committed is forgotten with this object.
+//
+// Life: counted; whoever makes it runs run() and run_timers() in fibers that hold a reference, and calls resign() when
+// the partition is led here no more. Calls suspend.
+#pragma once
+
+#include <absl/container/btree_map.h>
+
+#include <deque>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/base/counted.h"
+#include "core/fiber/wait.h"
+#include "core/group/coordinator.h"
+#include "core/log/log_manager.h"
+#include "core/ports/clock.h"
+#include "core/replication/partition.h"
+
+namespace chronik::group {
+
+struct GroupPartitionOptions {
+  Settings groups;
+  OffsetsSettings offsets;
+  Duration expiry_interval = Duration::seconds(600);  // offsets.retention.check.interval.ms
+  Duration commit_timeout = Duration::seconds(5);     // offsets.commit.timeout.ms
+};
+
+class GroupPartition final : public Counted, private WaitDetail {
+ public:
+  // All outlive it.
+  GroupPartition(Ref<replication::Partition> partition, log::LogManager& logs, const Clock& clock,
+                 const GroupPartitionOptions& options);
+
+  void run();
+  void run_timers();
+  // Does not suspend.
+  void resign();
+
+  LeaderEpoch epoch() const { return epoch_; }
+  // kNone: it serves; kCoordinatorLoadInProgress; kNotCoordinator: it has resigned.
+  protocol::ErrorCode state() const;
+
+  JoinAnswer join(const std::string& group, const JoinCall& call);
+  SyncAnswer sync(const std::string& group, const SyncCall& call);
+  protocol::ErrorCode heartbeat(const std::string& group, const std::string& member,
+                                const std::optional<std::string>& instance, std::int32_t generation);
+  // `errors`: of each member. What it returns concerns all of them.
+  protocol::ErrorCode leave(const std::string& group, const std::vector<Coordinator::Leaving>& members,
+                            std::vector<protocol::ErrorCode>& errors);
+  protocol::ErrorCode commit_offsets(const CommitCall& call, std::vector<protocol::ErrorCode>& errors);
+  protocol::ErrorCode delete_offsets(const std::string& group, const std::vector<PartitionName>& partitions,
+                                     std::vector<protocol::ErrorCode>& errors);
+  protocol::ErrorCode delete_group(const std::string& group);
+  // What is committed.
+  const Coordinator& coordinator() const { return coordinator_; }
+
+ private:
+  template <typename Answer>
+  struct Awaited {
+    fiber::Latch done;
+    Answer answer = {};
+  };
+  template <typename Answer>
+  using Waiting = absl::btree_map<std::uint64_t, Awaited<Answer>*>;
+
+  bool serves() const { return !resigned_ && !loading_; }
+  bool still_led() const { return partition_->leading() && partition_->epoch() == epoch_; }
+  Moment now() const;
+  std::string describe_wait() const override { return "group"; }
+  bool load();
+  Status replay(const log::ReadResult& read, Offset from);
+  void take(Outcome outcome);
+  void write_some();
+  void settle(const std::vector<CommitId>& commits, protocol::ErrorCode error);
+  protocol::ErrorCode await_commit(CommitId commit);
+  // False: the deadline passed, or the caller is called off.
+  template <typename Answer>
+  bool await(Waiting<Answer>& waiting, std::uint64_t number, Awaited<Answer>& awaited, Duration patience);
+  template <typename Answer>
+  static void tell(Waiting<Answer>& waiting, std::uint64_t number, Answer answer);
+
+  Ref<replication::Partition> partition_;
+  log::LogManager& logs_;
+  const Clock& clock_;
+  const GroupPartitionOptions& options_;
+  LeaderEpoch epoch_;
+  Coordinator coordinator_;
+  bool loading_ = true;
+  bool resigned_ = false;
+
+  struct Queued {
+    CommitId commit;
+    std::vector<KeyAndValue> records;
+  };
+  std::deque<Queued> queue_;
+  fiber::Event queue_event_;
+  fiber::Event timer_event_;
+  MonotonicTime timer_at_ = MonotonicTime::never();  // when the timers' fiber wakes by itself
+
+  Ticket last_ticket_ = 0;
+  Waiting<JoinAnswer> joins_;
+  Waiting<SyncAnswer> syncs_;
+  Waiting<protocol::ErrorCode> commits_;
+};
+
+}  // namespace chronik::group

@@ -1,0 +1,80 @@
+#include "core/group/groups.h"
+
+#include "core/base/check.h"
+
+namespace chronik::group {
+
+namespace {
+
+// The UTF-16 code units of well-formed UTF-8; each byte of anything else stands for itself.
+template <typename Visit>
+void for_each_code_unit(std::string_view text, Visit visit) {
+  for (std::size_t i = 0; i < text.size();) {
+    const auto lead = static_cast<std::uint8_t>(text[i]);
+    const std::size_t length = lead < 0x80 ? 1U : lead >= 0xf0 ? 4U : lead >= 0xe0 ? 3U : lead >= 0xc0 ? 2U : 1U;
+    if (length == 1 || i + length > text.size()) {
+      visit(std::uint32_t{lead});
+      ++i;
+      continue;
+    }
+    std::uint32_t point = lead & (0xffU >> (length + 1));
+    for (std::size_t k = 1; k < length; ++k) {
+      point = point << 6U | (static_cast<std::uint8_t>(text[i + k]) & 0x3fU);
+    }
+    if (point >= 0x10000) {
+      visit(0xd800U + ((point - 0x10000U) >> 10U));
+      visit(0xdc00U + ((point - 0x10000U) & 0x3ffU));
+    } else {
+      visit(point);
+    }
+    i += length;
+  }
+}
+
+}  // namespace
+
+PartitionId partition_of(std::string_view group, std::int32_t partitions) {
+  CHECK_GT(partitions, 0);
+  std::uint32_t hash = 0;
+  for_each_code_unit(group, [&hash](std::uint32_t unit) { hash = hash * 31U + unit; });
+  return PartitionId(static_cast<std::int32_t>(hash & 0x7fffffffU) % partitions);
+}
+
+void Groups::follow(PartitionId index, const Ref<replication::Partition>& partition) {
+  const auto found = led_.find(index);
+  const bool leads = partition != nullptr && partition->leading();
+  if (found != led_.end() && (!leads || found->second->epoch() != partition->epoch())) {
+    found->second->resign();
+    led_.erase(found);
+  }
+  if (!leads || led_.contains(index)) {
+    return;
+  }
+  auto led = Ref<GroupPartition>::make(partition, logs_, clock_, options_);
+  led_.emplace(index, led);
+  scope_.spawn({"group-log", static_cast<std::uint32_t>(index.value())}, [led] { led->run(); });
+  scope_.spawn({"group-timers", static_cast<std::uint32_t>(index.value())}, [led] { led->run_timers(); });
+}
+
+void Groups::stop() {
+  for (const auto& [index, led] : led_) {
+    led->resign();
+  }
+  led_.clear();
+  scope_.cancel_and_join();
+}
+
+Ref<GroupPartition> Groups::find(PartitionId index) const {
+  const auto found = led_.find(index);
+  return found == led_.end() ? Ref<GroupPartition>() : found->second;
+}
+
+std::vector<Ref<GroupPartition>> Groups::all() const {
+  std::vector<Ref<GroupPartition>> all;
+  for (const auto& [index, led] : led_) {
+    all.push_back(led);
+  }
+  return all;
+}
+
+}  // namespace chronik::group

@@ -1,0 +1,45 @@
+// The groups that this broker coordinates: for each partition of __consumer_offsets that is led here, what runs it.
+//
+// A group belongs to the partition that Kafka's hash of its name gives, and to whoever leads that (tools rely on it).
+// Usage: follow() for every such partition whenever the image has spoken; stop() before what it refers to goes.
+#pragma once
+
+#include <absl/container/btree_map.h>
+
+#include <string_view>
+
+#include "core/fiber/scope.h"
+#include "core/group/group_partition.h"
+
+namespace chronik::group {
+
+inline constexpr std::string_view kGroupsTopic = "__consumer_offsets";
+
+// Of `partitions`, at least one: as java.lang.String.hashCode() of the name, without its sign.
+PartitionId partition_of(std::string_view group, std::int32_t partitions);
+
+class Groups {
+ public:
+  // Both outlive it.
+  Groups(log::LogManager& logs, const Clock& clock, const GroupPartitionOptions& options)
+      : logs_(logs), clock_(clock), options_(options) {}
+
+  // The partition as the image has it now; null: not hosted here. Does not suspend.
+  void follow(PartitionId index, const Ref<replication::Partition>& partition);
+  void stop();
+
+  // Null: not coordinated here.
+  Ref<GroupPartition> find(PartitionId index) const;
+  // All that are led here, in the order of their numbers.
+  std::vector<Ref<GroupPartition>> all() const;
+  const GroupPartitionOptions& options() const { return options_; }
+
+ private:
+  log::LogManager& logs_;
+  const Clock& clock_;
+  GroupPartitionOptions options_;
+  absl::btree_map<PartitionId, Ref<GroupPartition>> led_;
+  fiber::FiberScope scope_;
+};
+
+}  // namespace chronik::group

@@ -1,0 +1,238 @@
+// Groups and their offsets as a replicated state machine: what is recorded, what waits for it, what a replay gives.
+#include "core/group/coordinator.h"
+
+#include <gtest/gtest.h>
+
+#include "core/group/groups.h"
+
+namespace chronik::group::coordinator_test {
+namespace {
+
+using protocol::ErrorCode;
+
+const PartitionName kP0{"t", PartitionId(0)};
+const PartitionName kP1{"t", PartitionId(1)};
+
+// A coordinator, and the log that it writes.
+struct CoordinatorTest : ::testing::Test {
+  CommitCall commit_of(std::int64_t offset, const PartitionName& partition = kP0) const {
+    OffsetValue value;
+    value.offset = Offset(offset);
+    value.metadata = "m";
+    value.commit_timestamp_ms = now.wall.milliseconds();
+    return {.group = "g", .member_id = "", .instance_id = {}, .generation = -1, .offsets = {{partition, value}}};
+  }
+  // Appends what is to be recorded; its commit waits to be told.
+  CommitId append(const Outcome& outcome) {
+    for (const KeyAndValue& record : outcome.records) {
+      log.push_back(record);
+    }
+    return outcome.commit;
+  }
+  void commit(std::int64_t offset, const PartitionName& partition = kP0) {
+    std::vector<ErrorCode> errors;
+    const CommitId id = append(coordinator.commit_offsets(commit_of(offset, partition), now, errors));
+    ASSERT_EQ(errors, std::vector<ErrorCode>{ErrorCode::kNone});
+    coordinator.committed(id, now);
+  }
+  std::int64_t offset_of(const Coordinator& of, const PartitionName& partition = kP0) {
+    const OffsetValue* value = of.committed_offset("g", partition);
+    return value == nullptr ? -1 : value->offset.value();
+  }
+  Coordinator replayed() {
+    Coordinator other(settings, offsets);
+    for (const KeyAndValue& record : log) {
+      EXPECT_TRUE(other
+                      .replay(record.key.bytes(),
+                              record.value.has_value() ? std::optional(record.value->bytes()) : std::nullopt, now)
+                      .ok());
+    }
+    return other;
+  }
+  void pass(Duration time) {
+    now = {now.time + time, WallTime::from_milliseconds(now.wall.milliseconds() + time.milliseconds())};
+  }
+  // A stable group "g" of one member "a" in generation 1.
+  void form() {
+    JoinCall call;
+    call.new_member_id = "a";
+    call.session_timeout = Duration::seconds(10);
+    call.rebalance_timeout = Duration::seconds(60);
+    call.protocol_type = "consumer";
+    call.protocols = {{"range", Bytes("\0\0\0\0\0\1\0\1t\0\0\0\0", 13)}};
+    coordinator.join("g", call, 1, now);
+    pass(Duration::seconds(3));
+    ASSERT_EQ(coordinator.next_deadline(), now.time);
+    ASSERT_EQ(coordinator.pass(now).joined.size(), 1u);
+    const Outcome synced = coordinator.sync("g",
+                                            {.member_id = "a",
+                                             .instance_id = {},
+                                             .generation = 1,
+                                             .protocol_type = {},
+                                             .protocol = {},
+                                             .assignments = {{"a", "mine"}}},
+                                            2, now);
+    ASSERT_TRUE(synced.synced.empty());
+    ASSERT_EQ(coordinator.committed(append(synced), now).synced.size(), 1u);
+  }
+
+  Settings settings;
+  OffsetsSettings offsets;
+  Moment now{MonotonicTime::from_nanoseconds(5'000'000'000), WallTime::from_milliseconds(1'700'000'000'000)};
+  Coordinator coordinator{settings, offsets};
+  std::vector<KeyAndValue> log;
+};
+
+TEST_F(CoordinatorTest, AnOffsetIsToldOnceItsCommitIsDurable) {
+  std::vector<ErrorCode> errors;
+  const CommitId first = append(coordinator.commit_offsets(commit_of(5), now, errors));
+  const CommitId second = append(coordinator.commit_offsets(commit_of(9), now, errors));
+  EXPECT_EQ(offset_of(coordinator), -1);
+  coordinator.committed(first, now);
+  EXPECT_EQ(offset_of(coordinator), 5);
+  coordinator.failed(second, ErrorCode::kNotCoordinator, now);
+  EXPECT_EQ(offset_of(coordinator), 5);
+}
+
+TEST_F(CoordinatorTest, AReplayGivesTheSameGroupsAndOffsets) {
+  form();
+  CommitCall call = commit_of(7);
+  call.member_id = "a";
+  call.generation = 1;
+  std::vector<ErrorCode> errors;
+  coordinator.committed(append(coordinator.commit_offsets(call, now, errors)), now);
+  Coordinator other = replayed();
+  EXPECT_EQ(offset_of(other), 7);
+  ASSERT_NE(other.find("g"), nullptr);
+  EXPECT_EQ(other.find("g")->state(), State::kStable);
+  EXPECT_EQ(other.find("g")->generation(), 1);
+  EXPECT_EQ(other.find("g")->members().at("a").assignment, "mine");
+  EXPECT_EQ(other.heartbeat("g", "a", std::nullopt, 1, now), ErrorCode::kNone);
+}
+
+TEST_F(CoordinatorTest, OnlyMembersCommitToAGroupThatHasSome) {
+  form();
+  std::vector<ErrorCode> errors;
+  EXPECT_EQ(coordinator.commit_offsets(commit_of(7), now, errors).commit, 0u);
+  EXPECT_EQ(errors, std::vector<ErrorCode>{ErrorCode::kUnknownMemberId});
+  CommitCall unknown = commit_of(7);
+  unknown.group = "other";
+  unknown.generation = 3;
+  errors.clear();
+  EXPECT_EQ(coordinator.commit_offsets(unknown, now, errors).commit, 0u);
+  EXPECT_EQ(errors, std::vector<ErrorCode>{ErrorCode::kIllegalGeneration});
+  EXPECT_EQ(coordinator.find("other"), nullptr);
+}
+
+TEST_F(CoordinatorTest, TooMuchTextIsRefusedForItsPartitionAlone) {
+  CommitCall call = commit_of(7);
+  call.offsets.push_back(call.offsets.front());
+  call.offsets.back().first = kP1;
+  call.offsets.back().second.metadata = std::string(offsets.metadata_max + 1, 'x');
+  std::vector<ErrorCode> errors;
+  coordinator.committed(append(coordinator.commit_offsets(call, now, errors)), now);
+  EXPECT_EQ(errors, (std::vector<ErrorCode>{ErrorCode::kNone, ErrorCode::kOffsetMetadataTooLarge}));
+  EXPECT_EQ(offset_of(coordinator), 7);
+  EXPECT_EQ(offset_of(coordinator, kP1), -1);
+}
+
+TEST_F(CoordinatorTest, AGroupIsDeletedWithItsOffsetsOnceNobodyIsInIt) {
+  form();
+  ErrorCode error = ErrorCode::kNone;
+  coordinator.delete_group("g", error);
+  EXPECT_EQ(error, ErrorCode::kNonEmptyGroup);
+  coordinator.delete_group("nobody", error);
+  EXPECT_EQ(error, ErrorCode::kGroupIdNotFound);
+  std::vector<ErrorCode> errors;
+  coordinator.committed(append(coordinator.leave("g", {{.member_id = "a", .instance_id = {}}}, now, errors)), now);
+  commit(7);
+  const CommitId deleted = append(coordinator.delete_group("g", error));
+  EXPECT_EQ(error, ErrorCode::kNone);
+  EXPECT_EQ(offset_of(coordinator), 7);
+  coordinator.committed(deleted, now);
+  EXPECT_EQ(coordinator.find("g"), nullptr);
+  EXPECT_TRUE(replayed().groups().empty());
+}
+
+TEST_F(CoordinatorTest, OffsetsOfASubscribedTopicStay) {
+  form();
+  CommitCall call = commit_of(7);
+  call.member_id = "a";
+  call.generation = 1;
+  std::vector<ErrorCode> errors;
+  coordinator.committed(append(coordinator.commit_offsets(call, now, errors)), now);
+  errors.clear();
+  EXPECT_EQ(coordinator.delete_offsets("g", {kP0}, errors).commit, 0u);
+  EXPECT_EQ(errors, std::vector<ErrorCode>{ErrorCode::kGroupSubscribedToTopic});
+  errors.clear();
+  coordinator.committed(append(coordinator.leave("g", {{.member_id = "a", .instance_id = {}}}, now, errors)), now);
+  errors.clear();
+  coordinator.committed(append(coordinator.delete_offsets("g", {kP0}, errors)), now);
+  EXPECT_EQ(errors, std::vector<ErrorCode>{ErrorCode::kNone});
+  EXPECT_EQ(offset_of(coordinator), -1);
+}
+
+TEST_F(CoordinatorTest, OffsetsGrowOldOnlyWhileNobodyIsInTheGroup) {
+  form();
+  CommitCall call = commit_of(7);
+  call.member_id = "a";
+  call.generation = 1;
+  std::vector<ErrorCode> errors;
+  coordinator.committed(append(coordinator.commit_offsets(call, now, errors)), now);
+  for (int i = 0; i < 8; ++i) {
+    pass(Duration::seconds(24 * 3600));
+    EXPECT_EQ(coordinator.expire_offsets(now).commit, 0u);
+  }
+  errors.clear();
+  coordinator.committed(append(coordinator.leave("g", {{.member_id = "a", .instance_id = {}}}, now, errors)), now);
+  pass(Duration::seconds(6 * 24 * 3600));
+  EXPECT_EQ(coordinator.expire_offsets(now).commit, 0u);
+  pass(Duration::seconds(24 * 3600));
+  coordinator.committed(append(coordinator.expire_offsets(now)), now);
+  EXPECT_EQ(coordinator.find("g"), nullptr);
+  EXPECT_EQ(coordinator.expire_offsets(now).commit, 0u);
+  EXPECT_TRUE(replayed().groups().empty());
+}
+
+TEST_F(CoordinatorTest, WhatARefusedCallMadeIsNotKept) {
+  JoinCall call;
+  call.new_member_id = "a";
+  call.session_timeout = Duration::seconds(1);
+  EXPECT_EQ(coordinator.join("g", call, 1, now).joined.front().second.error, ErrorCode::kInvalidSessionTimeout);
+  EXPECT_EQ(coordinator.find("g"), nullptr);
+  EXPECT_EQ(coordinator.next_deadline(), MonotonicTime::never());
+}
+
+TEST_F(CoordinatorTest, WhoWaitsForARecordIsToldWhenTheGroupGoesElsewhere) {
+  JoinCall call;
+  call.new_member_id = "i-1";
+  call.instance_id = "i";
+  call.session_timeout = Duration::seconds(10);
+  call.rebalance_timeout = Duration::seconds(60);
+  call.protocol_type = "consumer";
+  call.protocols = {{"range", ""}};
+  coordinator.join("g", call, 1, now);
+  pass(Duration::seconds(3));
+  coordinator.pass(now);
+  const Outcome synced = coordinator.sync(
+      "g",
+      {.member_id = "i-1", .instance_id = "i", .generation = 1, .protocol_type = {}, .protocol = {}, .assignments = {}},
+      2, now);
+  EXPECT_NE(synced.commit, 0u);
+  const Outcome told = coordinator.resign(ErrorCode::kNotCoordinator);
+  ASSERT_EQ(told.synced.size(), 1u);
+  EXPECT_EQ(told.synced.front().second.error, ErrorCode::kNotCoordinator);
+}
+
+// Values of java.lang.String.hashCode().
+TEST(PartitionOf, IsThatOfKafka) {
+  EXPECT_EQ(partition_of("", 50), PartitionId(0));
+  EXPECT_EQ(partition_of("a", 50), PartitionId(97 % 50));
+  EXPECT_EQ(partition_of("test-group", 50), PartitionId(627'841'412 % 50));
+  EXPECT_EQ(partition_of("\xc3\xa9", 1000), PartitionId(233));  // é
+  EXPECT_EQ(partition_of("\xf0\x9f\x98\x80", 2'000'000'000),
+            PartitionId(0xd83d * 31 + 0xde00));  // a pair of surrogates
+}
+
+}  // namespace
+}  // namespace chronik::group::coordinator_test
