@@ -26,6 +26,8 @@ VersionRange parse_versions(const std::string& text) {
 
 VersionRange versions_of(const Json& object, const char* key) { return parse_versions(object.value(key, "")); }
 
+VersionRange both(VersionRange a, VersionRange b) { return {std::max(a.min, b.min), std::min(a.max, b.max)}; }
+
 // A default may be a string, a number or a boolean, and a number may be written in hex.
 std::string default_of(const Json& field, const std::string& type) {
   const bool number = type.find("int") != std::string::npos && !type.starts_with("[]");
@@ -60,7 +62,9 @@ class Comparison {
     };
     const bool request = traits_.kind == MessageKind::kRequest;
     expect(message_["name"] == traits_.name, "name differs");
-    expect(message_["type"] == (request ? "request" : "response"), "kind differs");
+    // What Kafka keeps in __consumer_offsets is described alike, and is neither.
+    const std::string type = message_["type"];
+    expect(type == (request ? "request" : "response") || type.starts_with("coordinator-"), "kind differs");
     expect(message_["apiKey"] == static_cast<int>(traits_.api), "api key differs");
     const VersionRange valid = versions_of(message_, "validVersions");
     expect(valid.contains(traits_.versions.min) && valid.contains(traits_.versions.max),
@@ -71,13 +75,14 @@ class Comparison {
       if (flexible.contains(v) != traits_.flexible(v)) {
         found("", flexible.contains(v) ? "is flexible for Kafka" : "is not flexible for Kafka");
       }
-      walk("", fields, message_["fields"]);
+      walk("", fields, message_["fields"], traits_.versions);
     }
   }
 
  private:
-  // The fields that both have in version_, in the order of the wire; those with a tag apart.
-  void walk(const std::string& path, const std::vector<FieldInfo>& ours, const Json& kafkas) {
+  // The fields that both have in version_, in the order of the wire; those with a tag apart. They belong to something
+  // that is there in the versions `around`.
+  void walk(const std::string& path, const std::vector<FieldInfo>& ours, const Json& kafkas, VersionRange around) {
     std::vector<const FieldInfo*> our_plain, our_tagged;
     std::uint32_t tag_before = 0;
     for (const FieldInfo& field : ours) {
@@ -102,12 +107,12 @@ class Comparison {
         kafka_plain.push_back(&field);
       }
     }
-    compare_plain(path, our_plain, kafka_plain);
-    compare_tagged(path, our_tagged, kafka_tagged);
+    compare_plain(path, our_plain, kafka_plain, around);
+    compare_tagged(path, our_tagged, kafka_tagged, around);
   }
 
   void compare_plain(const std::string& path, const std::vector<const FieldInfo*>& ours,
-                     const std::vector<const Json*>& kafkas) {
+                     const std::vector<const Json*>& kafkas, VersionRange around) {
     for (std::size_t i = 0; i < std::max(ours.size(), kafkas.size()); ++i) {
       if (i >= ours.size()) {
         found(path + (*kafkas[i])["name"].get<std::string>(), "is missing");
@@ -117,13 +122,13 @@ class Comparison {
         found(path + ours[i]->name, "stands where Kafka has " + (*kafkas[i])["name"].get<std::string>());
         return;  // all that follows would differ too
       } else {
-        compare_field(path, *ours[i], *kafkas[i]);
+        compare_field(path, *ours[i], *kafkas[i], around);
       }
     }
   }
 
   void compare_tagged(const std::string& path, const std::vector<const FieldInfo*>& ours,
-                      std::map<std::uint32_t, const Json*> kafkas) {
+                      std::map<std::uint32_t, const Json*> kafkas, VersionRange around) {
     for (const FieldInfo* field : ours) {
       const auto kafka = kafkas.find(*field->tag);
       if (kafka == kafkas.end()) {
@@ -132,7 +137,7 @@ class Comparison {
         found(path + field->name,
               fmt::format("has tag {} of Kafka's {}", *field->tag, (*kafka->second)["name"].get<std::string>()));
       } else {
-        compare_field(path, *field, *kafka->second);
+        compare_field(path, *field, *kafka->second, around);
       }
       if (kafka != kafkas.end()) {
         kafkas.erase(kafka);
@@ -143,7 +148,7 @@ class Comparison {
     }
   }
 
-  void compare_field(const std::string& path, const FieldInfo& field, const Json& kafka) {
+  void compare_field(const std::string& path, const FieldInfo& field, const Json& kafka, VersionRange around) {
     ++report_.fields_compared;
     const std::string where = path + field.name;
     std::string type = kafka["type"];
@@ -151,7 +156,8 @@ class Comparison {
     const std::string base = array ? type.substr(2) : type;
     if (base[0] >= 'A' && base[0] <= 'Z') {
       type = array ? "[]struct" : "struct";
-      walk(where + ".", field.fields, kafka.contains("fields") ? kafka["fields"] : common_[base]);
+      walk(where + ".", field.fields, kafka.contains("fields") ? kafka["fields"] : common_[base],
+           both(around, versions_of(kafka, "versions")));
     }
     if (type != field.type) {
       found(where, fmt::format("is {}, Kafka's is {}", field.type, type));
@@ -160,16 +166,18 @@ class Comparison {
     if (nullable != field.nullable.contains(version_)) {
       found(where, nullable ? "may be null for Kafka" : "may not be null for Kafka");
     }
-    compare_default(where, field, kafka, type);
+    compare_default(where, field, kafka, type, around);
   }
 
-  // A default is seen by a reader where the field is absent: left out as a tagged field, or by version. Where Kafka's
-  // file gives one, ours must be the same in any case. A nullable field for which it gives none starts as null with us.
-  void compare_default(const std::string& where, const FieldInfo& field, const Json& kafka, const std::string& type) {
+  // A default is seen by a reader where the field is absent: left out as a tagged field, or by version of what has it.
+  // Where Kafka's file gives one, ours must be the same in any case. A nullable field for which it gives none starts as
+  // null with us.
+  void compare_default(const std::string& where, const FieldInfo& field, const Json& kafka, const std::string& type,
+                       VersionRange around) {
     const bool given = kafka.contains("default");
     const VersionRange versions = versions_of(kafka, "versions");
     const bool may_be_absent =
-        field.tag.has_value() || !versions.contains(traits_.versions.min) || !versions.contains(traits_.versions.max);
+        field.tag.has_value() || !versions.contains(around.min) || !versions.contains(around.max);
     if (!given && (!may_be_absent || field.nullable.contains(version_) || starts_as_none(kafka))) {
       return;
     }

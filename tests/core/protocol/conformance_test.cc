@@ -7,7 +7,9 @@
 #include <functional>
 #include <sstream>
 
+#include "core/group/records.h"
 #include "core/protocol/api_versions.h"
+#include "core/protocol/describer.h"
 #include "tests/core/protocol/conformance_check.h"
 
 namespace chronik::protocol::conformance {
@@ -56,7 +58,40 @@ TEST(Conformance, EveryDescriptionAgreesWithKafkasMessageFiles) {
       ours.insert(ours.end(), report.ours.begin(), report.ours.end());
     }
   }
-  EXPECT_EQ(ours, std::vector<std::string>{});  // every tagged field that Kafka does not know is listed here
+  EXPECT_EQ(ours, std::vector<std::string>{
+                      "FetchRequest.Topics.Partitions.DurableEnd tag 10000"});  // every tagged field that Kafka does
+                                                                                // not know is listed here
+}
+
+TEST(Conformance, RecordsOfConsumerOffsetsAgreeWithKafkasFiles) {
+  const fs::path directory = messages_directory();
+  if (directory.empty()) {
+    GTEST_SKIP() << "Kafka's message files are not there: run `make conformance`, or set KAFKA_MESSAGES_DIR";
+  }
+  struct Record {
+    const char* name;
+    std::int16_t number;  // of the kind of record, where messages have their API's key
+    VersionRange versions;
+    std::int16_t flexible_since;
+    std::vector<FieldInfo> fields;
+  };
+  const VersionRange key = versions(0, 0);
+  const Record all[] = {
+      {"LegacyOffsetCommitKey", 0, key, kNeverFlexible, Describer::describe<group::OffsetKey>()},
+      {"OffsetCommitKey", 1, key, kNeverFlexible, Describer::describe<group::OffsetKey>()},
+      {"GroupMetadataKey", 2, key, kNeverFlexible, Describer::describe<group::GroupKey>()},
+      {"OffsetCommitValue", 1, group::kValueVersions, group::kValueFlexibleSince,
+       Describer::describe<group::OffsetValue>()},
+      {"GroupMetadataValue", 2, group::kValueVersions, group::kValueFlexibleSince,
+       Describer::describe<group::GroupValue>()},
+  };
+  for (const Record& record : all) {
+    const MessageTraits traits{record.name, static_cast<ApiKey>(record.number), MessageKind::kRequest, record.versions,
+                               record.flexible_since};
+    const Report report = compare(traits, record.fields, read(directory / (std::string(record.name) + ".json")));
+    EXPECT_TRUE(report.findings.empty()) << report.text();
+    EXPECT_GT(report.fields_compared, 0) << record.name;
+  }
 }
 
 TEST(Conformance, TableOfApisAgreesWithTheDescriptions) {
