@@ -12,7 +12,8 @@
 
 namespace chronik::protocol {
 
-// No version at all: what an API advertises that has messages and no handler yet.
+// What an API advertises that has messages and no handler yet: no version at all. It is served by its range here, by a
+// handler in core/broker/broker.cc, and has then its row in docs/COMPATIBILITY.md.
 inline constexpr VersionRange kNotServed = versions(0, -1);
 
 struct Api {
