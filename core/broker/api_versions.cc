@@ -22,7 +22,7 @@ void handle_api_versions(Broker& broker, Request&& request) {
     return broker.refuse_malformed(request, asked.status());
   }
   for (const protocol::Api& api : protocol::all_apis()) {
-    if (api.served() && (response.error_code == ErrorCode::kNone || api.key == self.key)) {
+    if (response.error_code == ErrorCode::kNone || api.key == self.key) {
       response.api_keys.push_back(
           {.api_key = api.key, .min_version = api.advertised.min, .max_version = api.advertised.max});
     }

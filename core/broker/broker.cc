@@ -93,7 +93,7 @@ void Broker::follow_groups() {
 void Broker::handle(Request&& request) {
   metrics_.requests.add();
   const protocol::Api* api = protocol::find_api(request.header.api);
-  const Handler handler = api == nullptr || !api->served() ? nullptr : handler_of(api->key);
+  const Handler handler = api == nullptr ? nullptr : handler_of(api->key);
   if (handler == nullptr || (api->key != ApiKey::kApiVersions && !api->implemented.contains(request.header.version))) {
     log_warn("request refused: unknown api or version", field("peer", request.connection.peer().to_string()),
              field("api", request.header.api), field("version", request.header.version));

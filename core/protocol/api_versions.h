@@ -12,10 +12,6 @@
 
 namespace chronik::protocol {
 
-// What an API advertises that has messages and no handler yet: no version at all. It is served by its range here, by a
-// handler in core/broker/broker.cc, and has then its row in docs/COMPATIBILITY.md.
-inline constexpr VersionRange kNotServed = versions(0, -1);
-
 struct Api {
   ApiKey key;
   std::string_view name;
@@ -24,12 +20,9 @@ struct Api {
   std::int16_t flexible_since;
   const MessageType& (*request)();
   const MessageType& (*response)();
-
-  // Only these are advertised, and have a handler.
-  constexpr bool served() const { return !(advertised == kNotServed); }
 };
 
-// All APIs of the table, by ascending key, served or not.
+// All APIs of the table, by ascending key.
 std::span<const Api> all_apis();
 // Null for an API that is not in the table.
 const Api* find_api(ApiKey key);

@@ -242,7 +242,6 @@ TEST(Apis, AreFoundByKey) {
   EXPECT_EQ(find_api(ApiKey::kProduce)->implemented, versions(3, 12));
   EXPECT_EQ(find_api(static_cast<ApiKey>(4)), nullptr);
   EXPECT_EQ(find_api(static_cast<ApiKey>(-1)), nullptr);
-  EXPECT_TRUE(find_api(ApiKey::kFetch)->served());
   EXPECT_EQ(api_name(ApiKey::kDescribeCluster), "DescribeCluster");
   EXPECT_EQ(api_name(static_cast<ApiKey>(4)), "Unknown");
 }
