@@ -61,9 +61,9 @@ GroupPartition::GroupPartition(Ref<replication::Partition> partition, log::LogMa
 Moment GroupPartition::now() const { return {.time = fiber::Scheduler::current().now(), .wall = clock_.wall()}; }
 
 ErrorCode GroupPartition::state() const {
-  return resigned_ || !still_led() ? ErrorCode::kNotCoordinator
-         : loading_                ? ErrorCode::kCoordinatorLoadInProgress
-                                   : ErrorCode::kNone;
+  return resigned_ || !still_led() || partition_->may_be_deposed() ? ErrorCode::kNotCoordinator
+         : loading_                                                ? ErrorCode::kCoordinatorLoadInProgress
+                                                                   : ErrorCode::kNone;
 }
 
 // ---- waiting ----
@@ -304,9 +304,10 @@ void GroupPartition::write_some() {
 
 // ---- loading ----
 
-// Everything that was committed before this epoch. False: it is over already.
+// Everything that is in the log, once it is committed. False: the epoch is over already.
 bool GroupPartition::load() {
-  while (!partition_->end_is_known()) {
+  const Offset end = partition_->log().log_end();
+  while (partition_->high_watermark() < end) {
     if (resigned_ || !still_led()) {
       return false;
     }
@@ -318,7 +319,6 @@ bool GroupPartition::load() {
   }
 
   log::PartitionLog& log = partition_->log();
-  const Offset end = partition_->high_watermark();
   Offset at = log.log_start();
   while (at < end) {
     if (resigned_ || !still_led()) {

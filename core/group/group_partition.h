@@ -45,6 +45,8 @@ class GroupPartition final : public Counted, private WaitDetail {
   void resign();
 
   LeaderEpoch epoch() const { return epoch_; }
+  // Whether the log is still led in the epoch that this was made for.
+  bool still_led() const { return partition_->leading() && partition_->epoch() == epoch_; }
   // kNone: it serves; kCoordinatorLoadInProgress; kNotCoordinator: it has resigned.
   protocol::ErrorCode state() const;
 
@@ -72,7 +74,6 @@ class GroupPartition final : public Counted, private WaitDetail {
   using Waiting = absl::btree_map<std::uint64_t, Awaited<Answer>*>;
 
   bool serves() const { return !resigned_ && !loading_; }
-  bool still_led() const { return partition_->leading() && partition_->epoch() == epoch_; }
   Moment now() const;
   std::string describe_wait() const override { return "group"; }
   bool load();

@@ -1,5 +1,7 @@
 #include "core/group/groups.h"
 
+#include <utility>
+
 #include "core/base/check.h"
 
 namespace chronik::group {
@@ -47,20 +49,30 @@ void Groups::follow(PartitionId index, const Ref<replication::Partition>& partit
     found->second->resign();
     led_.erase(found);
   }
-  if (!leads || led_.contains(index)) {
-    return;
+  if (leads && !led_.contains(index)) {
+    lead(index, partition);
   }
+}
+
+void Groups::lead(PartitionId index, const Ref<replication::Partition>& partition) {
   auto led = Ref<GroupPartition>::make(partition, logs_, clock_, options_);
   led_.emplace(index, led);
-  scope_.spawn({"group-log", static_cast<std::uint32_t>(index.value())}, [led] { led->run(); });
+  scope_.spawn({"group-log", static_cast<std::uint32_t>(index.value())}, [this, index, partition, led] {
+    led->run();
+    // It gave up what it does not know the outcome of, and nobody leads in its place: another begins from the log.
+    if (find(index) == led && led->still_led()) {
+      led_.erase(index);
+      lead(index, partition);
+    }
+  });
   scope_.spawn({"group-timers", static_cast<std::uint32_t>(index.value())}, [led] { led->run_timers(); });
 }
 
 void Groups::stop() {
-  for (const auto& [index, led] : led_) {
+  const auto led_here = std::exchange(led_, {});
+  for (const auto& [index, led] : led_here) {
     led->resign();
   }
-  led_.clear();
   scope_.cancel_and_join();
 }
 

@@ -35,6 +35,8 @@ class Groups {
   const GroupPartitionOptions& options() const { return options_; }
 
  private:
+  void lead(PartitionId index, const Ref<replication::Partition>& partition);
+
   log::LogManager& logs_;
   const Clock& clock_;
   GroupPartitionOptions options_;

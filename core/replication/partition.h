@@ -86,6 +86,8 @@ class Partition final : public Counted, private log::PartitionLog::Listener {
   // Another node leads, which this replica has to follow.
   bool following() const;
   bool in_sync(NodeId node) const;  // as the image says
+  // Whether another replica may lead already: the host is isolated, and there is one that can be elected.
+  bool may_be_deposed() const;
   NodeId leader() const { return leadership_.leader; }
   LeaderEpoch epoch() const { return leadership_.epoch; }
   log::PartitionLog& log() const { return *log_; }
@@ -170,7 +172,6 @@ class Partition final : public Counted, private log::PartitionLog::Listener {
  private:
   void on_durable(Offset durable_end) override;
   void on_damage() override;
-  bool may_be_deposed() const;
   void tell_roles(const Leadership& next) const;
   bool may_join(const Follower& follower) const;
   void advance_high_watermark();

@@ -41,5 +41,6 @@ const Scenario* rejoined_scenario();
 const Scenario* overtaken_scenario();
 const Scenario* topic_storm_scenario();
 const Scenario* jepsen_scenario();
+const Scenario* consumer_groups_scenario();
 
 }  // namespace chronik::sim

@@ -1,0 +1,389 @@
+// Consumer groups on one to five nodes: members join, own partitions, commit offsets that only rise, pause for longer
+// than their sessions and go on as if nothing had happened, leave, come back as an instance or as somebody new, and are
+// killed; their coordinators are killed, cut off and restarted.
+//
+// Judged, besides what group.h says: owners, generations and offsets (GEN-MONO, OFFSETS-COMMIT: sim/group_judge.h);
+// once all is healed, each group has each of its partitions committed by an owner again (GROUP-LIVE).
+#include <fmt/core.h>
+
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "core/client/client.h"
+#include "core/protocol/messages/create_topics.h"
+#include "core/protocol/messages/find_coordinator.h"
+#include "core/protocol/messages/heartbeat.h"
+#include "core/protocol/messages/join_group.h"
+#include "core/protocol/messages/leave_group.h"
+#include "core/protocol/messages/offset_commit.h"
+#include "core/protocol/messages/offset_fetch.h"
+#include "core/protocol/messages/sync_group.h"
+#include "sim/group_judge.h"
+#include "sim/knobs.h"
+#include "sim/scenarios/group.h"
+#include "sim/scenarios/one_node.h"
+#include "sim/scenarios/scenarios.h"
+
+namespace chronik::sim {
+
+namespace {
+
+using protocol::ErrorCode;
+
+constexpr const char* kConsumedTopic = "consumed";
+constexpr std::int64_t kSessionMs = 2'000;
+constexpr std::int64_t kRebalanceMs = 4'000;
+
+struct ConsumerGroupsState final : GroupState {
+  explicit ConsumerGroupsState(World& of) : judge(of) { world = &of; }
+  GroupJudge judge;
+  int partitions = 1;
+  std::int16_t replicas = 1;
+  struct Consumer {
+    std::string group;
+    std::int64_t instance = 0;    // a name of its own: it comes back as the same
+    std::int64_t pauses_ppm = 0;  // after a commit it says nothing for longer than its session
+    std::int64_t leaves_ppm = 0;  // after a commit
+    std::int64_t forges_ppm = 0;  // commits once more as of the generation before
+  };
+  std::map<std::string, Consumer> consumers;
+};
+
+std::set<int> parse_partitions(const Slice& assignment) {
+  std::set<int> partitions;
+  for (const std::uint8_t byte : assignment.bytes()) {
+    partitions.insert(byte);
+  }
+  return partitions;
+}
+
+// One member, from one life of its process.
+class GroupMemberRun {
+ public:
+  GroupMemberRun(ProcessContext& process, ConsumerGroupsState& state)
+      : process_(process), state_(state), me_(state.consumers.at(process.machine.name())) {
+    if (me_.instance != 0) {
+      instance_ = process.machine.name();
+    }
+  }
+
+  void run() {
+    for (;;) {
+      StatusOr<std::unique_ptr<client::Client>> coordinator = find();
+      while (coordinator.ok() && !(*coordinator)->broken() && take_part(**coordinator)) {
+      }
+      sleep_between(process_, 20, 400);
+    }
+  }
+
+ private:
+  Deadline patience() const { return fiber::within(Duration::seconds(20), Expiry::kNormal); }
+  VirtualTime now() const { return state_.world->now(); }
+  bool chance(std::int64_t ppm) { return static_cast<std::int64_t>(process_.ports.random.next() % 1'000'000) < ppm; }
+
+  StatusOr<std::unique_ptr<client::Client>> find() {
+    ASSIGN_OR_RETURN(const std::unique_ptr<client::Client> any, connect_to_any(process_, state_));
+    protocol::CreateTopicsRequest create;
+    create.timeout_ms = 5'000;
+    create.topics.push_back({.name = kConsumedTopic,
+                             .num_partitions = state_.partitions,
+                             .replication_factor = state_.replicas,
+                             .assignments = {},
+                             .configs = {}});
+    ASSIGN_OR_RETURN(const auto created, any->call<protocol::CreateTopicsResponse>(create, 5, patience()));
+    const ErrorCode error = created.topics.at(0).error_code;
+    if (error != ErrorCode::kNone && error != ErrorCode::kTopicAlreadyExists) {
+      return absl::UnavailableError("no topic yet");
+    }
+    protocol::FindCoordinatorRequest request;
+    request.coordinator_keys = {me_.group};
+    ASSIGN_OR_RETURN(const auto found, any->call<protocol::FindCoordinatorResponse>(request, 4, patience()));
+    if (found.coordinators.at(0).error_code != ErrorCode::kNone) {
+      return absl::UnavailableError("no coordinator yet");
+    }
+    return connect_to_group_node(process_, found.coordinators[0].node_id);
+  }
+
+  // One generation. False: another coordinator must be found.
+  bool take_part(client::Client& client) {
+    protocol::JoinGroupRequest request;
+    request.group_id = me_.group;
+    request.session_timeout_ms = static_cast<std::int32_t>(kSessionMs);
+    request.rebalance_timeout_ms = static_cast<std::int32_t>(kRebalanceMs);
+    request.member_id = member_;
+    request.group_instance_id = instance_;
+    request.protocol_type = "consumer";
+    request.protocols.push_back({.name = "bytes", .metadata = Slice::copy_of(std::string_view("x"))});
+    const auto joined = client.call<protocol::JoinGroupResponse>(request, 9, patience());
+    if (!joined.ok()) {
+      return false;
+    }
+    switch (joined->error_code) {
+      case ErrorCode::kNone: break;
+      case ErrorCode::kMemberIdRequired: member_ = joined->member_id; return true;
+      case ErrorCode::kUnknownMemberId:
+      case ErrorCode::kFencedInstanceId: member_.clear(); return true;
+      case ErrorCode::kRebalanceInProgress: return true;
+      default: return false;
+    }
+    member_ = joined->member_id;
+    generation_ = joined->generation_id;
+    return synchronise(client, *joined) && fetch(client) && serve(client);
+  }
+
+  bool synchronise(client::Client& client, const protocol::JoinGroupResponse& joined) {
+    protocol::SyncGroupRequest request;
+    request.group_id = me_.group;
+    request.generation_id = generation_;
+    request.member_id = member_;
+    request.group_instance_id = instance_;
+    if (joined.leader == member_ && !joined.skip_assignment) {
+      std::vector<std::string> shares(joined.members.size());
+      for (int partition = 0; partition < state_.partitions; ++partition) {
+        shares[static_cast<std::size_t>(partition) % shares.size()].push_back(static_cast<char>(partition));
+      }
+      for (std::size_t i = 0; i < shares.size(); ++i) {
+        request.assignments.push_back(
+            {.member_id = joined.members[i].member_id, .assignment = Slice::copy_of(shares[i])});
+      }
+    }
+    const VirtualTime asked = now();
+    const auto synced = client.call<protocol::SyncGroupResponse>(request, 5, patience());
+    if (!synced.ok() || synced->error_code != ErrorCode::kNone) {
+      return settle(synced.ok() ? synced->error_code : ErrorCode::kUnknownServerError);
+    }
+    mine_ = parse_partitions(synced->assignment);
+    state_.judge.assigned(me_.group, generation_.value(), instance_.value_or(member_), mine_, asked);
+    return true;
+  }
+
+  // Whether to go on with this coordinator: always by joining anew.
+  bool settle(ErrorCode error) {
+    if (error == ErrorCode::kUnknownMemberId || error == ErrorCode::kFencedInstanceId) {
+      member_.clear();
+    }
+    mine_.clear();
+    rejoins_ = error == ErrorCode::kUnknownMemberId || error == ErrorCode::kFencedInstanceId ||
+               error == ErrorCode::kRebalanceInProgress || error == ErrorCode::kIllegalGeneration;
+    return false;
+  }
+
+  bool fetch(client::Client& client) {
+    protocol::OffsetFetchRequest request;
+    protocol::OffsetFetchGroup& group = request.groups.emplace_back();
+    group.group_id = me_.group;
+    group.topics.emplace();
+    group.topics->push_back({.name = kConsumedTopic, .partition_indexes = {}});
+    for (const int partition : mine_) {
+      group.topics->back().partition_indexes.emplace_back(partition);
+    }
+    const VirtualTime asked = now();
+    const auto got = client.call<protocol::OffsetFetchResponse>(request, 8, patience());
+    if (!got.ok() || got->groups.at(0).error_code != ErrorCode::kNone) {
+      return false;
+    }
+    for (const auto& one : got->groups[0].topics.at(0).partitions) {
+      const std::int64_t offset = one.committed_offset == Offset::none() ? -1 : one.committed_offset.value();
+      state_.judge.fetched(me_.group, one.partition_index.value(), offset, asked);
+      at_[one.partition_index.value()] = offset;
+    }
+    return true;
+  }
+
+  // Commits and beats until the group wants otherwise.
+  bool serve(client::Client& client) {
+    rejoins_ = false;
+    while (commit(client, generation_) && beat(client)) {
+      if (chance(me_.forges_ppm) && generation_.value() > 1 && !commit(client, GenerationId(generation_.value() - 1))) {
+        break;
+      }
+      if (chance(me_.leaves_ppm)) {
+        return leave(client);
+      }
+      if (chance(me_.pauses_ppm)) {
+        sleep_between(process_, kSessionMs, 4 * kSessionMs);
+      } else {
+        sleep_between(process_, 50, kSessionMs / 3);
+      }
+    }
+    return rejoins_;
+  }
+
+  bool commit(client::Client& client, GenerationId generation) {
+    if (mine_.empty()) {
+      return true;
+    }
+    protocol::OffsetCommitRequest request;
+    request.group_id = me_.group;
+    request.generation_id_or_member_epoch = generation;
+    request.member_id = member_;
+    request.group_instance_id = instance_;
+    protocol::OffsetCommitTopic& topic = request.topics.emplace_back();
+    topic.name = kConsumedTopic;
+    for (const int partition : mine_) {
+      const std::int64_t next = ++at_[partition];
+      state_.judge.commits(me_.group, partition, next);
+      protocol::OffsetCommitPartition& one = topic.partitions.emplace_back();
+      one.partition_index = PartitionId(partition);
+      one.committed_offset = Offset(next);
+    }
+    const VirtualTime asked = now();
+    const auto got = client.call<protocol::OffsetCommitResponse>(request, 8, patience());
+    if (!got.ok()) {
+      return false;
+    }
+    ErrorCode worst = ErrorCode::kNone;
+    for (const auto& one : got->topics.at(0).partitions) {
+      if (one.error_code == ErrorCode::kNone) {
+        state_.judge.committed(me_.group, generation.value(), one.partition_index.value(),
+                               at_[one.partition_index.value()], asked);
+      } else {
+        worst = one.error_code;
+      }
+    }
+    const bool forged = generation != generation_ && worst == ErrorCode::kIllegalGeneration;
+    return worst == ErrorCode::kNone || forged || settle(worst);
+  }
+
+  bool beat(client::Client& client) {
+    protocol::HeartbeatRequest request;
+    request.group_id = me_.group;
+    request.generation_id = generation_;
+    request.member_id = member_;
+    request.group_instance_id = instance_;
+    const auto got = client.call<protocol::HeartbeatResponse>(request, 4, patience());
+    return got.ok() && (got->error_code == ErrorCode::kNone || settle(got->error_code));
+  }
+
+  bool leave(client::Client& client) {
+    protocol::LeaveGroupRequest request;
+    request.group_id = me_.group;
+    request.members.push_back({.member_id = member_, .group_instance_id = instance_, .reason = std::nullopt});
+    const auto got = client.call<protocol::LeaveGroupResponse>(request, 4, patience());
+    member_.clear();
+    mine_.clear();
+    sleep_between(process_, 100, 2 * kSessionMs);
+    return got.ok();
+  }
+
+  ProcessContext& process_;
+  ConsumerGroupsState& state_;
+  const ConsumerGroupsState::Consumer& me_;
+  std::optional<std::string> instance_;
+  std::string member_;
+  GenerationId generation_;
+  std::set<int> mine_;
+  std::map<int, std::int64_t> at_;
+  bool rejoins_ = false;
+};
+
+// ---- the scenario ----
+
+class ConsumerGroups final : public Scenario {
+ public:
+  const char* name() const override { return "consumer-groups"; }
+  const char* description() const override { return "members of consumer groups, and coordinators that go"; }
+  std::vector<std::string> announced_faults() const override { return group_fault_names(); }
+  std::vector<std::string> promises() const override {
+    return with_group_promises({"GEN-MONO", "OFFSETS-COMMIT", "GROUP-LIVE"});
+  }
+
+  Plan generate(std::uint64_t seed) const override {
+    Draws draws(seed, "plan", mix_text(name()));
+    const int nodes = draw_group_size(draws, 1, 5);
+    Plan plan = draw_group_plan(*this, seed, nodes, draws);
+    plan.lasts = Duration::seconds(40);
+    plan.calm = Duration::seconds(60);
+    plan.knobs["replicas"] = draws.between(1, std::min(nodes, 3));
+    plan.knobs["consumed.partitions"] = draws.between(1, 6);
+    plan.knobs["groups.partitions"] = draws.between(1, 4);
+    plan.knobs["groups.initial_delay_ms"] = draws.below(2) == 0 ? 0 : draws.magnitude(1, 2'000);
+    const std::int64_t groups = draws.between(1, 2);
+    const std::int64_t consumers = draws.between(groups, 6);
+    for (std::int64_t i = 1; i <= consumers; ++i) {
+      PlanMachine& client = plan.machines.emplace_back(draw_machine(fmt::format("client-{}", i), "client", draws));
+      client.numbers["group"] = i % groups;
+      client.numbers["instance"] = draws.below(4) == 0 ? 1 : 0;
+      client.numbers["pauses_ppm"] = draws.below(2) == 0 ? 0 : draws.magnitude(1'000, 200'000);
+      client.numbers["leaves_ppm"] = draws.below(2) == 0 ? 0 : draws.magnitude(1'000, 200'000);
+      client.numbers["forges_ppm"] = draws.below(2) == 0 ? 0 : draws.magnitude(1'000, 300'000);
+    }
+    std::vector<std::string> names;
+    for (const PlanMachine& machine : plan.machines) {
+      names.push_back(machine.name);
+    }
+    draw_group_faults(plan, draws, names);
+    if (draws.below(3) == 0) {
+      draw_stops(plan, draws.child("stops", 0));
+    }
+    return plan;
+  }
+
+  std::unique_ptr<ScenarioState> build(World& world, const Plan& plan, Nemesis& nemesis) const override {
+    auto owned = std::make_unique<ConsumerGroupsState>(world);
+    ConsumerGroupsState* state = owned.get();
+    begin_group(world, plan, nemesis, *state);
+    state->partitions = static_cast<int>(plan.knob("consumed.partitions", 1));
+    state->replicas = static_cast<std::int16_t>(plan.knob("replicas", 1));
+    for (const PlanMachine& planned : plan.machines) {
+      if (planned.role == "node") {
+        add_group_node(world, planned, plan, nemesis, *state);
+        continue;
+      }
+      const auto number = [&planned](const char* name) {
+        const auto found = planned.numbers.find(name);
+        return found == planned.numbers.end() ? std::int64_t{0} : found->second;
+      };
+      state->consumers[planned.name] = {.group = fmt::format("group-{}", number("group")),
+                                        .instance = number("instance"),
+                                        .pauses_ppm = number("pauses_ppm"),
+                                        .leaves_ppm = number("leaves_ppm"),
+                                        .forges_ppm = number("forges_ppm")};
+      add_planned_machine(world, planned).install([state](ProcessContext& process) {
+        GroupMemberRun(process, *state).run();
+      });
+    }
+    for (auto& [name, config] : state->configs) {
+      config.broker["group.min.session.timeout.ms"] = fmt::format("{}", kSessionMs / 2);
+      config.broker["group.initial.rebalance.delay.ms"] = fmt::format("{}", plan.knob("groups.initial_delay_ms", 0));
+      config.broker["offsets.topic.num.partitions"] = fmt::format("{}", plan.knob("groups.partitions", 1));
+      config.broker["offsets.topic.replication.factor"] = fmt::format("{}", state->replicas);
+    }
+    start_all_machines(world, plan);
+    return owned;
+  }
+
+  void at_end(World& world, ScenarioState& of) const override {
+    auto& state = static_cast<ConsumerGroupsState&>(of);
+    if (!judge_images(world, state)) {
+      return;
+    }
+    const VirtualTime since =
+        VirtualTime::from_nanoseconds(world.now().nanoseconds() - Duration::seconds(25).nanoseconds());
+    std::set<std::string> groups;
+    for (const auto& [name, consumer] : state.consumers) {
+      groups.insert(consumer.group);
+    }
+    for (const std::string& group : groups) {
+      for (int partition = 0; partition < state.partitions; ++partition) {
+        if (state.judge.commits_since(group, partition, since) == 0) {
+          return world.fail(
+              "GROUP-LIVE",
+              fmt::format("partition {} of {} was not committed in the last 25 s; generation {}\n{}", partition, group,
+                          state.judge.latest_generation(group), world.describe_waits()));
+        }
+      }
+    }
+  }
+};
+
+}  // namespace
+
+const Scenario* consumer_groups_scenario() {
+  static const ConsumerGroups scenario;
+  return &scenario;
+}
+
+}  // namespace chronik::sim
