@@ -1,9 +1,14 @@
 """Consumer groups: Debian's clients share topics, commit, leave, and find their offsets again after the broker died."""
 
+import contextlib
+import pathlib
+import subprocess
 import textwrap
+import time
 import unittest
 
-from broker import Broker, has_module, run, run_system_python
+from broker import SYSTEM_PYTHON, Broker, has_module, run, run_system_python
+from cluster import Cluster
 
 # Initial delays of groups are Kafka's 3 s, so each of these takes some seconds.
 CONFLUENT = textwrap.dedent("""
@@ -92,6 +97,106 @@ KAFKA_PYTHON = textwrap.dedent("""
     (name, error), = admin.delete_consumer_groups([group])
     assert error.errno == 69, error  # GROUP_ID_NOT_FOUND
 """)
+
+
+MAKE = textwrap.dedent("""
+    import sys
+    from confluent_kafka.admin import AdminClient, NewTopic
+    admin = AdminClient({"bootstrap.servers": sys.argv[1]})
+    admin.create_topics([NewTopic(sys.argv[2], 6, 3)])[sys.argv[2]].result(30)
+""")
+
+PRODUCE = textwrap.dedent("""
+    import sys, time
+    from confluent_kafka import Producer
+    addresses, topic, count, seconds = sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
+    producer = Producer({"bootstrap.servers": addresses, "enable.idempotence": True})
+    for i in range(count):
+        producer.produce(topic, b"%d" % i, partition=i % 6)
+        producer.poll(seconds / count)
+    sys.exit(producer.flush(40))
+""")
+
+COMMITTED = textwrap.dedent("""
+    import sys
+    from confluent_kafka import Consumer, TopicPartition
+    consumer = Consumer({"bootstrap.servers": sys.argv[1], "group.id": sys.argv[3]})
+    print(sum(p.offset for p in consumer.committed([TopicPartition(sys.argv[2], i) for i in range(6)], timeout=30)))
+""")
+
+# A member that writes down what it has, and commits it, until it is told to end.
+MEMBER = textwrap.dedent("""
+    import signal, sys
+    from confluent_kafka import Consumer
+    addresses, topic, group = sys.argv[1:4]
+    running = True
+    def end(*_):
+        global running
+        running = False
+    signal.signal(signal.SIGTERM, end)
+    member = Consumer({"bootstrap.servers": addresses, "group.id": group, "auto.offset.reset": "earliest",
+                       "session.timeout.ms": 6000, "enable.auto.commit": False})
+    member.subscribe([topic])
+    while running:
+        messages = [m for m in member.consume(100, 0.2) if not m.error()]
+        for message in messages:
+            print(int(message.value()), flush=True)
+        if messages:
+            try:
+                member.commit(asynchronous=False)
+            except Exception as error:  # the group rebalances, or its coordinator has gone: it is read again
+                print("not committed:", error, file=sys.stderr)
+    member.close()
+""")
+
+
+def coordinator_of(cluster, group):
+    """The node that leads the group's partition of __consumer_offsets, by Kafka's hash."""
+    number = 0
+    for letter in group:
+        number = (number * 31 + ord(letter)) & 0xFFFFFFFF
+    topic = next(t for t in cluster.listing(cluster.nodes[0])["topics"] if t["topic"] == "__consumer_offsets")
+    partition = (number & 0x7FFFFFFF) % len(topic["partitions"])
+    leader = next(p["leader"] for p in topic["partitions"] if p["partition"] == partition)
+    return next(node for node in cluster.nodes if node.number == leader)
+
+
+@unittest.skipUnless(has_module("confluent_kafka"), "python3-confluent-kafka is not installed")
+class GroupsOfThreeNodes(unittest.TestCase):
+    def test_a_group_goes_on_when_its_coordinator_is_killed(self):
+        seconds = 12
+        with Cluster() as cluster, contextlib.ExitStack() as stack:
+            cluster.start()
+            topic, group, count = "grouped", "three-nodes", 3000
+            out = [stack.enter_context(open(cluster.directory / f"member-{i}", "w+b")) for i in range(3)]
+            err = stack.enter_context(open(cluster.directory / "members", "w+b"))
+            # The topic of groups is made by whoever asks first, and with as many replicas as there are nodes then.
+            run_system_python(MAKE, cluster.addresses, topic, seconds=60)
+            members = [subprocess.Popen([SYSTEM_PYTHON, "-c", MEMBER, cluster.addresses, topic, group], stdout=file,
+                                        stderr=err) for file in out]
+            for member in members:
+                stack.callback(member.wait)
+                stack.callback(member.kill)
+            producer = subprocess.Popen([SYSTEM_PYTHON, "-c", PRODUCE, cluster.addresses, topic, str(count),
+                                         str(seconds)])
+            time.sleep(seconds / 2)
+            killed = coordinator_of(cluster, group)
+            killed.kill()
+            time.sleep(2)
+            killed.start()
+            self.assertEqual(producer.wait(60), 0)
+
+            def read():
+                return [int(line) for file in out for line in pathlib.Path(file.name).read_bytes().split()]
+            cluster.wait_until(lambda: set(read()) == set(range(count)), "every record was read by a member", 60)
+            time.sleep(1)  # for the last commits
+            for member in members:
+                member.terminate()
+                self.assertEqual(member.wait(30), 0)
+            # At least once, and what was read twice is what had not been committed when the coordinator went.
+            self.assertLess(len(read()), 2 * count)
+            committed = run_system_python(COMMITTED, cluster.addresses, topic, group, seconds=60)
+            self.assertEqual(int(committed), count)
 
 
 class Groups(unittest.TestCase):

@@ -47,6 +47,28 @@ class Java(unittest.TestCase):
         self.produce("defaults")
         self.assertEqual(self.consume("defaults"), LINES)
 
+    def groups(self, *arguments):
+        return java("org.apache.kafka.tools.consumer.group.ConsumerGroupCommand", "--bootstrap-server",
+                    self.broker.address, *arguments).decode()
+
+    def test_a_group_and_the_tool_for_groups(self):
+        self.produce("grouped")
+        read = ["org.apache.kafka.tools.consumer.ConsoleConsumer", "--bootstrap-server", self.broker.address, "--topic",
+                "grouped", "--group", "java-group", "--timeout-ms", "15000"]
+        lines = java(*read, "--from-beginning", "--max-messages", str(COUNT)).splitlines(keepends=True)
+        self.assertEqual(b"".join(sorted(lines, key=int)), LINES)
+        self.assertIn("java-group", self.groups("--list").split())
+        described = self.groups("--describe", "--group", "java-group")
+        rows = [line.split() for line in described.splitlines() if line.startswith("java-group")]
+        self.assertEqual(sum(int(row[3]) for row in rows), COUNT, described)
+        self.assertEqual({row[5] for row in rows}, {"0"}, described)  # the lag
+        self.assertIn("Empty", self.groups("--describe", "--group", "java-group", "--state"))
+        self.groups("--reset-offsets", "--group", "java-group", "--topic", "grouped", "--to-earliest", "--execute")
+        again = java(*read, "--max-messages", str(COUNT)).splitlines(keepends=True)
+        self.assertEqual(b"".join(sorted(again, key=int)), LINES)
+        self.assertIn("successful", self.groups("--delete", "--group", "java-group"))
+        self.assertNotIn("java-group", self.groups("--list").split())
+
     def test_segment_files_are_read_by_kafkas_own_dump_tool(self):
         self.produce("dumped", "compression.type=zstd")
         self.assertEqual(self.broker.stop(), 0)  # a clean stop leaves everything in segments
