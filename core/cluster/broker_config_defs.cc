@@ -273,6 +273,13 @@ constexpr std::array kBrokerConfigs = std::to_array<ConfigDef>({
      .documentation = "Replicas of the topic that keeps groups, when it is made; fewer where there are fewer brokers.",
      .min = 1,
      .max = 32767},
+    {.name = "producer.id.expiration.ms",
+     .type = kInt,
+     .default_value = "86400000",
+     .documentation =
+         "How long a partition remembers the sequence numbers of an idempotent producer that writes nothing.",
+     .min = 1,
+     .max = kIntMax},
     {.name = "replica.fetch.wait.max.ms",
      .type = kInt,
      .default_value = "5000",

@@ -105,6 +105,7 @@ BrokerSettings broker_settings(const ConfigLayers& layers) {
           .request_bytes_max = broker_number<std::uint32_t>("socket.request.max.bytes", layers),
           .connection_idle_max = broker_duration("connections.max.idle.ms", layers),
           .retention_check_interval = broker_duration("log.retention.check.interval.ms", layers),
+          .producer_expiry = broker_duration("producer.id.expiration.ms", layers),
           .rack = text_of(find_broker_config("broker.rack"), layers),
           .rebalance = {.enabled = broker_flag("auto.leader.rebalance.enable", layers),
                         .check_interval = Duration::seconds(

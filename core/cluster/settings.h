@@ -79,6 +79,7 @@ struct BrokerSettings {
   std::uint32_t request_bytes_max = 0;
   Duration connection_idle_max;
   Duration retention_check_interval;
+  Duration producer_expiry;
   std::string rack;  // empty: none
   RebalanceSettings rebalance;
   TimingSettings timing;

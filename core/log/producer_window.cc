@@ -66,6 +66,10 @@ void ProducerWindow::record(const ProducerBatch& batch, Offset base_offset, Offs
   state.last_seen = seen;
 }
 
+void ProducerWindow::expire(WallTime before) {
+  absl::erase_if(producers_, [before](const auto& entry) { return entry.second.last_seen < before; });
+}
+
 void ProducerWindow::truncate(Offset to) {
   for (auto& [id, state] : producers_) {
     while (state.count > 0 && state.batches[state.count - 1].last_offset >= to) {

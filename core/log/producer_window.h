@@ -52,6 +52,8 @@ class ProducerWindow {
   void record(const ProducerBatch& batch, Offset base_offset, Offset last_offset, WallTime seen);
   // Forgets batches at and above `to`.
   void truncate(Offset to);
+  // Forgets producers that were last seen before that: whichever sequence number one of them comes with then is taken.
+  void expire(WallTime before);
   std::size_t size() const { return producers_.size(); }
   const absl::btree_map<ProducerId, ProducerState>& producers() const { return producers_; }
   void restore(ProducerId id, const ProducerState& producer) { producers_[id] = producer; }

@@ -125,6 +125,8 @@ class StoredLog final : public PartitionLog {
   // Whether the tail holds what retention or the log start no longer want: only segments are ever deleted, and the tail
   // of an idle log may stay undrained for long.
   bool retention_waits_for_drain() const;
+  // Forgets producers that have written nothing since then.
+  void expire_producers(WallTime before) { producers_.expire(before); }
   // Unlinks all files and the directory.
   Status delete_files(const Deadline& deadline);
 

@@ -28,6 +28,7 @@ struct StoredLogsOptions {
   std::uint64_t drain_bytes = 4 << 20;                   // of one tail: drained while the caches still hold it
   Duration tail_age_max = Duration::seconds(10);         // older records are drained, at most as late again
   Duration retention_interval = Duration::seconds(300);  // log.retention.check.interval.ms
+  Duration producer_expiry = Duration::seconds(86'400);  // producer.id.expiration.ms
   Duration write_timeout = Duration::seconds(60);        // of one round of writes to a segment; then the node exits
   Duration file_timeout = Duration::seconds(60);         // of any other file operation of the drainer, syncs above all
   std::size_t sync_each_max = 16;                        // more dirty logs than this are synced by one sync_all

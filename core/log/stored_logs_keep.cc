@@ -213,7 +213,10 @@ void StoredLogs::keep_for_ever() {
     for (const auto& [key, log] : logs_) {
       logs.push_back(log);
     }
+    const std::int64_t now_ms = ports_.clock.wall().milliseconds();
+    const WallTime seen_before = WallTime::from_milliseconds(now_ms - options_.producer_expiry.milliseconds());
     for (const Ref<StoredLog>& log : logs) {
+      log->expire_producers(seen_before);
       drain_all_ |= log->retention_waits_for_drain();
       if (log->segment_bytes() > 0) {
         check_disk(log->enforce_retention(file_deadline()), "deleting a segment");

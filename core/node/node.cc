@@ -29,7 +29,9 @@ broker::Limits limits_of(const NodeConfig& config) {
 
 log::StoredLogsOptions log_options_of(const NodeConfig& config) {
   log::StoredLogsOptions options = config.logs;
-  options.retention_interval = settings_of(config).retention_check_interval;
+  const cluster::BrokerSettings settings = settings_of(config);
+  options.retention_interval = settings.retention_check_interval;
+  options.producer_expiry = settings.producer_expiry;
   return options;
 }
 
