@@ -3,7 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <limits>
+#include <utility>
 
 #include "core/base/check.h"
 #include "core/group/subscription.h"
@@ -89,6 +89,22 @@ std::vector<const Group*> Coordinator::groups() const {
   return all;
 }
 
+Coordinator::Counts Coordinator::counts() const {
+  Counts counts = counts_;
+  counts.groups = static_cast<std::int64_t>(entries_.size());
+  return counts;
+}
+
+void Coordinator::follow(Entry& entry) {
+  const std::size_t members = entry.group.members().size();
+  counts_.members +=
+      static_cast<std::int64_t>(members) - static_cast<std::int64_t>(std::exchange(entry.members, members));
+  if (entry.group.generation() != std::exchange(entry.generation, entry.group.generation())) {
+    ++counts_.generations;
+  }
+  schedule(entry);
+}
+
 void Coordinator::schedule(Entry& entry) {
   const MonotonicTime deadline = entry.group.next_deadline();
   if (deadline == entry.deadline) {
@@ -111,7 +127,7 @@ void Coordinator::forget_if_unused(Entry& entry) {
 
 // What the group wants recorded, if anything; what it says waits for that.
 Outcome Coordinator::settle(Entry& entry, Effects effects, const Moment& now) {
-  schedule(entry);
+  follow(entry);
   Outcome outcome;
   if (!effects.record) {
     outcome.joined = std::move(effects.joined);
@@ -171,7 +187,7 @@ ErrorCode Coordinator::heartbeat(const std::string& group, const std::string& me
     return ErrorCode::kUnknownMemberId;
   }
   const ErrorCode error = found->group.heartbeat(member, instance, generation, now.time);
-  schedule(*found);
+  follow(*found);
   return error;
 }
 
@@ -214,7 +230,7 @@ Outcome Coordinator::commit_offsets(const CommitCall& call, const Moment& now, s
   }
   Entry& into = found == nullptr ? make_entry(call.group, now) : *found;
   const ErrorCode refused = into.group.check_commit(call.member_id, call.instance_id, call.generation, now.time);
-  schedule(into);
+  follow(into);
   Outcome outcome;
   Pending pending;
   pending.group = call.group;
@@ -365,6 +381,7 @@ Outcome Coordinator::committed(CommitId commit, const Moment& now) {
   for (auto& [partition, value] : pending.offsets) {
     if (value.has_value()) {
       found->offsets.insert_or_assign(partition, *std::move(value));
+      ++counts_.offsets;
     } else {
       found->offsets.erase(partition);
     }
@@ -434,7 +451,8 @@ Status Coordinator::replay(ByteSpan key, std::optional<ByteSpan> value, const Mo
     }
     Entry& into = make_entry(group_key->group, now);
     into.group = std::move(group);
-    schedule(into);
+    into.generation = into.group.generation();
+    follow(into);
     forget_if_unused(into);
   }
   return ok();

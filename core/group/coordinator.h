@@ -66,6 +66,13 @@ struct CommitCall {
 
 class Coordinator {
  public:
+  struct Counts {
+    std::int64_t groups = 0;
+    std::int64_t members = 0;
+    std::uint64_t generations = 0;  // begun
+    std::uint64_t offsets = 0;      // committed
+  };
+
   // Both outlive it.
   Coordinator(const Settings& settings, const OffsetsSettings& offsets) : settings_(settings), offsets_(offsets) {}
 
@@ -94,6 +101,7 @@ class Coordinator {
   // ---- groups ----
   const Group* find(const std::string& group) const;
   std::vector<const Group*> groups() const;
+  Counts counts() const;
   // kGroupIdNotFound, kNonEmptyGroup.
   Outcome delete_group(const std::string& group, protocol::ErrorCode& error);
 
@@ -117,6 +125,8 @@ class Coordinator {
     absl::btree_map<PartitionName, OffsetValue> offsets;           // committed
     absl::btree_map<PartitionName, std::size_t> uncommitted = {};  // how many changes are on their way
     MonotonicTime deadline = MonotonicTime::never();               // as in deadlines_
+    std::size_t members = 0;                                       // as counted
+    std::int32_t generation = 0;                                   // as counted
   };
   // What waits for records.
   struct Pending {
@@ -128,6 +138,8 @@ class Coordinator {
     std::vector<std::pair<Ticket, SyncAnswer>> synced;
   };
   Entry* entry(const std::string& group);
+  // After each change of a group.
+  void follow(Entry& entry);
   void schedule(Entry& entry);
   Entry& make_entry(const std::string& group, const Moment& now);
   Outcome settle(Entry& entry, Effects effects, const Moment& now);
@@ -142,6 +154,7 @@ class Coordinator {
   absl::btree_set<std::pair<MonotonicTime, std::string>> deadlines_;  // of groups that have one
   absl::btree_map<CommitId, Pending> pending_;
   CommitId last_commit_ = 0;
+  Counts counts_;
 };
 
 }  // namespace chronik::group

@@ -50,11 +50,12 @@ ErrorCode append_error(ErrorCode error) {
 }  // namespace
 
 GroupPartition::GroupPartition(Ref<replication::Partition> partition, log::LogManager& logs, const Clock& clock,
-                               const GroupPartitionOptions& options)
+                               const GroupPartitionOptions& options, GroupMetrics& metrics)
     : partition_(std::move(partition)),
       logs_(logs),
       clock_(clock),
       options_(options),
+      metrics_(metrics),
       epoch_(partition_->epoch()),
       coordinator_(options.groups, options.offsets) {}
 
@@ -85,7 +86,18 @@ bool GroupPartition::await(Waiting<Answer>& waiting, std::uint64_t number, Await
   return done.ok();
 }
 
+void GroupPartition::count(const Coordinator::Counts& now) {
+  metrics_.groups.add(now.groups - counted_.groups);
+  metrics_.members.add(now.members - counted_.members);
+  metrics_.rebalances.add(now.generations - counted_.generations);
+  metrics_.offsets.add(now.offsets - counted_.offsets);
+  counted_ = now;
+}
+
 void GroupPartition::take(Outcome outcome) {
+  if (!resigned_) {
+    count(coordinator_.counts());
+  }
   for (auto& [ticket, answer] : outcome.joined) {
     tell(joins_, ticket, std::move(answer));
   }
@@ -197,6 +209,7 @@ void GroupPartition::run() {
     return;
   }
   loading_ = false;
+  count(coordinator_.counts());
   timer_event_.notify_all();
   while (!resigned_) {
     if (!queue_.empty()) {
@@ -240,6 +253,7 @@ void GroupPartition::resign() {
     return;
   }
   take(coordinator_.resign(ErrorCode::kNotCoordinator));
+  count({.groups = 0, .members = 0, .generations = counted_.generations, .offsets = counted_.offsets});
   while (!commits_.empty()) {
     tell(commits_, commits_.begin()->first, ErrorCode::kNotCoordinator);
   }

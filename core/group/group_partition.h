@@ -20,6 +20,7 @@
 #include "core/base/counted.h"
 #include "core/fiber/wait.h"
 #include "core/group/coordinator.h"
+#include "core/group/metrics.h"
 #include "core/log/log_manager.h"
 #include "core/ports/clock.h"
 #include "core/replication/partition.h"
@@ -37,7 +38,7 @@ class GroupPartition final : public Counted, private WaitDetail {
  public:
   // All outlive it.
   GroupPartition(Ref<replication::Partition> partition, log::LogManager& logs, const Clock& clock,
-                 const GroupPartitionOptions& options);
+                 const GroupPartitionOptions& options, GroupMetrics& metrics);
 
   void run();
   void run_timers();
@@ -79,6 +80,7 @@ class GroupPartition final : public Counted, private WaitDetail {
   bool load();
   Status replay(const log::ReadResult& read, Offset from);
   void take(Outcome outcome);
+  void count(const Coordinator::Counts& now);
   void write_some();
   void settle(const std::vector<CommitId>& commits, protocol::ErrorCode error);
   protocol::ErrorCode await_commit(CommitId commit);
@@ -92,6 +94,8 @@ class GroupPartition final : public Counted, private WaitDetail {
   log::LogManager& logs_;
   const Clock& clock_;
   const GroupPartitionOptions& options_;
+  GroupMetrics& metrics_;
+  Coordinator::Counts counted_;
   LeaderEpoch epoch_;
   Coordinator coordinator_;
   bool loading_ = true;

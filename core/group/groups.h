@@ -32,7 +32,7 @@ class Groups {
   Ref<GroupPartition> find(PartitionId index) const;
   // All that are led here, in the order of their numbers.
   std::vector<Ref<GroupPartition>> all() const;
-  const GroupPartitionOptions& options() const { return options_; }
+  const GroupMetrics& metrics() const { return metrics_; }
 
  private:
   void lead(PartitionId index, const Ref<replication::Partition>& partition);
@@ -40,6 +40,7 @@ class Groups {
   log::LogManager& logs_;
   const Clock& clock_;
   GroupPartitionOptions options_;
+  GroupMetrics metrics_;
   absl::btree_map<PartitionId, Ref<GroupPartition>> led_;
   fiber::FiberScope scope_;
 };

@@ -117,6 +117,7 @@ Status Node::start() {
   scope_.spawn({"log-remover", 0}, [this] { remove_logs(); });
   scope_.spawn({"log-maker", 0}, [this] { make_missing_logs(); });
   broker_->metrics().register_in(metrics_);
+  broker_->groups().metrics().register_in(metrics_);
   server_->start();
   replication_->start();
   serving_ = true;

@@ -6,6 +6,7 @@ import subprocess
 import textwrap
 import time
 import unittest
+import urllib.request
 
 from broker import SYSTEM_PYTHON, Broker, has_module, run, run_system_python
 from cluster import Cluster
@@ -222,6 +223,16 @@ class Groups(unittest.TestCase):
     @unittest.skipUnless(has_module("kafka"), "python3-kafka is not installed")
     def test_a_group_is_listed_described_and_deleted(self):
         run_system_python(KAFKA_PYTHON, self.broker.address, "python-topic", "python-group", seconds=120)
+
+    def test_the_metrics_of_groups(self):
+        with Broker() as broker:
+            run_system_python(KAFKA_PYTHON, broker.address, "counted", "counted-group", seconds=120)
+            with urllib.request.urlopen(f"http://127.0.0.1:{broker.port + 4000}/metrics", timeout=10) as page:
+                lines = dict(line.rsplit(" ", 1) for line in page.read().decode().splitlines() if line[0] != "#")
+        self.assertEqual(lines["chronik_groups"], "0")  # it was deleted
+        self.assertEqual(lines["chronik_group_members"], "0")
+        self.assertEqual(lines["chronik_group_rebalances_total"], "2")  # it came, and went
+        self.assertEqual(lines["chronik_group_offsets_committed_total"], "3")
 
     def test_kcat(self):
         topic = "kcat-topic"

@@ -1,5 +1,5 @@
-"""Retries made certain: a proxy cuts the connection when the broker has appended and before its answer passes. Each record
-of an idempotent producer is there once, in order.
+"""Retries made certain: a proxy cuts the connection when the broker has appended and before its answer passes. Each
+record of an idempotent producer is there once, in order.
 
 CHRONIK_RETRIES says how many records (20000 in `make test`).
 """
