@@ -15,7 +15,7 @@ StatusOr<ShardWaits> collect_shard_waits(EventLoop& loop, std::string_view place
   const std::string self = fiber::Fiber::current().path();
   IoWait looked;
   loop.after_turn([&loop, &scheduler, found, name = std::string(place), number = looked.number()] {
-    fiber::collect_waits(scheduler, name, found->waits);
+    fiber::collect_waits(scheduler, name, scheduler.now(), found->waits);
     inspect::collect_stacks(scheduler, name, found->stacks);
     loop.post({number, 0});
   });

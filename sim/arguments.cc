@@ -3,8 +3,10 @@
 #include <fmt/core.h>
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <charconv>
 #include <cstdio>
+#include <iterator>
 #include <utility>
 
 namespace chronik::sim {
@@ -105,25 +107,30 @@ int usage(std::string_view what) {
 }
 
 bool parse_duration(const std::string& text, Duration& into) {
-  std::int64_t n = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), n);
-  if (error != std::errc() || n < 0) {
+  static constexpr std::pair<std::string_view, std::int64_t> kUnits[] = {
+      {"", 1'000'000'000}, {"s", 1'000'000'000}, {"m", 60'000'000'000}, {"ms", 1'000'000}, {"us", 1'000}, {"ns", 1}};
+  constexpr std::int64_t kMost = 1'000'000'000;  // of the unit
+  std::int64_t whole = 0;
+  const char* end = text.data() + text.size();
+  const auto [stopped, error] = std::from_chars(text.data(), end, whole);
+  std::string_view rest(stopped, static_cast<std::size_t>(end - stopped));
+  std::string_view digits;
+  if (rest.starts_with('.')) {
+    digits = rest.substr(1, std::min(rest.find_first_not_of("0123456789", 1), rest.size()) - 1);
+    rest.remove_prefix(1 + digits.size());
+  }
+  const auto unit =
+      std::find_if(std::begin(kUnits), std::end(kUnits), [rest](const auto& one) { return one.first == rest; });
+  if (error != std::errc() || whole < 0 || whole > kMost || digits.size() > 9 || unit == std::end(kUnits)) {
     return false;
   }
-  const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
-  if (unit.empty() || unit == "s") {
-    into = Duration::seconds(n);
-  } else if (unit == "m") {
-    into = Duration::seconds(n) * 60;
-  } else if (unit == "ms") {
-    into = Duration::milliseconds(n);
-  } else if (unit == "us") {
-    into = Duration::microseconds(n);
-  } else if (unit == "ns") {
-    into = Duration::nanoseconds(n);
-  } else {
-    return false;
+  std::int64_t ns = whole * unit->second;
+  std::int64_t place = unit->second;
+  for (const char digit : digits) {
+    place /= 10;
+    ns += (digit - '0') * place;
   }
+  into = Duration::nanoseconds(ns);
   return true;
 }
 

@@ -52,7 +52,7 @@ struct Arguments {
 // The exit status where that is all: help, or an error that has been printed.
 std::optional<int> parse_arguments(int argc, char** argv, Arguments& into);
 
-// "60s", "1500ms", "2m", "250us", "10ns"; a bare number is seconds.
+// "60s", "1500ms", "2m", "250us", "10ns", "4.070682s"; a bare number is seconds.
 bool parse_duration(const std::string& text, Duration& into);
 
 // Says what is wrong; the exit status.

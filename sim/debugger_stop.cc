@@ -18,8 +18,7 @@ World* stopped_world = nullptr;  // only while its process is stopped
 }  // namespace
 
 void stop_for_debugger(World& world) {
-  fmt::print(stderr, "stopped before event {} at {} of virtual time\n", world.events() + 1,
-             world.next_event().to_string());
+  fmt::print(stderr, "stopped before event {} at {} of virtual time\n", world.events() + 1, world.now().to_string());
   stopped_world = &world;
   raise(SIGTRAP);
   stopped_world = nullptr;

@@ -117,6 +117,8 @@ void Shard::schedule_turn(VirtualTime at) {
   turn_event_ = world().at(at, [this] { run_turn(); });
 }
 
+MonotonicTime Shard::clock_now() { return std::max(scheduler_->now(), machine_.clock().monotonic(world().now())); }
+
 void Shard::run_turn() {
   turn_at_ = VirtualTime::never();
   turn_event_ = {};

@@ -54,6 +54,8 @@ class Shard final : private fiber::SchedulerWatch {
   World& world();
   fiber::Scheduler& scheduler() { return *scheduler_; }
   const std::string& name() const { return ambient_name_; }  // "broker-1#2.0"
+  // What its clock shows now; its scheduler's time is that of the last turn.
+  MonotonicTime clock_now();
   const fiber::Scheduler& scheduler() const { return *scheduler_; }
   ShardContext& context() { return context_; }
   Ports& ports() { return *ports_; }

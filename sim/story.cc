@@ -201,7 +201,7 @@ void Story::look_at_waits() {
   waits_ = {.at = world_->now()};
   for (const std::unique_ptr<Machine>& machine : world_->machines()) {
     for (const std::unique_ptr<Shard>& shard : machine->shards()) {
-      fiber::collect_waits(shard->scheduler(), shard->name(), waits_.waits);
+      fiber::collect_waits(shard->scheduler(), shard->name(), shard->clock_now(), waits_.waits);
       if (fiber::Fiber::current_or_null() == nullptr) {
         inspect::collect_stacks(shard->scheduler(), shard->name(), waits_.stacks);
       }

@@ -77,11 +77,11 @@ bool World::step() {
   if (events_.next() == VirtualTime::never()) {
     return false;
   }
-  if (events_run_ + 1 >= options_.stop.event || events_.next() >= options_.stop.time) [[unlikely]] {
+  now_ = events_.next();
+  if (events_run_ + 1 >= options_.stop.event || now_ >= options_.stop.time) [[unlikely]] {
     options_.stop = {};
     stop_for_debugger(*this);
   }
-  now_ = events_.next();
   watch_progress();
   ++events_run_;
   trace_.record(Record::kEvent, static_cast<std::uint64_t>(now_.nanoseconds()));
@@ -161,7 +161,7 @@ std::vector<fiber::FiberWait> all_waits(const std::vector<std::unique_ptr<Machin
   std::vector<fiber::FiberWait> waits;
   for (const std::unique_ptr<Machine>& machine : machines) {
     for (const std::unique_ptr<Shard>& shard : machine->shards()) {
-      fiber::collect_waits(shard->scheduler(), shard->name(), waits);
+      fiber::collect_waits(shard->scheduler(), shard->name(), shard->clock_now(), waits);
     }
   }
   return waits;

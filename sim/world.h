@@ -121,7 +121,6 @@ class World {
   void end_all();
   bool stopped() const { return stopped_; }
   std::uint64_t events() const { return events_run_; }
-  VirtualTime next_event() { return events_.next(); }
 
   // ---- what came out ----
   // Something is wrong: keeps the finding and ends the run.

@@ -20,13 +20,14 @@ namespace {
 // With as many replicas as there are brokers for, at most as many as are configured: a node alone has groups, too.
 cluster::ItemResult make_groups_topic(Broker& broker, const Deadline& deadline) {
   const cluster::GroupTopicSettings settings = broker.group_topic_settings();
-  std::int16_t live = 0;
+  // Those that are away count as well: it waits for them rather than to have fewer replicas for good.
+  std::int16_t known = 0;
   broker.metadata().image()->brokers.for_each(
-      [&live](const cluster::Broker& one) { live = static_cast<std::int16_t>(live + (one.fenced ? 0 : 1)); });
+      [&known](const cluster::Broker& /*one*/) { known = static_cast<std::int16_t>(known + 1); });
   cluster::TopicRequest request;
   request.name = std::string(group::kGroupsTopic);
   request.partitions = settings.partitions;
-  request.replication_factor = std::max<std::int16_t>(std::min(settings.replication_factor, live), 1);
+  request.replication_factor = std::max<std::int16_t>(std::min(settings.replication_factor, known), 1);
   // Its records are the groups: none of them grows too old.
   request.configs = {{.name = "retention.bytes", .value = "-1"}, {.name = "retention.ms", .value = "-1"}};
   const std::vector<cluster::TopicRequest> wanted{std::move(request)};

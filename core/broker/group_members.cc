@@ -15,11 +15,18 @@ namespace {
 // Never used before: the client's or the instance's name for people, and 128 random bits.
 std::string fresh_member_id(Broker& broker, const std::string& prefix) {
   const Uuid uuid = Uuid::from_random(broker.ports().random.next(), broker.ports().random.next());
-  std::string text = prefix;
+  constexpr std::size_t kPrefixMost = 255;
+  std::string text = prefix.substr(0, kPrefixMost);
   for (std::size_t i = 0; i < uuid.bytes.size(); ++i) {
     text += fmt::format("{}{:02x}", i == 0 || i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", uuid.bytes[i]);
   }
   return text;
+}
+
+// Of what a call has copied: who waits for others for long holds no room that requests need.
+void let_go(Request& request) {
+  request.body = Slice();
+  request.frame_hold = fiber::Budget::Hold();
 }
 
 group::JoinCall call_of(Broker& broker, const Request& request, const protocol::JoinGroupRequest& asked) {
@@ -49,7 +56,9 @@ void join_group(Broker& broker, Request& request, const protocol::JoinGroupReque
   group::JoinAnswer joined{.member_id = asked.member_id};
   const Ref<group::GroupPartition> coordinator = find_coordinator(broker, asked.group_id, joined.error);
   if (joined.error == ErrorCode::kNone) {
-    joined = coordinator->join(asked.group_id, call_of(broker, request, asked));
+    const group::JoinCall call = call_of(broker, request, asked);
+    let_go(request);
+    joined = coordinator->join(asked.group_id, call);
   }
   protocol::JoinGroupResponse response;
   response.error_code = joined.error;
@@ -70,8 +79,13 @@ void join_group(Broker& broker, Request& request, const protocol::JoinGroupReque
 }
 
 void sync_group(Broker& broker, Request& request, const protocol::SyncGroupRequest& asked) {
+  constexpr std::int16_t kNamesProtocol = 5;
   group::SyncAnswer synced;
   const Ref<group::GroupPartition> coordinator = find_coordinator(broker, asked.group_id, synced.error);
+  const bool unnamed = !asked.protocol_type.has_value() || !asked.protocol_name.has_value();
+  if (synced.error == ErrorCode::kNone && request.header.version >= kNamesProtocol && unnamed) {
+    synced.error = ErrorCode::kInconsistentGroupProtocol;
+  }
   if (synced.error == ErrorCode::kNone) {
     group::SyncCall call{.member_id = asked.member_id,
                          .instance_id = asked.group_instance_id,
@@ -82,6 +96,7 @@ void sync_group(Broker& broker, Request& request, const protocol::SyncGroupReque
     for (const protocol::SyncGroupAssignment& one : asked.assignments) {
       call.assignments.emplace_back(one.member_id, text_of(one.assignment));
     }
+    let_go(request);
     synced = coordinator->sync(asked.group_id, call);
   }
   protocol::SyncGroupResponse response;

@@ -1,4 +1,6 @@
 // OffsetCommit, OffsetFetch, OffsetDelete: how far groups have come.
+#include <algorithm>
+
 #include "core/broker/answering.h"
 #include "core/broker/coordinators.h"
 #include "core/protocol/messages/offset_commit.h"
@@ -17,6 +19,8 @@ bool partition_exists(const cluster::Image& image, const std::string& topic, Par
 }
 
 // ---- committing ----
+
+constexpr std::int64_t kRetentionMostMs = std::int64_t{1000} * 365 * 24 * 3'600'000;  // a thousand years
 
 // Those whose partitions there are go to the coordinator; where its answers belong is told by `places`.
 group::CommitCall call_of(Broker& broker, const protocol::OffsetCommitRequest& asked,
@@ -46,7 +50,8 @@ group::CommitCall call_of(Broker& broker, const protocol::OffsetCommitRequest& a
       value.leader_epoch = partition.committed_leader_epoch;
       value.metadata = partition.committed_metadata.value_or("");
       value.commit_timestamp_ms = now_ms;
-      value.expire_timestamp_ms = asked.retention_time_ms < 0 ? -1 : now_ms + asked.retention_time_ms;
+      value.expire_timestamp_ms =
+          asked.retention_time_ms < 0 ? -1 : now_ms + std::min(asked.retention_time_ms, kRetentionMostMs);
       call.offsets.emplace_back(group::PartitionName{topic.name, partition.partition_index}, std::move(value));
       places.push_back(&answer);
     }
@@ -136,14 +141,22 @@ void offset_delete(Broker& broker, Request& request, const protocol::OffsetDelet
   const cluster::ImageRef image = broker.metadata().image();
   std::vector<group::PartitionName> partitions;
   std::vector<ErrorCode> errors;
+  std::vector<bool> there;
+  std::vector<group::PartitionName> known;
   for (const protocol::OffsetDeleteTopic& topic : asked.topics) {
     for (const protocol::OffsetDeletePartition& partition : topic.partitions) {
       partitions.push_back({topic.name, partition.partition_index});
+      there.push_back(partition_exists(*image, topic.name, partition.partition_index));
+      if (there.back()) {
+        known.push_back(partitions.back());
+      }
     }
   }
   const Ref<group::GroupPartition> coordinator = find_coordinator(broker, asked.group_id, response.error_code);
   if (response.error_code == ErrorCode::kNone) {
-    response.error_code = coordinator->delete_offsets(asked.group_id, partitions, errors);
+    response.error_code = coordinator->coordinator().find(asked.group_id) == nullptr
+                              ? ErrorCode::kGroupIdNotFound
+                              : coordinator->delete_offsets(asked.group_id, known, errors);
   }
   // What concerns the whole group is said once.
   const auto of_group = [](ErrorCode error) {
@@ -152,14 +165,14 @@ void offset_delete(Broker& broker, Request& request, const protocol::OffsetDelet
   if (!errors.empty() && of_group(errors.front())) {
     response.error_code = errors.front();
   }
+  std::size_t next = 0;
   for (std::size_t i = 0; response.error_code == ErrorCode::kNone && i < partitions.size(); ++i) {
     if (response.topics.empty() || response.topics.back().name != partitions[i].topic) {
       response.topics.emplace_back().name = partitions[i].topic;
     }
-    const bool there = partition_exists(*image, partitions[i].topic, partitions[i].partition);
     response.topics.back().partitions.push_back(
         {.partition_index = partitions[i].partition,
-         .error_code = there ? errors[i] : ErrorCode::kUnknownTopicOrPartition});
+         .error_code = there[i] ? errors[next++] : ErrorCode::kUnknownTopicOrPartition});
   }
   request.reply(response);
 }

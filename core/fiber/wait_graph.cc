@@ -92,10 +92,11 @@ std::vector<std::size_t> reach(std::size_t start, const std::vector<std::vector<
 
 }  // namespace
 
-void collect_waits(const Scheduler& scheduler, std::string_view place, std::vector<FiberWait>& into) {
+void collect_waits(const Scheduler& scheduler, std::string_view place, MonotonicTime now,
+                   std::vector<FiberWait>& into) {
   const std::size_t first = into.size();
-  scheduler.for_each_fiber([&](const Fiber& fiber) { into.push_back(wait_of(fiber, scheduler.now())); });
-  scheduler.wait_sources().for_each([&](const WaitSource& source) { source.add_wait(scheduler.now(), into); });
+  scheduler.for_each_fiber([&](const Fiber& fiber) { into.push_back(wait_of(fiber, now)); });
+  scheduler.wait_sources().for_each([&](const WaitSource& source) { source.add_wait(now, into); });
   for (std::size_t i = first; i < into.size(); ++i) {
     into[i].place = place;
     into[i].shard = scheduler.context().shard;

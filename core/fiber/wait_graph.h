@@ -41,8 +41,9 @@ struct FiberWait {
   bool idle() const { return waiting && keys.front().kind == WaitKind::kWork; }
 };
 
-// Adds everything that waits, or runs, on the scheduler to `into`.
-void collect_waits(const Scheduler& scheduler, std::string_view place, std::vector<FiberWait>& into);
+// Adds everything that waits, or runs, on the scheduler to `into`. now: of the scheduler's clock, which itself stands
+// still while nothing runs there.
+void collect_waits(const Scheduler& scheduler, std::string_view place, MonotonicTime now, std::vector<FiberWait>& into);
 
 // For each of `waits` the places of those that may satisfy each of its keys; of its first key first.
 std::vector<std::vector<std::vector<std::size_t>>> find_providers(std::span<const FiberWait> waits);

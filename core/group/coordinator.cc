@@ -14,11 +14,6 @@ using protocol::ErrorCode;
 
 namespace {
 
-Bytes bytes_of(const Slice& slice) {
-  const ByteSpan bytes = slice.bytes();
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
-
 GroupValue recorded_form(const Group& group, const Moment& now) {
   GroupValue value;
   value.protocol_type = group.protocol_type();
@@ -41,26 +36,6 @@ GroupValue recorded_form(const Group& group, const Moment& now) {
     recorded.assignment = Slice::copy_of(group.assignment_to_record(member));
   }
   return value;
-}
-
-Group::Recorded restored_form(const GroupValue& value) {
-  Group::Recorded recorded{.protocol_type = value.protocol_type,
-                           .generation = value.generation.value(),
-                           .protocol = value.protocol.value_or(""),
-                           .leader = value.leader.value_or(""),
-                           .members = {}};
-  for (const MemberValue& member : value.members) {
-    Member& restored = recorded.members.emplace_back();
-    restored.id = member.member_id;
-    restored.instance_id = member.group_instance_id;
-    restored.client_id = member.client_id;
-    restored.client_host = member.client_host;
-    restored.session_timeout = Duration::milliseconds(member.session_timeout_ms);
-    restored.rebalance_timeout = Duration::milliseconds(member.rebalance_timeout_ms);
-    restored.protocols = {{.name = recorded.protocol, .metadata = bytes_of(member.subscription)}};
-    restored.assignment = bytes_of(member.assignment);
-  }
-  return recorded;
 }
 
 }  // namespace
@@ -87,6 +62,17 @@ std::vector<const Group*> Coordinator::groups() const {
     all.push_back(&entry.group);
   }
   return all;
+}
+
+absl::btree_set<PartitionName> Coordinator::partitions_of(const Entry& entry) {
+  absl::btree_set<PartitionName> partitions;
+  for (const auto& [partition, offset] : entry.offsets) {
+    partitions.insert(partition);
+  }
+  for (const auto& [partition, changes] : entry.uncommitted) {
+    partitions.insert(partition);
+  }
+  return partitions;
 }
 
 Coordinator::Counts Coordinator::counts() const {
@@ -119,7 +105,7 @@ void Coordinator::schedule(Entry& entry) {
 
 // A group that a refused call has made, and that no record tells of.
 void Coordinator::forget_if_unused(Entry& entry) {
-  if (entry.group.idle() && entry.group.generation() == 0 && entry.offsets.empty() && entry.uncommitted.empty()) {
+  if (entry.group.idle() && entry.group.generation() == 0 && entry.offsets.empty() && entry.commits == 0) {
     deadlines_.erase({entry.deadline, entry.group.id()});
     entries_.erase(std::string(entry.group.id()));
   }
@@ -136,6 +122,7 @@ Outcome Coordinator::settle(Entry& entry, Effects effects, const Moment& now) {
   }
   outcome.records.push_back(
       {.key = encode_key(GroupKey{.group = entry.group.id()}), .value = encode_value(recorded_form(entry.group, now))});
+  entry.empty_since_ms = entry.group.members().empty() ? now.wall.milliseconds() : -1;
   Pending pending;
   pending.group = entry.group.id();
   pending.generation = entry.group.generation();
@@ -146,6 +133,7 @@ Outcome Coordinator::settle(Entry& entry, Effects effects, const Moment& now) {
 
 Outcome Coordinator::begin(Outcome outcome, Pending pending) {
   outcome.commit = ++last_commit_;
+  ++entries_.at(pending.group).commits;
   pending_.emplace(outcome.commit, std::move(pending));
   return outcome;
 }
@@ -177,6 +165,13 @@ Outcome Coordinator::sync(const std::string& group, const SyncCall& call, Ticket
   Effects effects;
   found->group.sync(call, ticket, now.time, effects);
   return settle(*found, std::move(effects), now);
+}
+
+void Coordinator::abandon(const std::string& group, Ticket ticket, const Moment& now) {
+  if (Entry* found = entry(group); found != nullptr) {
+    found->group.abandon(ticket, now.time);
+    follow(*found);
+  }
 }
 
 ErrorCode Coordinator::heartbeat(const std::string& group, const std::string& member,
@@ -224,7 +219,7 @@ void Coordinator::write_offset(Entry& entry, const PartitionName& partition, std
 
 Outcome Coordinator::commit_offsets(const CommitCall& call, const Moment& now, std::vector<ErrorCode>& errors) {
   Entry* found = entry(call.group);
-  if (found == nullptr && (call.generation >= 0 || !call.member_id.empty())) {
+  if (found == nullptr && call.generation >= 0) {
     errors.assign(call.offsets.size(), ErrorCode::kIllegalGeneration);
     return {};
   }
@@ -234,10 +229,15 @@ Outcome Coordinator::commit_offsets(const CommitCall& call, const Moment& now, s
   Outcome outcome;
   Pending pending;
   pending.group = call.group;
-  for (const auto& [partition, offset] : call.offsets) {
+  absl::btree_map<PartitionName, std::size_t> last;  // of those that are named more than once
+  for (std::size_t i = 0; i < call.offsets.size(); ++i) {
+    last[call.offsets[i].first] = i;
+  }
+  for (std::size_t i = 0; i < call.offsets.size(); ++i) {
+    const auto& [partition, offset] = call.offsets[i];
     const bool too_large = offset.metadata.size() > offsets_.metadata_max;
     errors.push_back(refused == ErrorCode::kNone && too_large ? ErrorCode::kOffsetMetadataTooLarge : refused);
-    if (errors.back() == ErrorCode::kNone) {
+    if (errors.back() == ErrorCode::kNone && last.at(partition) == i) {
       write_offset(into, partition, offset, outcome, pending);
     }
   }
@@ -278,40 +278,63 @@ Outcome Coordinator::delete_offsets(const std::string& group, const std::vector<
     return refuse_all(ErrorCode::kNonEmptyGroup);
   }
   const absl::btree_set<std::string> subscribed = subscribed_topics(found->group);
+  const bool undecided = !found->group.members().empty() && found->group.protocol().empty();
+  absl::btree_set<PartitionName> once;
   Outcome outcome;
   Pending pending;
   pending.group = group;
   for (const PartitionName& partition : partitions) {
-    errors.push_back(subscribed.contains(partition.topic) ? ErrorCode::kGroupSubscribedToTopic : ErrorCode::kNone);
-    if (errors.back() == ErrorCode::kNone && found->offsets.contains(partition)) {
+    const bool kept = subscribed.contains(partition.topic) || undecided;
+    errors.push_back(kept ? ErrorCode::kGroupSubscribedToTopic : ErrorCode::kNone);
+    if (!kept && found->offsets.contains(partition) && once.insert(partition).second) {
       write_offset(*found, partition, std::nullopt, outcome, pending);
     }
   }
   return outcome.records.empty() ? Outcome() : begin(std::move(outcome), std::move(pending));
 }
 
+std::vector<Outcome> Coordinator::forget_topic(const std::string& topic) {
+  std::vector<Outcome> all;
+  for (auto& [name, entry] : entries_) {
+    Outcome outcome;
+    Pending pending;
+    pending.group = name;
+    absl::btree_set<PartitionName> gone;
+    const PartitionName first{topic, PartitionId(0)};
+    for (auto at = entry.offsets.lower_bound(first); at != entry.offsets.end() && at->first.topic == topic; ++at) {
+      gone.insert(at->first);
+    }
+    for (auto at = entry.uncommitted.lower_bound(first); at != entry.uncommitted.end() && at->first.topic == topic;
+         ++at) {
+      gone.insert(at->first);
+    }
+    for (const PartitionName& partition : gone) {
+      write_offset(entry, partition, std::nullopt, outcome, pending);
+    }
+    if (!outcome.records.empty()) {
+      all.push_back(begin(std::move(outcome), std::move(pending)));
+    }
+  }
+  return all;
+}
+
 // ---- groups ----
 
 Outcome Coordinator::delete_group(const std::string& group, ErrorCode& error) {
   Entry* found = entry(group);
-  error = found == nullptr      ? ErrorCode::kGroupIdNotFound
-          : found->group.idle() ? ErrorCode::kNone
-                                : ErrorCode::kNonEmptyGroup;
+  if (found == nullptr) {
+    error = ErrorCode::kGroupIdNotFound;
+  } else {
+    error = found->group.state() == State::kEmpty ? ErrorCode::kNone : ErrorCode::kNonEmptyGroup;
+  }
   if (error != ErrorCode::kNone) {
     return {};
-  }
-  absl::btree_set<PartitionName> partitions;
-  for (const auto& [partition, offset] : found->offsets) {
-    partitions.insert(partition);
-  }
-  for (const auto& [partition, changes] : found->uncommitted) {
-    partitions.insert(partition);
   }
   Outcome outcome;
   Pending pending;
   pending.group = group;
   pending.deletes = true;
-  for (const PartitionName& partition : partitions) {
+  for (const PartitionName& partition : partitions_of(*found)) {
     write_offset(*found, partition, std::nullopt, outcome, pending);
   }
   outcome.records.push_back({.key = encode_key(GroupKey{.group = group}), .value = std::nullopt});
@@ -337,19 +360,20 @@ Outcome Coordinator::pass(const Moment& now) {
 }
 
 Outcome Coordinator::expire_offsets(const Moment& now) {
-  for (auto& [name, entry] : entries_) {
-    if (!entry.group.idle() || !entry.uncommitted.empty()) {
+  for (auto at = entries_.upper_bound(expired_to_); at != entries_.end(); ++at) {
+    const std::string& name = at->first;
+    Entry& entry = at->second;
+    expired_to_ = name;
+    if (!entry.group.idle() || entry.commits != 0) {
       continue;
     }
     // Of a group that had members: from when it lost the last; of one that only commits: from each commit.
-    const std::int64_t idle_ms = (now.time - entry.group.since()).milliseconds();
-    const bool grouped = !entry.group.protocol_type().empty();
     const auto expired = [&](const OffsetValue& offset) {
       if (offset.expire_timestamp_ms >= 0) {
         return now.wall.milliseconds() >= offset.expire_timestamp_ms;
       }
-      const std::int64_t age_ms = now.wall.milliseconds() - offset.commit_timestamp_ms;
-      return age_ms >= offsets_.retention_ms && (!grouped || idle_ms >= offsets_.retention_ms);
+      const std::int64_t from_ms = std::max(offset.commit_timestamp_ms, entry.empty_since_ms);
+      return now.wall.milliseconds() - from_ms >= offsets_.retention_ms;
     };
     Outcome outcome;
     Pending pending;
@@ -364,118 +388,11 @@ Outcome Coordinator::expire_offsets(const Moment& now) {
       outcome.records.push_back({.key = encode_key(GroupKey{.group = name}), .value = std::nullopt});
     }
     if (!outcome.records.empty()) {
-      return begin(std::move(outcome), std::move(pending));  // one group at a time: ask again
+      return begin(std::move(outcome), std::move(pending));
     }
   }
+  expired_to_.clear();
   return {};
-}
-
-// ---- the log ----
-
-Outcome Coordinator::committed(CommitId commit, const Moment& now) {
-  auto node = pending_.extract(commit);
-  CHECK(!node.empty());
-  Pending& pending = node.mapped();
-  Entry* found = entry(pending.group);
-  CHECK(found != nullptr);
-  for (auto& [partition, value] : pending.offsets) {
-    if (value.has_value()) {
-      found->offsets.insert_or_assign(partition, *std::move(value));
-      ++counts_.offsets;
-    } else {
-      found->offsets.erase(partition);
-    }
-    if (--found->uncommitted.at(partition) == 0) {
-      found->uncommitted.erase(partition);
-    }
-  }
-  Effects effects;
-  if (pending.generation.has_value()) {
-    found->group.recorded(*pending.generation, now.time, effects);
-  }
-  Outcome outcome = settle(*found, std::move(effects), now);
-  std::move(pending.joined.begin(), pending.joined.end(), std::back_inserter(outcome.joined));
-  std::move(pending.synced.begin(), pending.synced.end(), std::back_inserter(outcome.synced));
-  if (pending.deletes && found->group.idle() && found->offsets.empty() && found->uncommitted.empty()) {
-    deadlines_.erase({found->deadline, pending.group});
-    entries_.erase(pending.group);
-  }
-  return outcome;
-}
-
-Outcome Coordinator::failed(CommitId commit, ErrorCode error, const Moment& now) {
-  auto node = pending_.extract(commit);
-  CHECK(!node.empty());
-  Pending& pending = node.mapped();
-  Entry* found = entry(pending.group);
-  CHECK(found != nullptr);
-  for (const auto& [partition, value] : pending.offsets) {
-    if (--found->uncommitted.at(partition) == 0) {
-      found->uncommitted.erase(partition);
-    }
-  }
-  Effects effects;
-  if (pending.generation.has_value()) {
-    found->group.not_recorded(*pending.generation, error, now.time, effects);
-  }
-  Outcome outcome = settle(*found, std::move(effects), now);
-  for (auto& [ticket, answer] : pending.joined) {
-    outcome.joined.emplace_back(ticket, JoinAnswer{.error = error, .member_id = answer.member_id});
-  }
-  for (auto& [ticket, answer] : pending.synced) {
-    outcome.synced.emplace_back(ticket, SyncAnswer{.error = error});
-  }
-  return outcome;
-}
-
-Status Coordinator::replay(ByteSpan key, std::optional<ByteSpan> value, const Moment& now) {
-  ASSIGN_OR_RETURN(const RecordKey parsed, parse_key(key));
-  if (const auto* offset_key = std::get_if<OffsetKey>(&parsed); offset_key != nullptr) {
-    const PartitionName partition{offset_key->topic, offset_key->partition};
-    if (!value.has_value()) {
-      if (Entry* found = entry(offset_key->group); found != nullptr) {
-        found->offsets.erase(partition);
-        forget_if_unused(*found);
-      }
-      return ok();
-    }
-    ASSIGN_OR_RETURN(OffsetValue offset, parse_offset_value(*value));
-    make_entry(offset_key->group, now).offsets.insert_or_assign(partition, std::move(offset));
-    return ok();
-  }
-  if (const auto* group_key = std::get_if<GroupKey>(&parsed); group_key != nullptr) {
-    Group group(group_key->group, settings_, now.time);
-    if (value.has_value()) {
-      ASSIGN_OR_RETURN(const GroupValue recorded, parse_group_value(*value));
-      group.restore(restored_form(recorded), now.time);
-    }
-    Entry& into = make_entry(group_key->group, now);
-    into.group = std::move(group);
-    into.generation = into.group.generation();
-    follow(into);
-    forget_if_unused(into);
-  }
-  return ok();
-}
-
-Outcome Coordinator::resign(ErrorCode error) {
-  Outcome all;
-  for (auto& [name, entry] : entries_) {
-    Effects effects;
-    entry.group.give_up(error, effects);
-    std::move(effects.joined.begin(), effects.joined.end(), std::back_inserter(all.joined));
-    std::move(effects.synced.begin(), effects.synced.end(), std::back_inserter(all.synced));
-  }
-  for (auto& [commit, pending] : pending_) {
-    for (auto& [ticket, answer] : pending.joined) {
-      all.joined.emplace_back(ticket, JoinAnswer{.error = error, .member_id = answer.member_id});
-    }
-    for (auto& [ticket, answer] : pending.synced) {
-      all.synced.emplace_back(ticket, SyncAnswer{.error = error});
-    }
-  }
-  pending_.clear();
-  return all;
 }
 
 }  // namespace chronik::group

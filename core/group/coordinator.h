@@ -88,6 +88,8 @@ class Coordinator {
   Outcome leave(const std::string& group, const std::vector<Leaving>& members, const Moment& now,
                 std::vector<protocol::ErrorCode>& errors);
 
+  void abandon(const std::string& group, Ticket ticket, const Moment& now);
+
   // ---- offsets ----
   // `errors`: of each offset, in their order.
   Outcome commit_offsets(const CommitCall& call, const Moment& now, std::vector<protocol::ErrorCode>& errors);
@@ -97,6 +99,9 @@ class Coordinator {
   // kGroupSubscribedToTopic, kGroupIdNotFound or kNonEmptyGroup.
   Outcome delete_offsets(const std::string& group, const std::vector<PartitionName>& partitions,
                          std::vector<protocol::ErrorCode>& errors);
+
+  // A topic is gone, and what groups have committed for it: of each group that has.
+  std::vector<Outcome> forget_topic(const std::string& topic);
 
   // ---- groups ----
   const Group* find(const std::string& group) const;
@@ -108,7 +113,8 @@ class Coordinator {
   // ---- time ----
   MonotonicTime next_deadline() const;  // never: nothing to be done by time
   Outcome pass(const Moment& now);
-  // Forgets offsets that nobody has used for their retention, and groups that have neither members nor offsets.
+  // Forgets offsets that nobody has used for their retention, and groups that have neither members nor offsets: of one
+  // group, and of the next when asked again. No commit: all were looked at.
   Outcome expire_offsets(const Moment& now);
 
   // ---- the log ----
@@ -125,8 +131,10 @@ class Coordinator {
     absl::btree_map<PartitionName, OffsetValue> offsets;           // committed
     absl::btree_map<PartitionName, std::size_t> uncommitted = {};  // how many changes are on their way
     MonotonicTime deadline = MonotonicTime::never();               // as in deadlines_
-    std::size_t members = 0;                                       // as counted
-    std::int32_t generation = 0;                                   // as counted
+    std::size_t commits = 0;                                       // in pending_
+    std::int64_t empty_since_ms = -1;  // wall clock; of a group that had members; -1: it has some, or never had
+    std::size_t members = 0;           // as counted
+    std::int32_t generation = 0;       // as counted
   };
   // What waits for records.
   struct Pending {
@@ -138,6 +146,8 @@ class Coordinator {
     std::vector<std::pair<Ticket, SyncAnswer>> synced;
   };
   Entry* entry(const std::string& group);
+  // With an offset that is committed, or on its way.
+  static absl::btree_set<PartitionName> partitions_of(const Entry& entry);
   // After each change of a group.
   void follow(Entry& entry);
   void schedule(Entry& entry);
@@ -153,6 +163,7 @@ class Coordinator {
   absl::btree_map<std::string, Entry> entries_;
   absl::btree_set<std::pair<MonotonicTime, std::string>> deadlines_;  // of groups that have one
   absl::btree_map<CommitId, Pending> pending_;
+  std::string expired_to_;  // the group that was looked at last
   CommitId last_commit_ = 0;
   Counts counts_;
 };

@@ -10,6 +10,21 @@ using protocol::ErrorCode;
 
 namespace {
 
+// Of a join; Kafka's assignors are four.
+constexpr std::size_t kProtocolsMax = 64;
+// What a group's members say of themselves and own, together: its record must be one that a log takes.
+constexpr std::size_t kBytesMax = 8 << 20;
+// Ids that were given and nobody has joined with yet.
+constexpr std::size_t kPendingMax = 10'000;
+
+std::size_t bytes_of_protocols(const std::vector<Protocol>& protocols) {
+  std::size_t bytes = 0;
+  for (const Protocol& protocol : protocols) {
+    bytes += protocol.name.size() + protocol.metadata.size();
+  }
+  return bytes;
+}
+
 JoinAnswer refused_join(ErrorCode error, const std::string& member) { return {.error = error, .member_id = member}; }
 
 // Who waits for an answer has been heard: it is not expected to say more.
@@ -60,15 +75,21 @@ void Group::join(const JoinCall& call, Ticket ticket, MonotonicTime now, Effects
 }
 
 ErrorCode Group::check_protocols(const JoinCall& call) const {
-  if (call.protocol_type.empty() || call.protocols.empty()) {
+  if (call.protocol_type.empty() || call.protocols.empty() || call.protocols.size() > kProtocolsMax ||
+      (!members_.empty() && call.protocol_type != protocol_type_)) {
     return ErrorCode::kInconsistentGroupProtocol;
   }
   const auto self = members_.find(call.member_id);
   const Member* but = self == members_.end() ? nullptr : &self->second;
   const bool others = members_.size() > (but == nullptr ? 0U : 1U);
-  return !others || (call.protocol_type == protocol_type_ && supported_by_all(call.protocols, but))
-             ? ErrorCode::kNone
-             : ErrorCode::kInconsistentGroupProtocol;
+  if (others && !supported_by_all(call.protocols, but)) {
+    return ErrorCode::kInconsistentGroupProtocol;
+  }
+  std::size_t bytes = bytes_of_protocols(call.protocols);
+  for (const auto& [id, member] : members_) {
+    bytes += &member == but ? 0 : bytes_of_protocols(member.protocols) + member.assignment.size();
+  }
+  return bytes <= kBytesMax ? ErrorCode::kNone : ErrorCode::kGroupMaxSizeReached;
 }
 
 bool Group::supported_by_all(const std::vector<Protocol>& protocols, const Member* but) const {
@@ -82,7 +103,7 @@ bool Group::supported_by_all(const std::vector<Protocol>& protocols, const Membe
 void Group::join_new(const JoinCall& call, Ticket ticket, MonotonicTime now, Effects& effects) {
   const auto instance = call.instance_id.has_value() ? instances_.find(*call.instance_id) : instances_.end();
   const bool replaces = instance != instances_.end();
-  if (!replaces && members_.size() + pending_.size() >= settings_->size_max) {
+  if (!replaces && (members_.size() + pending_.size() >= settings_->size_max || pending_.size() >= kPendingMax)) {
     effects.joined.emplace_back(ticket, refused_join(ErrorCode::kGroupMaxSizeReached, {}));
   } else if (const ErrorCode error = check_protocols(call); error != ErrorCode::kNone) {
     effects.joined.emplace_back(ticket, refused_join(error, {}));
@@ -101,6 +122,9 @@ void Group::join_known(const JoinCall& call, Ticket ticket, MonotonicTime now, E
     effects.joined.emplace_back(ticket, refused_join(error, call.member_id));
   };
   if (const auto pending = pending_.find(call.member_id); pending != pending_.end()) {
+    if (call.instance_id.has_value()) {
+      return refuse(ErrorCode::kUnknownMemberId);  // ids are given to those without a name of their own
+    }
     if (const ErrorCode error = check_protocols(call); error != ErrorCode::kNone) {
       return refuse(error);
     }
@@ -138,7 +162,6 @@ void Group::take_over_instance(const JoinCall& call, Ticket ticket, MonotonicTim
   const bool led = leader_ == id;
   member.end_join(refused_join(ErrorCode::kFencedInstanceId, id), effects);
   member.end_sync({.error = ErrorCode::kFencedInstanceId}, effects);
-  const bool same = member.protocols == call.protocols;
   id = call.new_member_id;
   member.id = call.new_member_id;
   node.key() = call.new_member_id;
@@ -147,15 +170,15 @@ void Group::take_over_instance(const JoinCall& call, Ticket ticket, MonotonicTim
     leader_ = call.new_member_id;
   }
   Member& back = members_.at(call.new_member_id);
-  if (state_ != State::kStable || !same) {
-    update_member(back, call, ticket, effects);
+  update_member(back, call, ticket, effects);
+  if (state_ != State::kStable || chosen_protocol() != protocol_) {
     if (state_ != State::kPreparingRebalance) {
       rebalance(now, effects);
     }
     return;
   }
-  back.session_timeout = call.session_timeout;
-  back.rebalance_timeout = call.rebalance_timeout;
+  back.joining = 0;
+  back.joined = false;
   hear(back, now);
   effects.record = true;
   JoinAnswer answer = answer_of(back);
@@ -238,9 +261,11 @@ ErrorCode Group::heartbeat(const std::string& member, const std::optional<std::s
 
 ErrorCode Group::check_commit(const std::string& member, const std::optional<std::string>& instance,
                               std::int32_t generation, MonotonicTime now) {
+  if (generation < 0 && state_ == State::kEmpty) {
+    return ErrorCode::kNone;  // a consumer that assigns itself, and has the group for itself
+  }
   if (generation < 0 && member.empty() && !instance.has_value()) {
-    // A consumer that assigns itself: it has the group for itself, or is in its way.
-    return state_ == State::kEmpty ? ErrorCode::kNone : ErrorCode::kUnknownMemberId;
+    return ErrorCode::kUnknownMemberId;  // it is in the way of those who are in it
   }
   if (const ErrorCode error = check_member(member, instance, generation); error != ErrorCode::kNone) {
     return error;
@@ -273,6 +298,16 @@ ErrorCode Group::leave(const std::string& member, const std::optional<std::strin
   }
   complete_join_if_all_have(now, effects);
   return ErrorCode::kNone;
+}
+
+void Group::abandon(Ticket ticket, MonotonicTime now) {
+  for (auto& [id, member] : members_) {
+    if (member.joining == ticket || member.syncing == ticket) {
+      member.joining = member.joining == ticket ? 0 : member.joining;
+      member.syncing = member.syncing == ticket ? 0 : member.syncing;
+      hear(member, now);
+    }
+  }
 }
 
 void Group::remove_member(const std::string& id, MonotonicTime now, Effects& effects) {

@@ -150,6 +150,10 @@ class Group {
   protocol::ErrorCode check_commit(const std::string& member, const std::optional<std::string>& instance,
                                    std::int32_t generation, MonotonicTime now);
 
+  // Whoever asked does not wait any more, for its answer may have come too late or its client have gone: from now on it
+  // is to be heard, as everybody.
+  void abandon(Ticket ticket, MonotonicTime now);
+
   // ---- time ----
   MonotonicTime next_deadline() const;
   void pass(MonotonicTime now, Effects& effects);

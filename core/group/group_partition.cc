@@ -5,7 +5,6 @@
 #include "core/base/log_line.h"
 #include "core/base/sim_point.h"
 #include "core/fiber/scope.h"
-#include "core/protocol/record_batch_builder.h"
 #include "core/protocol/record_batch_walk.h"
 
 namespace chronik::group {
@@ -17,6 +16,7 @@ namespace {
 constexpr std::size_t kBatchBytes = 256 * 1024;  // from here on the next batch is begun
 constexpr std::size_t kLoadBytes = 1024 * 1024;
 constexpr Duration kPause = Duration::milliseconds(500);  // before what failed is tried again
+constexpr Duration kBreath = Duration::milliseconds(1);   // for others, where much is due at once
 constexpr Duration kReadPatience = Duration::seconds(30);
 
 // Set when an append is committed, or never will be.
@@ -29,12 +29,8 @@ struct PassedRecords final : replication::OffsetWaiter {
   bool committed = false;
 };
 
-std::size_t size_of_records(const std::vector<KeyAndValue>& records) {
-  std::size_t bytes = 0;
-  for (const KeyAndValue& record : records) {
-    bytes += record.key.size() + (record.value.has_value() ? record.value->size() : 0) + protocol::kRecordBytesMin * 4;
-  }
-  return bytes;
+std::size_t size_of(const KeyAndValue& record) {
+  return record.key.size() + (record.value.has_value() ? record.value->size() : 0) + protocol::kRecordBytesMin * 4;
 }
 
 // What a client is told whose records could not be appended.
@@ -108,19 +104,23 @@ void GroupPartition::take(Outcome outcome) {
     queue_.push_back({.commit = outcome.commit, .records = std::move(outcome.records)});
     queue_event_.notify_all();
   }
+  wake_timers();
+}
+
+void GroupPartition::wake_timers() {
   if (coordinator_.next_deadline() < timer_at_) {
     timer_event_.notify_all();
   }
 }
 
-ErrorCode GroupPartition::await_commit(CommitId commit) {
+ErrorCode GroupPartition::await_commit(CommitId commit, ErrorCode late) {
   if (commit == 0) {
     return ErrorCode::kNone;
   }
   Awaited<ErrorCode> awaited;
   commits_.emplace(commit, &awaited);
   // The change may still be made.
-  return await(commits_, commit, awaited, options_.commit_timeout) ? awaited.answer : ErrorCode::kRequestTimedOut;
+  return await(commits_, commit, awaited, options_.commit_timeout) ? awaited.answer : late;
 }
 
 // ---- calls ----
@@ -135,9 +135,11 @@ JoinAnswer GroupPartition::join(const std::string& group, const JoinCall& call) 
   take(coordinator_.join(group, call, ticket, now()));
   // The slowest of the others may be later than this member would be.
   const Duration patience = options_.groups.session_max + call.rebalance_timeout;
-  return await(joins_, ticket, awaited, patience)
-             ? std::move(awaited.answer)
-             : JoinAnswer{.error = ErrorCode::kCoordinatorNotAvailable, .member_id = call.member_id};
+  if (await(joins_, ticket, awaited, patience)) {
+    return std::move(awaited.answer);
+  }
+  abandon(group, ticket);
+  return {.error = ErrorCode::kCoordinatorNotAvailable, .member_id = call.member_id};
 }
 
 SyncAnswer GroupPartition::sync(const std::string& group, const SyncCall& call) {
@@ -148,14 +150,26 @@ SyncAnswer GroupPartition::sync(const std::string& group, const SyncCall& call) 
   const Ticket ticket = ++last_ticket_;
   syncs_.emplace(ticket, &awaited);
   take(coordinator_.sync(group, call, ticket, now()));
-  return await(syncs_, ticket, awaited, options_.groups.session_max)
-             ? std::move(awaited.answer)
-             : SyncAnswer{.error = ErrorCode::kCoordinatorNotAvailable};
+  if (await(syncs_, ticket, awaited, options_.groups.session_max)) {
+    return std::move(awaited.answer);
+  }
+  abandon(group, ticket);
+  return {.error = ErrorCode::kCoordinatorNotAvailable};
+}
+
+void GroupPartition::abandon(const std::string& group, Ticket ticket) {
+  if (serves()) {
+    coordinator_.abandon(group, ticket, now());
+    wake_timers();
+  }
 }
 
 ErrorCode GroupPartition::heartbeat(const std::string& group, const std::string& member,
                                     const std::optional<std::string>& instance, std::int32_t generation) {
   const ErrorCode error = state();
+  if (error == ErrorCode::kCoordinatorLoadInProgress) {
+    return ErrorCode::kNone;  // as Kafka: not all clients expect it here, and it will be heard again
+  }
   return error != ErrorCode::kNone ? error : coordinator_.heartbeat(group, member, instance, generation, now());
 }
 
@@ -167,7 +181,7 @@ ErrorCode GroupPartition::leave(const std::string& group, const std::vector<Coor
   Outcome outcome = coordinator_.leave(group, members, now(), errors);
   const CommitId commit = outcome.commit;
   take(std::move(outcome));
-  return await_commit(commit);
+  return await_commit(commit, ErrorCode::kCoordinatorNotAvailable);
 }
 
 ErrorCode GroupPartition::commit_offsets(const CommitCall& call, std::vector<ErrorCode>& errors) {
@@ -177,7 +191,7 @@ ErrorCode GroupPartition::commit_offsets(const CommitCall& call, std::vector<Err
   Outcome outcome = coordinator_.commit_offsets(call, now(), errors);
   const CommitId commit = outcome.commit;
   take(std::move(outcome));
-  return await_commit(commit);
+  return await_commit(commit, ErrorCode::kRequestTimedOut);
 }
 
 ErrorCode GroupPartition::delete_offsets(const std::string& group, const std::vector<PartitionName>& partitions,
@@ -188,7 +202,7 @@ ErrorCode GroupPartition::delete_offsets(const std::string& group, const std::ve
   Outcome outcome = coordinator_.delete_offsets(group, partitions, errors);
   const CommitId commit = outcome.commit;
   take(std::move(outcome));
-  return await_commit(commit);
+  return await_commit(commit, ErrorCode::kCoordinatorNotAvailable);
 }
 
 ErrorCode GroupPartition::delete_group(const std::string& group) {
@@ -199,7 +213,15 @@ ErrorCode GroupPartition::delete_group(const std::string& group) {
   Outcome outcome = coordinator_.delete_group(group, error);
   const CommitId commit = outcome.commit;
   take(std::move(outcome));
-  return error != ErrorCode::kNone ? error : await_commit(commit);
+  return error != ErrorCode::kNone ? error : await_commit(commit, ErrorCode::kCoordinatorNotAvailable);
+}
+
+void GroupPartition::forget_topic(const std::string& topic) {
+  if (serves()) {
+    for (Outcome& outcome : coordinator_.forget_topic(topic)) {
+      take(std::move(outcome));
+    }
+  }
 }
 
 // ---- its fibers ----
@@ -221,24 +243,23 @@ void GroupPartition::run() {
 }
 
 void GroupPartition::run_timers() {
-  MonotonicTime expiry = MonotonicTime::never();
+  constexpr int kGroupsAtOnce = 200;
+  MonotonicTime expiry = now().time + options_.expiry_interval;
   while (!resigned_) {
     timer_at_ = MonotonicTime::never();
-    if (serves()) {
-      const Moment moment = now();
-      expiry = std::min(expiry, moment.time + options_.expiry_interval);
-      while (coordinator_.next_deadline() <= moment.time) {
+    const Moment moment = now();
+    if (state() == ErrorCode::kNone) {
+      int due = 0;
+      for (; due < kGroupsAtOnce && coordinator_.next_deadline() <= moment.time; ++due) {
         take(coordinator_.pass(moment));
       }
+      timer_at_ = coordinator_.next_deadline();
       if (expiry <= moment.time) {
-        Outcome expired = coordinator_.expire_offsets(moment);
-        expiry = expired.commit == 0 ? MonotonicTime::never() : expiry;
-        take(std::move(expired));
+        expiry = moment.time + (expire_some(moment) ? kPause : options_.expiry_interval);
       }
-      timer_at_ = std::min(coordinator_.next_deadline(), expiry);
-      if (timer_at_ <= moment.time) {
-        timer_at_ = moment.time + kPause;  // a group's offsets each time
-      }
+      timer_at_ = std::max(std::min(timer_at_, expiry), due == kGroupsAtOnce ? moment.time + kBreath : moment.time);
+    } else {
+      timer_at_ = moment.time + kPause;
     }
     const Deadline until(timer_at_, Expiry::kNormal, fiber::Fiber::current().scope().source());
     const Status woken = timer_event_.wait({WaitKind::kWork, 0, 0, 0}, until);
@@ -246,6 +267,18 @@ void GroupPartition::run_timers() {
       return;
     }
   }
+}
+
+bool GroupPartition::expire_some(const Moment& moment) {
+  constexpr int kGroupsAtOnce = 200;
+  for (int i = 0; i < kGroupsAtOnce; ++i) {
+    Outcome expired = coordinator_.expire_offsets(moment);
+    if (expired.commit == 0) {
+      return false;
+    }
+    take(std::move(expired));
+  }
+  return true;
 }
 
 void GroupPartition::resign() {
@@ -269,39 +302,55 @@ void GroupPartition::settle(const std::vector<CommitId>& commits, ErrorCode erro
   }
 }
 
-// One batch of what is queued, until it is committed.
-void GroupPartition::write_some() {
-  const WallTime wall = clock_.wall();
-  protocol::RecordBatchBuilder builder;
-  std::vector<CommitId> commits;
-  while (!queue_.empty() &&
-         (builder.empty() || builder.size_bytes() + size_of_records(queue_.front().records) < kBatchBytes)) {
-    for (const KeyAndValue& record : queue_.front().records) {
+std::vector<CommitId> GroupPartition::gather(protocol::RecordBatchBuilder& builder, WallTime wall) {
+  std::vector<CommitId> ended;
+  while (!queue_.empty()) {
+    Queued& next = queue_.front();
+    for (; next.appended < next.records.size(); ++next.appended) {
+      const KeyAndValue& record = next.records[next.appended];
+      if (!builder.empty() && builder.size_bytes() + size_of(record) > kBatchBytes) {
+        return ended;
+      }
       builder.append({.timestamp = wall,
                       .key = record.key.bytes(),
                       .value = record.value.has_value() ? std::optional(record.value->bytes()) : std::nullopt,
                       .headers = {}});
     }
+    ended.push_back(next.commit);
+    queue_.pop_front();
+  }
+  return ended;
+}
+
+void GroupPartition::fail(std::vector<CommitId> commits, ErrorCode error) {
+  if (!queue_.empty() && queue_.front().appended > 0) {
     commits.push_back(queue_.front().commit);
     queue_.pop_front();
   }
+  settle(commits, error);
+}
+
+// One batch of what is queued, until it is committed.
+void GroupPartition::write_some() {
+  const WallTime wall = clock_.wall();
+  protocol::RecordBatchBuilder builder;
+  std::vector<CommitId> commits = gather(builder, wall);
   log::BatchSummary summary;
   summary.record_count = builder.record_count();
   summary.max_timestamp = wall;
   summary.offset_of_max_timestamp = Offset(0);
   Slice batch = builder.build({});
-
   const Status room = logs_.make_room(batch.size(), fiber::within(options_.commit_timeout, Expiry::kPeer));
   if (resigned_ || !still_led()) {
     return resign();
   }
   if (!room.ok()) {
-    return settle(commits,
-                  absl::IsInvalidArgument(room) ? ErrorCode::kUnknownServerError : ErrorCode::kCoordinatorNotAvailable);
+    return fail(std::move(commits),
+                absl::IsInvalidArgument(room) ? ErrorCode::kUnknownServerError : ErrorCode::kCoordinatorNotAvailable);
   }
   const auto outcome = partition_->append(std::move(batch), summary, replication::Acks::kAll);
   if (outcome.error != ErrorCode::kNone) {
-    return settle(commits, append_error(outcome.error));
+    return fail(std::move(commits), append_error(outcome.error));
   }
   PassedRecords passed;
   partition_->await(outcome, replication::Acks::kAll, passed);
@@ -340,7 +389,9 @@ bool GroupPartition::load() {
     }
     const StatusOr<log::ReadResult> read =
         log.read(at, {.max_bytes = kLoadBytes, .below = end}, fiber::within(kReadPatience, Expiry::kPeer));
-    const Status replayed = read.ok() ? replay(*read, at) : read.status();
+    const Status replayed = !read.ok()         ? read.status()
+                            : read->bytes == 0 ? absl::DataLossError("there is nothing to be read")
+                                               : replay(*read, at);
     if (!replayed.ok()) {
       log_warn("groups cannot be loaded yet", field("log", log.key().to_string()), field("offset", at.value()),
                field("why", replayed.ToString()));
@@ -351,9 +402,6 @@ bool GroupPartition::load() {
       continue;
     }
     at = std::max(at, read->end);
-    if (read->bytes == 0) {
-      break;
-    }
   }
   return !resigned_ && still_led();
 }

@@ -23,6 +23,7 @@
 #include "core/group/metrics.h"
 #include "core/log/log_manager.h"
 #include "core/ports/clock.h"
+#include "core/protocol/record_batch_builder.h"
 #include "core/replication/partition.h"
 
 namespace chronik::group {
@@ -45,7 +46,9 @@ class GroupPartition final : public Counted, private WaitDetail {
   // Does not suspend.
   void resign();
 
-  LeaderEpoch epoch() const { return epoch_; }
+  bool runs_on(const Ref<replication::Partition>& partition) const {
+    return partition_ == partition && partition->epoch() == epoch_;
+  }
   // Whether the log is still led in the epoch that this was made for.
   bool still_led() const { return partition_->leading() && partition_->epoch() == epoch_; }
   // kNone: it serves; kCoordinatorLoadInProgress; kNotCoordinator: it has resigned.
@@ -62,6 +65,8 @@ class GroupPartition final : public Counted, private WaitDetail {
   protocol::ErrorCode delete_offsets(const std::string& group, const std::vector<PartitionName>& partitions,
                                      std::vector<protocol::ErrorCode>& errors);
   protocol::ErrorCode delete_group(const std::string& group);
+  // The topic is gone; so are, a little later, the offsets of groups in it. Does not suspend.
+  void forget_topic(const std::string& topic);
   // What is committed.
   const Coordinator& coordinator() const { return coordinator_; }
 
@@ -80,10 +85,19 @@ class GroupPartition final : public Counted, private WaitDetail {
   bool load();
   Status replay(const log::ReadResult& read, Offset from);
   void take(Outcome outcome);
+  void wake_timers();
+  void abandon(const std::string& group, Ticket ticket);
+  // Whether there may be more to be expired now.
+  bool expire_some(const Moment& moment);
   void count(const Coordinator::Counts& now);
+  // What of the queue goes into the next batch; the commits that end with it.
+  std::vector<CommitId> gather(protocol::RecordBatchBuilder& builder, WallTime wall);
   void write_some();
+  // Nothing that is on its way will be: these, and what has been begun of the next.
+  void fail(std::vector<CommitId> commits, protocol::ErrorCode error);
   void settle(const std::vector<CommitId>& commits, protocol::ErrorCode error);
-  protocol::ErrorCode await_commit(CommitId commit);
+  // late: what is answered where it takes too long.
+  protocol::ErrorCode await_commit(CommitId commit, protocol::ErrorCode late);
   // False: the deadline passed, or the caller is called off.
   template <typename Answer>
   bool await(Waiting<Answer>& waiting, std::uint64_t number, Awaited<Answer>& awaited, Duration patience);
@@ -104,6 +118,7 @@ class GroupPartition final : public Counted, private WaitDetail {
   struct Queued {
     CommitId commit;
     std::vector<KeyAndValue> records;
+    std::size_t appended = 0;  // or about to be
   };
   std::deque<Queued> queue_;
   fiber::Event queue_event_;

@@ -57,7 +57,8 @@ void Group::complete_join(MonotonicTime now, Effects& effects) {
     const auto joined =
         std::find_if(members_.begin(), members_.end(), [](const auto& entry) { return entry.second.joined; });
     if (joined == members_.end()) {
-      join_ends_ = now + rebalance_timeout();  // nobody is there to be told of a generation
+      // Nobody is there to be told of a generation; only instances are left, which may have allowed no time at all.
+      join_ends_ = now + std::max(rebalance_timeout(), Duration::seconds(1));
       return;
     }
     leader_ = joined->first;

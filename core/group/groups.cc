@@ -39,13 +39,15 @@ PartitionId partition_of(std::string_view group, std::int32_t partitions) {
   CHECK_GT(partitions, 0);
   std::uint32_t hash = 0;
   for_each_code_unit(group, [&hash](std::uint32_t unit) { hash = hash * 31U + unit; });
-  return PartitionId(static_cast<std::int32_t>(hash & 0x7fffffffU) % partitions);
+  // Kafka's absolute value, in which the smallest number is 0.
+  const std::uint32_t magnitude = hash == 0x80000000U ? 0U : (hash & 0x80000000U) != 0 ? 0U - hash : hash;
+  return PartitionId(static_cast<std::int32_t>(magnitude) % partitions);
 }
 
 void Groups::follow(PartitionId index, const Ref<replication::Partition>& partition) {
   const auto found = led_.find(index);
   const bool leads = partition != nullptr && partition->leading();
-  if (found != led_.end() && (!leads || found->second->epoch() != partition->epoch())) {
+  if (found != led_.end() && (!leads || !found->second->runs_on(partition))) {
     found->second->resign();
     led_.erase(found);
   }
@@ -66,6 +68,12 @@ void Groups::lead(PartitionId index, const Ref<replication::Partition>& partitio
     }
   });
   scope_.spawn({"group-timers", static_cast<std::uint32_t>(index.value())}, [led] { led->run_timers(); });
+}
+
+void Groups::forget_topic(const std::string& topic) {
+  for (const auto& [index, led] : led_) {
+    led->forget_topic(topic);
+  }
 }
 
 void Groups::stop() {

@@ -15,7 +15,7 @@ namespace chronik::group {
 
 inline constexpr std::string_view kGroupsTopic = "__consumer_offsets";
 
-// Of `partitions`, at least one: as java.lang.String.hashCode() of the name, without its sign.
+// Of `partitions`, at least one: by the absolute value of java.lang.String.hashCode() of the name.
 PartitionId partition_of(std::string_view group, std::int32_t partitions);
 
 class Groups {
@@ -26,6 +26,8 @@ class Groups {
 
   // The partition as the image has it now; null: not hosted here. Does not suspend.
   void follow(PartitionId index, const Ref<replication::Partition>& partition);
+  // A topic was deleted. Does not suspend.
+  void forget_topic(const std::string& topic);
   void stop();
 
   // Null: not coordinated here.

@@ -239,6 +239,9 @@ void Node::on_metadata(const cluster::Delta& delta) {
   }
   if (serving_) {
     broker_->follow_groups();
+    for (const cluster::TopicRef& topic : delta.deleted) {
+      broker_->groups().forget_topic(topic->name);
+    }
   }
   note_assigned(delta.after->applied);
   if (table_->lacks_logs() || assigned_due_ || !table_->lost().empty()) {

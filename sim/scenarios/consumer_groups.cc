@@ -139,6 +139,8 @@ class GroupMemberRun {
     request.generation_id = generation_;
     request.member_id = member_;
     request.group_instance_id = instance_;
+    request.protocol_type = joined.protocol_type;
+    request.protocol_name = joined.protocol_name;
     if (joined.leader == member_ && !joined.skip_assignment) {
       std::vector<std::string> shares(joined.members.size());
       for (int partition = 0; partition < state_.partitions; ++partition) {

@@ -92,6 +92,12 @@ KAFKA_PYTHON = textwrap.dedent("""
     (name, error), = admin.delete_consumer_groups([group])
     assert error.errno == 68, error  # NON_EMPTY_GROUP
     consumer.close()
+    admin.delete_topics([topic])
+    for _ in range(100):
+        if not admin.list_consumer_group_offsets(group):
+            break
+        time.sleep(0.1)
+    assert admin.list_consumer_group_offsets(group) == {}
     (name, error), = admin.delete_consumer_groups([group])
     assert error.errno == 0, error
     assert (group, "consumer") not in admin.list_consumer_groups()
@@ -157,7 +163,7 @@ def coordinator_of(cluster, group):
     for letter in group:
         number = (number * 31 + ord(letter)) & 0xFFFFFFFF
     topic = next(t for t in cluster.listing(cluster.nodes[0])["topics"] if t["topic"] == "__consumer_offsets")
-    partition = (number & 0x7FFFFFFF) % len(topic["partitions"])
+    partition = min(number, 2**32 - number) % len(topic["partitions"])
     leader = next(p["leader"] for p in topic["partitions"] if p["partition"] == partition)
     return next(node for node in cluster.nodes if node.number == leader)
 

@@ -369,8 +369,9 @@ class Debugger(unittest.TestCase):
         return int(stopped.group(1)), float(stopped.group(2)), text
 
     def test_a_run_stops_before_an_event_and_shows_who_waits(self):
-        event, seconds, text = self.stop("4100ms")
+        event, seconds, text = self.stop("4.1s")
         self.assertGreaterEqual(seconds, 4.1)
+        self.assertRegex(text, r"transfer-28 waits for turnstile 2 .*, 297\d\d ms left, peer, since 2\d\d ms")
         self.assertIn("DEADLOCKED bank#1.0 main-0/transfer-28 waits for turnstile 2", text)
         self.assertEqual(self.stop(str(event))[:2], (event, seconds))
         before = self.stop(str(event - 1))

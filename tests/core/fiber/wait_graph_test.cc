@@ -80,7 +80,7 @@ TEST(WaitGraph, IsDrawnFromTheFibersOfAScheduler) {
   world.spawn("sleeper", [] { static_cast<void>(sleep(Duration::seconds(20))); });
   world.run_for(Duration::seconds(1));
   std::vector<FiberWait> waits;
-  collect_waits(world.scheduler, "here", waits);
+  collect_waits(world.scheduler, "here", world.scheduler.now(), waits);
   const std::vector<std::size_t> deadlocked = find_deadlock(waits);
   EXPECT_EQ(deadlocked, (std::vector<std::size_t>{0, 1}));
   const std::string text = describe_waits(waits, deadlocked);
@@ -146,13 +146,13 @@ TEST(WaitGraph, HoldsWhatWaitsWithoutAFiber) {
   });
   world.run_for(Duration::seconds(1));
   std::vector<FiberWait> waits;
-  collect_waits(world.scheduler, "here", waits);
+  collect_waits(world.scheduler, "here", world.scheduler.now(), waits);
   ASSERT_EQ(waits.size(), 2u);
   EXPECT_EQ(waits[1].place, "here");
   EXPECT_EQ(find_deadlock(waits).size(), 2u);
   world.run();
   waits.clear();
-  collect_waits(world.scheduler, "here", waits);
+  collect_waits(world.scheduler, "here", world.scheduler.now(), waits);
   EXPECT_TRUE(waits.empty()) << "it is gone with the fiber that had it";
 }
 
@@ -162,7 +162,7 @@ TEST(WaitGraph, ASignalThatFoundNobodyIsRememberedByTheNextWait) {
   const auto wait = [&] { static_cast<void>(event.wait(key(1), within(Duration::seconds(9), Expiry::kPeer))); };
   const auto missed = [&world] {
     std::vector<FiberWait> waits;
-    collect_waits(world.scheduler, "here", waits);
+    collect_waits(world.scheduler, "here", world.scheduler.now(), waits);
     return waits.size() == 1 && waits[0].missed_a_signal &&
            describe_waits(waits, {}).find("signalled last when nobody waited") != std::string::npos;
   };

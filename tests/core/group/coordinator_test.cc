@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <memory>
+
 #include "core/group/groups.h"
 
 namespace chronik::group::coordinator_test {
@@ -172,6 +174,24 @@ TEST_F(CoordinatorTest, OffsetsOfASubscribedTopicStay) {
   EXPECT_EQ(offset_of(coordinator), -1);
 }
 
+TEST_F(CoordinatorTest, OffsetsOfATopicThatIsGoneGoWithIt) {
+  commit(7);
+  std::vector<ErrorCode> errors;
+  const CommitId on_its_way = append(coordinator.commit_offsets(commit_of(9, kP1), now, errors));
+  commit(3, {"other", PartitionId(0)});
+  const std::vector<Outcome> forgotten = coordinator.forget_topic("t");
+  ASSERT_EQ(forgotten.size(), 1u);
+  const CommitId gone = append(forgotten.front());
+  coordinator.committed(on_its_way, now);
+  coordinator.committed(gone, now);
+  EXPECT_EQ(offset_of(coordinator), -1);
+  EXPECT_EQ(offset_of(coordinator, kP1), -1);
+  EXPECT_EQ(offset_of(coordinator, {"other", PartitionId(0)}), 3);
+  Coordinator other = replayed();
+  EXPECT_EQ(other.committed_offsets("g").size(), 1u);
+  EXPECT_TRUE(coordinator.forget_topic("t").empty());
+}
+
 TEST_F(CoordinatorTest, OffsetsGrowOldOnlyWhileNobodyIsInTheGroup) {
   form();
   CommitCall call = commit_of(7);
@@ -192,6 +212,86 @@ TEST_F(CoordinatorTest, OffsetsGrowOldOnlyWhileNobodyIsInTheGroup) {
   EXPECT_EQ(coordinator.find("g"), nullptr);
   EXPECT_EQ(coordinator.expire_offsets(now).commit, 0u);
   EXPECT_TRUE(replayed().groups().empty());
+}
+
+TEST_F(CoordinatorTest, AGroupMayBeDeletedTwiceAtOnce) {
+  commit(7);
+  ErrorCode error = ErrorCode::kNone;
+  const CommitId first = append(coordinator.delete_group("g", error));
+  const CommitId second = append(coordinator.delete_group("g", error));
+  std::vector<ErrorCode> errors;
+  const CommitId third = append(coordinator.commit_offsets(commit_of(9), now, errors));
+  coordinator.committed(first, now);
+  coordinator.committed(second, now);
+  ASSERT_NE(coordinator.find("g"), nullptr);
+  coordinator.committed(third, now);
+  EXPECT_EQ(offset_of(coordinator), 9);
+  EXPECT_EQ(offset_of(*std::make_unique<Coordinator>(replayed())), 9);
+}
+
+TEST_F(CoordinatorTest, ADeletedGroupBeginsAnewAsAfterAReplay) {
+  form();
+  std::vector<ErrorCode> errors;
+  coordinator.committed(append(coordinator.leave("g", {{.member_id = "a", .instance_id = {}}}, now, errors)), now);
+  ErrorCode error = ErrorCode::kNone;
+  const CommitId deleted = append(coordinator.delete_group("g", error));
+  errors.clear();
+  const CommitId kept = append(coordinator.commit_offsets(commit_of(9), now, errors));
+  coordinator.committed(deleted, now);
+  coordinator.committed(kept, now);
+  Coordinator other = replayed();
+  ASSERT_NE(coordinator.find("g"), nullptr);
+  ASSERT_NE(other.find("g"), nullptr);
+  EXPECT_EQ(coordinator.find("g")->generation(), other.find("g")->generation());
+  EXPECT_EQ(coordinator.find("g")->protocol_type(), other.find("g")->protocol_type());
+}
+
+TEST_F(CoordinatorTest, OfAPartitionThatIsNamedTwiceTheLastCounts) {
+  CommitCall call = commit_of(7);
+  call.offsets.push_back(call.offsets.front());
+  call.offsets.back().second.offset = Offset(8);
+  std::vector<ErrorCode> errors;
+  const Outcome outcome = coordinator.commit_offsets(call, now, errors);
+  EXPECT_EQ(outcome.records.size(), 1u);
+  coordinator.committed(append(outcome), now);
+  EXPECT_EQ(offset_of(coordinator), 8);
+}
+
+TEST_F(CoordinatorTest, ASweepOfOldOffsetsLooksAtEachGroupOnce) {
+  for (const char* name : {"a", "b", "c"}) {
+    CommitCall call = commit_of(1);
+    call.group = name;
+    std::vector<ErrorCode> errors;
+    coordinator.committed(append(coordinator.commit_offsets(call, now, errors)), now);
+  }
+  pass(Duration::seconds(8 * 24 * 3600));
+  std::vector<CommitId> commits;
+  for (int i = 0; i < 3; ++i) {
+    commits.push_back(append(coordinator.expire_offsets(now)));
+    EXPECT_NE(commits.back(), 0u);
+  }
+  EXPECT_EQ(coordinator.expire_offsets(now).commit, 0u);
+  EXPECT_EQ(coordinator.expire_offsets(now).commit, 0u) << "what is on its way is not expired again";
+  coordinator.failed(commits[0], ErrorCode::kNotEnoughReplicas, now);
+  coordinator.committed(commits[1], now);
+  coordinator.committed(commits[2], now);
+  EXPECT_EQ(coordinator.groups().size(), 1u);
+}
+
+TEST_F(CoordinatorTest, RetentionGoesByTheTimeThatWasRecorded) {
+  form();
+  CommitCall call = commit_of(7);
+  call.member_id = "a";
+  call.generation = 1;
+  std::vector<ErrorCode> errors;
+  coordinator.committed(append(coordinator.commit_offsets(call, now, errors)), now);
+  errors.clear();
+  coordinator.committed(append(coordinator.leave("g", {{.member_id = "a", .instance_id = {}}}, now, errors)), now);
+  pass(Duration::seconds(6 * 24 * 3600));
+  Coordinator other = replayed();  // a fail-over does not begin it anew
+  EXPECT_EQ(other.expire_offsets(now).commit, 0u);
+  pass(Duration::seconds(24 * 3600));
+  EXPECT_NE(other.expire_offsets(now).commit, 0u);
 }
 
 TEST_F(CoordinatorTest, WhatARefusedCallMadeIsNotKept) {
@@ -229,7 +329,9 @@ TEST(PartitionOf, IsThatOfKafka) {
   EXPECT_EQ(partition_of("", 50), PartitionId(0));
   EXPECT_EQ(partition_of("a", 50), PartitionId(97 % 50));
   EXPECT_EQ(partition_of("test-group", 50), PartitionId(627'841'412 % 50));
-  EXPECT_EQ(partition_of("\xc3\xa9", 1000), PartitionId(233));  // é
+  EXPECT_EQ(partition_of("my-group", 50), PartitionId(12));           // whose hash is negative
+  EXPECT_EQ(partition_of("polygenelubricants", 50), PartitionId(0));  // whose hash is the smallest number
+  EXPECT_EQ(partition_of("\xc3\xa9", 1000), PartitionId(233));        // é
   EXPECT_EQ(partition_of("\xf0\x9f\x98\x80", 2'000'000'000),
             PartitionId(0xd83d * 31 + 0xde00));  // a pair of surrogates
 }

@@ -302,6 +302,73 @@ TEST_F(GroupTest, SessionsOutsideTheBoundsAreRefused) {
   EXPECT_TRUE(group.idle());
 }
 
+TEST_F(GroupTest, AnIdThatWasGivenTakesNobodysName) {
+  JoinCall first = call_of("", "i-1");
+  first.instance_id = "i";
+  join(first);
+  JoinCall other = call_of("", "fresh");
+  other.must_know_its_id = true;
+  join(other);
+  other.member_id = "fresh";
+  other.instance_id = "i";
+  EXPECT_EQ(join_error(join(other)), ErrorCode::kUnknownMemberId);
+}
+
+TEST_F(GroupTest, InstancesThatAllowNoTimeDoNotStopTheClock) {
+  JoinCall first = call_of("", "i-1");
+  first.instance_id = "i";
+  first.rebalance_timeout = Duration::zero();
+  join(first);
+  JoinCall second = call_of("", "b");
+  second.rebalance_timeout = Duration::zero();
+  join(second);
+  pass(Duration::zero());
+  sync("i-1", {});
+  recorded();
+  leave("b");
+  pass(Duration::zero());
+  EXPECT_GT(group.next_deadline(), now);
+}
+
+TEST_F(GroupTest, WhoseClientHasGoneIsToBeHeardAgain) {
+  form();
+  const Ticket c = join_new("c");
+  group.abandon(c, now);
+  for (int i = 0; i < 2; ++i) {
+    pass(Duration::seconds(6));
+    heartbeat("a");
+    heartbeat("b");
+  }
+  EXPECT_FALSE(group.members().contains("c"));
+}
+
+TEST_F(GroupTest, AConsumerThatAssignsItselfCommitsToAnEmptyGroup) {
+  EXPECT_EQ(group.check_commit("", "i", -1, now), ErrorCode::kNone);
+  EXPECT_EQ(group.check_commit("x", std::nullopt, -1, now), ErrorCode::kNone);
+}
+
+TEST_F(GroupTest, MembersThatSayTooMuchOfThemselvesAreRefused) {
+  JoinCall call = call_of("", "a");
+  call.protocols.front().metadata = std::string(9 << 20, 'x');
+  EXPECT_EQ(join_error(join(call)), ErrorCode::kGroupMaxSizeReached);
+  call.protocols.assign(65, {"range", ""});
+  EXPECT_EQ(join_error(join(call)), ErrorCode::kInconsistentGroupProtocol);
+}
+
+TEST_F(GroupTest, AnInstanceWhoseMetadataHaveChangedComesBackQuietly) {
+  JoinCall first = call_of("", "i-1");
+  first.instance_id = "i";
+  join(first);
+  pass(Duration::seconds(3));
+  sync("i-1", {{"i-1", "everything"}});
+  recorded();
+  JoinCall again = call_of("", "i-2");
+  again.instance_id = "i";
+  again.protocols.front().metadata = "and what I owned";
+  EXPECT_EQ(joined[join(again)].generation, 1);
+  EXPECT_EQ(group.state(), State::kStable);
+}
+
 TEST_F(GroupTest, AFullGroupTakesNobody) {
   settings.size_max = 2;
   form();
