@@ -163,7 +163,7 @@ class Group {
   void recorded(std::int32_t generation, MonotonicTime now, Effects& effects);
   void not_recorded(std::int32_t generation, protocol::ErrorCode error, MonotonicTime now, Effects& effects);
   // What the assignments are that are to be recorded.
-  const Bytes& assignment_to_record(const Member& member) const;
+  std::string_view assignment_to_record(const Member& member) const;
   // As a record tells it.
   struct Recorded {
     std::string protocol_type;

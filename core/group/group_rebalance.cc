@@ -152,13 +152,12 @@ SyncAnswer Group::assignment_of(const Member& member) const {
   return {.protocol_type = protocol_type_, .protocol = protocol_, .assignment = member.assignment};
 }
 
-const Bytes& Group::assignment_to_record(const Member& member) const {
-  static const Bytes kNone;
+std::string_view Group::assignment_to_record(const Member& member) const {
   if (!recording_) {
     return member.assignment;
   }
   const auto found = to_be_recorded_.find(member.id);
-  return found == to_be_recorded_.end() ? kNone : found->second;
+  return found == to_be_recorded_.end() ? std::string_view() : std::string_view(found->second);
 }
 
 void Group::recorded(std::int32_t generation, MonotonicTime now, Effects& effects) {
@@ -166,7 +165,7 @@ void Group::recorded(std::int32_t generation, MonotonicTime now, Effects& effect
     return;
   }
   for (auto& [id, member] : members_) {
-    member.assignment = assignment_to_record(member);
+    member.assignment = Bytes(assignment_to_record(member));
   }
   recording_ = false;
   to_be_recorded_.clear();
