@@ -59,6 +59,7 @@ std::vector<cluster::ItemResult> place(Broker& broker, const std::vector<Wanted>
   std::iota(due.begin(), due.end(), std::size_t{0});
   while (!due.empty()) {
     std::vector<Wanted> asked;
+    asked.reserve(due.size());
     for (const std::size_t item : due) {
       asked.push_back(wanted[item]);
     }
