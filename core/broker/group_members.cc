@@ -14,7 +14,9 @@ namespace {
 
 // Never used before: the client's or the instance's name for people, and 128 random bits.
 std::string fresh_member_id(Broker& broker, const std::string& prefix) {
-  const Uuid uuid = Uuid::from_random(broker.ports().random.next(), broker.ports().random.next());
+  const std::uint64_t high = broker.ports().random.next();
+  const std::uint64_t low = broker.ports().random.next();
+  const Uuid uuid = Uuid::from_random(high, low);
   constexpr std::size_t kPrefixMost = 255;
   std::string text = prefix.substr(0, kPrefixMost);
   for (std::size_t i = 0; i < uuid.bytes.size(); ++i) {

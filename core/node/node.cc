@@ -133,7 +133,9 @@ Status Node::open_metadata(const Deadline& deadline) {
   options.address = {.node = config_.node, .host = config_.raft_host, .port = config_.raft_port};
   group_ = std::make_unique<raft::GroupMember>(ports_.network, ports_.store, ports_.process, options);
   RETURN_IF_ERROR(group_->form(identity_, deadline));
-  const cluster::IncarnationId incarnation = Uuid::from_random(ports_.random.next(), ports_.random.next());
+  const std::uint64_t high = ports_.random.next();
+  const std::uint64_t low = ports_.random.next();
+  const cluster::IncarnationId incarnation = Uuid::from_random(high, low);
   metadata_ = std::make_unique<cluster::Metadata>(identity_.cluster, config_.node, incarnation);
   const cluster::BrokerSettings settings = settings_of(config_);
   controller_ = std::make_unique<cluster::ActiveController>(*metadata_, config_.node, settings.timing.session,
