@@ -102,7 +102,8 @@ class Canary final : public Scenario {
     for (std::int64_t i = 0; i < transfers; ++i) {
       const std::int64_t from = draws.between(0, kAccounts - 1);
       const std::int64_t to = (from + draws.between(1, kAccounts - 1)) % kAccounts;
-      add_transfer(plan, from, to, draws.between(Duration::zero(), plan.lasts), draws.magnitude(1'000, 10'000'000));
+      const std::int64_t takes_ns = draws.magnitude(1'000, 10'000'000);
+      add_transfer(plan, from, to, draws.between(Duration::zero(), plan.lasts), takes_ns);
     }
     const Duration crossing = draws.between(Duration::seconds(1), plan.lasts);
     add_transfer(plan, 0, 1, crossing, 50'000'000);

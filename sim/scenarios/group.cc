@@ -162,7 +162,9 @@ void draw_more_deaths(Plan& plan, Draws draws, const std::vector<std::string>& n
   }
   const std::int64_t deaths = draws.below(3) == 0 ? 0 : draws.magnitude(1, 40);
   for (std::int64_t i = 0; i < deaths; ++i) {
-    add_fault(plan, draws, draws.below(3) == 0 ? "kill" : "power", nodes[draws.below(nodes.size())]);
+    const std::string& struck = nodes[draws.below(nodes.size())];
+    const char* how = draws.below(3) == 0 ? "kill" : "power";
+    add_fault(plan, draws, how, struck);
   }
 }
 

@@ -167,8 +167,9 @@ class TopicStorm final : public Scenario {
       client.numbers["one_goes_in"] = draws.below(2) == 0 ? 0 : draws.between(1, 5);
     }
     for (std::int64_t i = draws.between(1, 4); i > 0; --i) {
-      PlanFault& death = add_fault(plan, draws, draws.below(3) == 0 ? "kill" : "power",
-                                   group_node_name(static_cast<int>(draws.between(1, nodes))));
+      const std::string struck = group_node_name(static_cast<int>(draws.between(1, nodes)));
+      const char* how = draws.below(3) == 0 ? "kill" : "power";
+      PlanFault& death = add_fault(plan, draws, how, struck);
       // The storm is short: soon after its start.
       death.at = VirtualTime::zero() + Duration::nanoseconds(draws.magnitude(20'000'000, 14'000'000'000));
     }
