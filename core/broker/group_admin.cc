@@ -1,4 +1,6 @@
 // ListGroups, DescribeGroups, DeleteGroups.
+#include <absl/strings/match.h>
+
 #include <algorithm>
 
 #include "core/broker/answering.h"
@@ -19,10 +21,7 @@ constexpr std::string_view kClassicType = "classic";
 // Tools send them in whatever case they were typed in.
 bool passes(const std::vector<std::string>& filter, std::string_view value) {
   const auto same = [value](const std::string& one) {
-    return std::equal(one.begin(), one.end(), value.begin(), value.end(), [](char a, char b) {
-      const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
-      return lower(a) == lower(b);
-    });
+    return absl::EqualsIgnoreCase(one, {value.data(), value.size()});
   };
   return filter.empty() || std::any_of(filter.begin(), filter.end(), same);
 }

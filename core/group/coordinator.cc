@@ -1,11 +1,8 @@
 #include "core/group/coordinator.h"
 
-#include <fmt/core.h>
-
 #include <algorithm>
 #include <utility>
 
-#include "core/base/check.h"
 #include "core/group/subscription.h"
 
 namespace chronik::group {
@@ -47,8 +44,8 @@ Coordinator::Entry* Coordinator::entry(const std::string& group) {
   return found == entries_.end() ? nullptr : &found->second;
 }
 
-Coordinator::Entry& Coordinator::make_entry(const std::string& group, const Moment& now) {
-  return entries_.try_emplace(group, Entry{Group(group, settings_, now.time), {}}).first->second;
+Coordinator::Entry& Coordinator::make_entry(const std::string& group) {
+  return entries_.try_emplace(group, Entry{Group(group, settings_), {}}).first->second;
 }
 
 const Group* Coordinator::find(const std::string& group) const {
@@ -147,7 +144,7 @@ Outcome Coordinator::join(const std::string& group, const JoinCall& call, Ticket
     outcome.joined.emplace_back(ticket, JoinAnswer{.error = ErrorCode::kUnknownMemberId, .member_id = call.member_id});
     return outcome;
   }
-  Entry& joined = found == nullptr ? make_entry(group, now) : *found;
+  Entry& joined = found == nullptr ? make_entry(group) : *found;
   Effects effects;
   joined.group.join(call, ticket, now.time, effects);
   Outcome outcome = settle(joined, std::move(effects), now);
@@ -223,7 +220,7 @@ Outcome Coordinator::commit_offsets(const CommitCall& call, const Moment& now, s
     errors.assign(call.offsets.size(), ErrorCode::kIllegalGeneration);
     return {};
   }
-  Entry& into = found == nullptr ? make_entry(call.group, now) : *found;
+  Entry& into = found == nullptr ? make_entry(call.group) : *found;
   const ErrorCode refused = into.group.check_commit(call.member_id, call.instance_id, call.generation, now.time);
   follow(into);
   Outcome outcome;

@@ -151,7 +151,7 @@ class Coordinator {
   // After each change of a group.
   void follow(Entry& entry);
   void schedule(Entry& entry);
-  Entry& make_entry(const std::string& group, const Moment& now);
+  Entry& make_entry(const std::string& group);
   Outcome settle(Entry& entry, Effects effects, const Moment& now);
   void write_offset(Entry& entry, const PartitionName& partition, std::optional<OffsetValue> value, Outcome& outcome,
                     Pending& pending);

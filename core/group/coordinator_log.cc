@@ -66,7 +66,7 @@ Outcome Coordinator::committed(CommitId commit, const Moment& now) {
   std::move(pending.synced.begin(), pending.synced.end(), std::back_inserter(outcome.synced));
   if (pending.deletes && found->group.state() == State::kEmpty) {
     // As after a replay: whoever comes now begins anew.
-    found->group = Group(pending.group, settings_, now.time);
+    found->group = Group(pending.group, settings_);
     found->generation = 0;
     found->empty_since_ms = -1;
     follow(*found);
@@ -114,18 +114,18 @@ Status Coordinator::replay(ByteSpan key, std::optional<ByteSpan> value, const Mo
       return ok();
     }
     ASSIGN_OR_RETURN(OffsetValue offset, parse_offset_value(*value));
-    make_entry(offset_key->group, now).offsets.insert_or_assign(partition, std::move(offset));
+    make_entry(offset_key->group).offsets.insert_or_assign(partition, std::move(offset));
     return ok();
   }
   if (const auto* group_key = std::get_if<GroupKey>(&parsed); group_key != nullptr) {
-    Group group(group_key->group, settings_, now.time);
+    Group group(group_key->group, settings_);
     std::int64_t empty_since_ms = -1;
     if (value.has_value()) {
       ASSIGN_OR_RETURN(const GroupValue recorded, parse_group_value(*value));
       group.restore(restored_form(recorded), now.time);
       empty_since_ms = recorded.members.empty() ? recorded.current_state_timestamp_ms : -1;
     }
-    Entry& into = make_entry(group_key->group, now);
+    Entry& into = make_entry(group_key->group);
     into.group = std::move(group);
     into.generation = into.group.generation();
     into.empty_since_ms = empty_since_ms;

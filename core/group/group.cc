@@ -207,7 +207,7 @@ void Group::add_member(const JoinCall& call, const std::string& id, Ticket ticke
   if (state_ == State::kEmpty) {
     // Those that start together are to find themselves in one generation.
     const Duration delay = std::min(settings_->initial_delay, call.rebalance_timeout);
-    enter(State::kPreparingRebalance, now);
+    state_ = State::kPreparingRebalance;
     first_join_ = true;
     more_came_ = false;
     join_ends_ = now + delay;
@@ -386,7 +386,7 @@ void Group::restore(Recorded recorded, MonotonicTime now) {
     std::string id = member.id;
     members_.emplace(std::move(id), std::move(member));
   }
-  enter(members_.empty() ? State::kEmpty : State::kStable, now);
+  state_ = members_.empty() ? State::kEmpty : State::kStable;
 }
 
 void Group::give_up(ErrorCode error, Effects& effects) {

@@ -11,7 +11,6 @@
 #pragma once
 
 #include <absl/container/btree_map.h>
-#include <absl/container/btree_set.h>
 
 #include <cstdint>
 #include <optional>
@@ -125,8 +124,8 @@ struct Effects {
 
 class Group {
  public:
-  Group(std::string id, const Settings& settings, MonotonicTime now)
-      : id_(std::move(id)), settings_(&settings), since_(now) {}
+  // The settings outlive it.
+  Group(std::string id, const Settings& settings) : id_(std::move(id)), settings_(&settings) {}
 
   const std::string& id() const { return id_; }
   State state() const { return state_; }
@@ -135,7 +134,6 @@ class Group {
   const std::string& protocol() const { return protocol_; }
   const std::string& leader() const { return leader_; }
   const absl::btree_map<std::string, Member>& members() const { return members_; }
-  MonotonicTime since() const { return since_; }  // its state is what it is
   bool idle() const { return members_.empty() && pending_.empty(); }
 
   // ---- calls ----
@@ -199,15 +197,10 @@ class Group {
   bool supported_by_all(const std::vector<Protocol>& protocols, const Member* but) const;
   Duration rebalance_timeout() const;
   void hear(Member& member, MonotonicTime now) { member.expires = now + member.session_timeout; }
-  void enter(State state, MonotonicTime now) {
-    state_ = state;
-    since_ = now;
-  }
 
   std::string id_;
   const Settings* settings_;
   State state_ = State::kEmpty;
-  MonotonicTime since_;
   std::int32_t generation_ = 0;
   std::string protocol_type_;
   std::string protocol_;

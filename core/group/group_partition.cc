@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "core/base/log_line.h"
-#include "core/base/sim_point.h"
 #include "core/fiber/scope.h"
 #include "core/protocol/record_batch_walk.h"
 
@@ -113,7 +112,9 @@ void GroupPartition::wake_timers() {
   }
 }
 
-ErrorCode GroupPartition::await_commit(CommitId commit, ErrorCode late) {
+ErrorCode GroupPartition::carry_out(Outcome outcome, ErrorCode late) {
+  const CommitId commit = outcome.commit;
+  take(std::move(outcome));
   if (commit == 0) {
     return ErrorCode::kNone;
   }
@@ -178,20 +179,14 @@ ErrorCode GroupPartition::leave(const std::string& group, const std::vector<Coor
   if (const ErrorCode error = state(); error != ErrorCode::kNone) {
     return error;
   }
-  Outcome outcome = coordinator_.leave(group, members, now(), errors);
-  const CommitId commit = outcome.commit;
-  take(std::move(outcome));
-  return await_commit(commit, ErrorCode::kCoordinatorNotAvailable);
+  return carry_out(coordinator_.leave(group, members, now(), errors), ErrorCode::kCoordinatorNotAvailable);
 }
 
 ErrorCode GroupPartition::commit_offsets(const CommitCall& call, std::vector<ErrorCode>& errors) {
   if (const ErrorCode error = state(); error != ErrorCode::kNone) {
     return error;
   }
-  Outcome outcome = coordinator_.commit_offsets(call, now(), errors);
-  const CommitId commit = outcome.commit;
-  take(std::move(outcome));
-  return await_commit(commit, ErrorCode::kRequestTimedOut);
+  return carry_out(coordinator_.commit_offsets(call, now(), errors), ErrorCode::kRequestTimedOut);
 }
 
 ErrorCode GroupPartition::delete_offsets(const std::string& group, const std::vector<PartitionName>& partitions,
@@ -199,10 +194,7 @@ ErrorCode GroupPartition::delete_offsets(const std::string& group, const std::ve
   if (const ErrorCode error = state(); error != ErrorCode::kNone) {
     return error;
   }
-  Outcome outcome = coordinator_.delete_offsets(group, partitions, errors);
-  const CommitId commit = outcome.commit;
-  take(std::move(outcome));
-  return await_commit(commit, ErrorCode::kCoordinatorNotAvailable);
+  return carry_out(coordinator_.delete_offsets(group, partitions, errors), ErrorCode::kCoordinatorNotAvailable);
 }
 
 ErrorCode GroupPartition::delete_group(const std::string& group) {
@@ -211,9 +203,7 @@ ErrorCode GroupPartition::delete_group(const std::string& group) {
     return error;
   }
   Outcome outcome = coordinator_.delete_group(group, error);
-  const CommitId commit = outcome.commit;
-  take(std::move(outcome));
-  return error != ErrorCode::kNone ? error : await_commit(commit, ErrorCode::kCoordinatorNotAvailable);
+  return error != ErrorCode::kNone ? error : carry_out(std::move(outcome), ErrorCode::kCoordinatorNotAvailable);
 }
 
 void GroupPartition::forget_topic(const std::string& topic) {
@@ -380,7 +370,6 @@ bool GroupPartition::load() {
       return false;
     }
   }
-
   log::PartitionLog& log = partition_->log();
   Offset at = log.log_start();
   while (at < end) {
@@ -389,24 +378,24 @@ bool GroupPartition::load() {
     }
     const StatusOr<log::ReadResult> read =
         log.read(at, {.max_bytes = kLoadBytes, .below = end}, fiber::within(kReadPatience, Expiry::kPeer));
-    const Status replayed = !read.ok()         ? read.status()
-                            : read->bytes == 0 ? absl::DataLossError("there is nothing to be read")
-                                               : replay(*read, at);
-    if (!replayed.ok()) {
+    const Status readable =
+        read.ok() && read->bytes == 0 ? absl::DataLossError("there is nothing to be read") : read.status();
+    if (!readable.ok()) {
       log_warn("groups cannot be loaded yet", field("log", log.key().to_string()), field("offset", at.value()),
-               field("why", replayed.ToString()));
+               field("why", readable.ToString()));
       if (!fiber::sleep(kPause).ok()) {
         return false;
       }
       at = std::max(at, log.log_start());
       continue;
     }
+    replay(*read, at);
     at = std::max(at, read->end);
   }
   return !resigned_ && still_led();
 }
 
-Status GroupPartition::replay(const log::ReadResult& read, Offset from) {
+void GroupPartition::replay(const log::ReadResult& read, Offset from) {
   const Moment moment = now();
   for (const Slice& part : read.parts) {
     protocol::BatchWalk walk(part.bytes(), protocol::BatchWalk::Checksums::kTrust);
@@ -429,7 +418,6 @@ Status GroupPartition::replay(const log::ReadResult& read, Offset from) {
       }
     }
   }
-  return ok();
 }
 
 }  // namespace chronik::group

@@ -83,7 +83,7 @@ class GroupPartition final : public Counted, private WaitDetail {
   Moment now() const;
   std::string describe_wait() const override { return "group"; }
   bool load();
-  Status replay(const log::ReadResult& read, Offset from);
+  void replay(const log::ReadResult& read, Offset from);
   void take(Outcome outcome);
   void wake_timers();
   void abandon(const std::string& group, Ticket ticket);
@@ -96,8 +96,8 @@ class GroupPartition final : public Counted, private WaitDetail {
   // Nothing that is on its way will be: these, and what has been begun of the next.
   void fail(std::vector<CommitId> commits, protocol::ErrorCode error);
   void settle(const std::vector<CommitId>& commits, protocol::ErrorCode error);
-  // late: what is answered where it takes too long.
-  protocol::ErrorCode await_commit(CommitId commit, protocol::ErrorCode late);
+  // Waits until what the call wants recorded is. late: what is answered where it takes too long.
+  protocol::ErrorCode carry_out(Outcome outcome, protocol::ErrorCode late);
   // False: the deadline passed, or the caller is called off.
   template <typename Answer>
   bool await(Waiting<Answer>& waiting, std::uint64_t number, Awaited<Answer>& awaited, Duration patience);

@@ -23,7 +23,7 @@ void Group::rebalance(MonotonicTime now, Effects& effects) {
   to_be_recorded_.clear();
   recording_ = false;
   sync_ends_ = MonotonicTime::never();
-  enter(State::kPreparingRebalance, now);
+  state_ = State::kPreparingRebalance;
   first_join_ = false;
   join_ends_ = now + rebalance_timeout();
 }
@@ -48,7 +48,7 @@ void Group::complete_join(MonotonicTime now, Effects& effects) {
     ++generation_;
     protocol_.clear();
     leader_.clear();
-    enter(State::kEmpty, now);
+    state_ = State::kEmpty;
     effects.record = true;
     return;
   }
@@ -69,7 +69,7 @@ void Group::complete_join(MonotonicTime now, Effects& effects) {
 void Group::begin_generation(MonotonicTime now, Effects& effects) {
   ++generation_;
   protocol_ = chosen_protocol();
-  enter(State::kCompletingRebalance, now);
+  state_ = State::kCompletingRebalance;
   to_be_recorded_.clear();
   recording_ = false;
   sync_ends_ = now + rebalance_timeout();
@@ -169,7 +169,7 @@ void Group::recorded(std::int32_t generation, MonotonicTime now, Effects& effect
   }
   recording_ = false;
   to_be_recorded_.clear();
-  enter(State::kStable, now);
+  state_ = State::kStable;
   for (auto& [id, member] : members_) {
     if (member.syncing != 0) {
       hear(member, now);

@@ -1,37 +1,22 @@
 #include "core/group/subscription.h"
 
-#include "core/base/endian.h"
+#include <vector>
+
+#include "core/protocol/message.h"
+#include "core/protocol/reader.h"
 
 namespace chronik::group {
 
 namespace {
 
-// Big-endian numbers and strings at the front of what is left; false: it ends before.
-class SubscriptionReader {
- public:
-  explicit SubscriptionReader(std::string_view bytes) : left_(bytes) {}
-
-  template <typename T>
-  bool number(T& into) {
-    if (left_.size() < sizeof(T)) {
-      return false;
-    }
-    into = load_big<T>(reinterpret_cast<const std::uint8_t*>(left_.data()));
-    left_.remove_prefix(sizeof(T));
-    return true;
+// The front of Kafka's ConsumerProtocolSubscription, alike in all its versions.
+struct SubscriptionFront {
+  std::int16_t version = 0;
+  std::vector<std::string> topics;
+  static void fields(auto& op, auto& m) {
+    op.field("Version", protocol::since(0), m.version);
+    op.field("Topics", protocol::since(0), m.topics);
   }
-  bool text(std::string& into) {
-    std::int16_t length = 0;
-    if (!number(length) || length < 0 || left_.size() < static_cast<std::size_t>(length)) {
-      return false;
-    }
-    into.assign(left_.substr(0, static_cast<std::size_t>(length)));
-    left_.remove_prefix(static_cast<std::size_t>(length));
-    return true;
-  }
-
- private:
-  std::string_view left_;
 };
 
 }  // namespace
@@ -43,15 +28,15 @@ absl::btree_set<std::string> subscribed_topics(const Group& group) {
   }
   for (const auto& [id, member] : group.members()) {
     const Bytes* metadata = member.metadata_for(group.protocol());
-    SubscriptionReader reader(metadata == nullptr ? std::string_view() : std::string_view(*metadata));
-    std::int16_t version = 0;
-    std::int32_t count = 0;
-    std::string topic;
-    if (!reader.number(version) || !reader.number(count)) {
+    if (metadata == nullptr) {
       continue;
     }
-    for (std::int32_t i = 0; i < count && reader.text(topic); ++i) {
-      topics.insert(topic);
+    const Slice bytes = Slice::copy_of(*metadata);
+    protocol::Reader reader(bytes, 0, /*flexible=*/false);
+    SubscriptionFront front;
+    reader.structure(front);
+    if (reader.status("a subscription").ok()) {
+      topics.insert(front.topics.begin(), front.topics.end());
     }
   }
   return topics;

@@ -89,7 +89,7 @@ struct GroupTest : ::testing::Test {
 
   Settings settings;
   MonotonicTime now = MonotonicTime::from_nanoseconds(1'000'000'000);
-  Group group{"g", settings, now};
+  Group group{"g", settings};
   Ticket ticket = 0;
   std::map<Ticket, JoinAnswer> joined;
   std::map<Ticket, SyncAnswer> synced;
@@ -407,7 +407,7 @@ TEST_F(GroupTest, AGroupIsRestoredWithItsMembersAssignmentsAndSessions) {
   for (const auto& [id, member] : group.members()) {
     recorded.members.push_back(member);
   }
-  Group other("g", settings, now);
+  Group other("g", settings);
   other.restore(recorded, now);
   EXPECT_EQ(other.state(), State::kStable);
   EXPECT_EQ(other.heartbeat("b", std::nullopt, 1, now), ErrorCode::kNone);
