@@ -47,7 +47,7 @@ group::JoinCall call_of(Broker& broker, const Request& request, const protocol::
   call.rebalance_timeout = Duration::milliseconds(rebalance_ms);
   call.protocol_type = asked.protocol_type;
   for (const protocol::JoinGroupProtocol& one : asked.protocols) {
-    call.protocols.push_back({.name = one.name, .metadata = text_of(one.metadata)});
+    call.protocols.push_back({.name = one.name, .metadata = std::string(one.metadata.text())});
   }
   call.must_know_its_id = request.header.version >= kIdFirst;
   call.knows_skipping = request.header.version >= kSkips;
@@ -56,7 +56,8 @@ group::JoinCall call_of(Broker& broker, const Request& request, const protocol::
 
 void join_group(Broker& broker, Request& request, const protocol::JoinGroupRequest& asked) {
   group::JoinAnswer joined{.member_id = asked.member_id};
-  const Ref<group::GroupPartition> coordinator = find_coordinator(broker, asked.group_id, joined.error);
+  const Ref<group::GroupPartition> coordinator =
+      find_coordinator(broker, asked.group_id, GroupName::kNotEmpty, joined.error);
   if (joined.error == ErrorCode::kNone) {
     const group::JoinCall call = call_of(broker, request, asked);
     let_go(request);
@@ -83,7 +84,8 @@ void join_group(Broker& broker, Request& request, const protocol::JoinGroupReque
 void sync_group(Broker& broker, Request& request, const protocol::SyncGroupRequest& asked) {
   constexpr std::int16_t kNamesProtocol = 5;
   group::SyncAnswer synced;
-  const Ref<group::GroupPartition> coordinator = find_coordinator(broker, asked.group_id, synced.error);
+  const Ref<group::GroupPartition> coordinator =
+      find_coordinator(broker, asked.group_id, GroupName::kNotEmpty, synced.error);
   const bool unnamed = !asked.protocol_type.has_value() || !asked.protocol_name.has_value();
   if (synced.error == ErrorCode::kNone && request.header.version >= kNamesProtocol && unnamed) {
     synced.error = ErrorCode::kInconsistentGroupProtocol;
@@ -96,7 +98,7 @@ void sync_group(Broker& broker, Request& request, const protocol::SyncGroupReque
                          .protocol = asked.protocol_name,
                          .assignments = {}};
     for (const protocol::SyncGroupAssignment& one : asked.assignments) {
-      call.assignments.emplace_back(one.member_id, text_of(one.assignment));
+      call.assignments.emplace_back(one.member_id, one.assignment.text());
     }
     let_go(request);
     synced = coordinator->sync(asked.group_id, call);
@@ -113,7 +115,8 @@ void sync_group(Broker& broker, Request& request, const protocol::SyncGroupReque
 
 void heartbeat(Broker& broker, Request& request, const protocol::HeartbeatRequest& asked) {
   protocol::HeartbeatResponse response;
-  const Ref<group::GroupPartition> coordinator = find_coordinator(broker, asked.group_id, response.error_code);
+  const Ref<group::GroupPartition> coordinator =
+      find_coordinator(broker, asked.group_id, GroupName::kNotEmpty, response.error_code);
   if (response.error_code == ErrorCode::kNone) {
     response.error_code =
         coordinator->heartbeat(asked.group_id, asked.member_id, asked.group_instance_id, asked.generation_id.value());
@@ -124,7 +127,8 @@ void heartbeat(Broker& broker, Request& request, const protocol::HeartbeatReques
 void leave_group(Broker& broker, Request& request, const protocol::LeaveGroupRequest& asked) {
   constexpr std::int16_t kOwnErrors = 3;
   protocol::LeaveGroupResponse response;
-  const Ref<group::GroupPartition> coordinator = find_coordinator(broker, asked.group_id, response.error_code);
+  const Ref<group::GroupPartition> coordinator =
+      find_coordinator(broker, asked.group_id, GroupName::kNotEmpty, response.error_code);
   std::vector<ErrorCode> errors;
   if (response.error_code == ErrorCode::kNone) {
     std::vector<group::Coordinator::Leaving> leaving;
