@@ -1,7 +1,8 @@
 // Consumer groups on one to five nodes: members join, own partitions, commit offsets that only rise, pause for longer
 // than their sessions and go on as if nothing had happened, leave, come back as an instance or as somebody new, change
 // what they say of themselves, and are killed; their coordinators are killed, cut off and restarted. Beside them
-// observers read at any moment what is committed, and keepers of groups without members commit, forget and delete.
+// observers read at any moment what is committed, and keepers of groups without members commit, forget, delete, and
+// make their topics anew.
 //
 // Judged, besides what group.h says: owners, generations and offsets (GEN-MONO, OFFSETS-COMMIT: sim/group_judge.h);
 // once all is healed, each group has each of its partitions committed by an owner again, and each keeper keeps
@@ -15,7 +16,6 @@
 #include <vector>
 
 #include "core/client/client.h"
-#include "core/protocol/messages/create_topics.h"
 #include "core/protocol/messages/heartbeat.h"
 #include "core/protocol/messages/join_group.h"
 #include "core/protocol/messages/leave_group.h"
@@ -93,18 +93,7 @@ class GroupMemberRun {
 
   StatusOr<std::unique_ptr<client::Client>> find() {
     ASSIGN_OR_RETURN(const std::unique_ptr<client::Client> any, connect_to_any(process_, state_));
-    protocol::CreateTopicsRequest create;
-    create.timeout_ms = 5'000;
-    create.topics.push_back({.name = kConsumedTopic,
-                             .num_partitions = state_.partitions,
-                             .replication_factor = state_.replicas,
-                             .assignments = {},
-                             .configs = {}});
-    ASSIGN_OR_RETURN(const auto created, any->call<protocol::CreateTopicsResponse>(create, 5, patience()));
-    const ErrorCode error = created.topics.at(0).error_code;
-    if (error != ErrorCode::kNone && error != ErrorCode::kTopicAlreadyExists) {
-      return absl::UnavailableError("no topic yet");
-    }
+    RETURN_IF_ERROR(make_visited_topic(*any, state_.observed).status());
     return find_group_coordinator(process_, state_, me_.group);
   }
 
@@ -316,8 +305,10 @@ void add_visitor(World& world, const PlanMachine& planned, ConsumerGroupsState& 
       observe_groups(process, state, state.judge, state.observed);
     });
   } else if (planned.role == "keeper") {
-    const VisitedGroups& kept =
-        state.kept[planned.name] = {.groups = {planned.name}, .topic = kConsumedTopic, .partitions = state.partitions};
+    const VisitedGroups& kept = state.kept[planned.name] = {.groups = {planned.name},
+                                                            .topic = "of-" + planned.name,
+                                                            .partitions = state.partitions,
+                                                            .replicas = state.replicas};
     add_planned_machine(world, planned).install([&state, &kept](ProcessContext& process) {
       keep_offsets(process, state, state.judge, kept);
     });
@@ -380,8 +371,9 @@ class ConsumerGroups final : public Scenario {
     ConsumerGroupsState* state = owned.get();
     begin_group(world, plan, nemesis, *state);
     state->partitions = static_cast<int>(plan.knob("consumed.partitions", 1));
-    state->observed.partitions = state->partitions;
     state->replicas = static_cast<std::int16_t>(plan.knob("replicas", 1));
+    state->observed.partitions = state->partitions;
+    state->observed.replicas = state->replicas;
     for (const PlanMachine& planned : plan.machines) {
       if (planned.role == "node") {
         add_group_node(world, planned, plan, nemesis, *state);

@@ -1,6 +1,8 @@
 #include "sim/scenarios/group_visitors.h"
 
+#include "core/protocol/messages/create_topics.h"
 #include "core/protocol/messages/delete_groups.h"
+#include "core/protocol/messages/delete_topics.h"
 #include "core/protocol/messages/find_coordinator.h"
 #include "core/protocol/messages/offset_commit.h"
 #include "core/protocol/messages/offset_delete.h"
@@ -52,7 +54,7 @@ class Keeper {
 
   void run() {
     for (;;) {
-      const auto coordinator = find_group_coordinator(process_, state_, group_);
+      const auto coordinator = find();
       while (coordinator.ok() && !(*coordinator)->broken() && act(**coordinator)) {
         sleep_between(process_, 1, 500);
       }
@@ -61,12 +63,25 @@ class Keeper {
   }
 
  private:
+  StatusOr<std::unique_ptr<client::Client>> find() {
+    ASSIGN_OR_RETURN(const std::unique_ptr<client::Client> any, connect_to_any(process_, state_));
+    RETURN_IF_ERROR(make_visited_topic(*any, visited_).status());
+    return find_group_coordinator(process_, state_, group_);
+  }
+
   bool act(client::Client& client) {
     const std::uint64_t what = process_.ports.random.next() % 100;
     if (what < 55) {
       return commit(client);
     }
-    return what < 80 ? fetch(client) : what < 90 ? forget(client) : remove(client);
+    if (what < 75) {
+      return fetch(client);
+    }
+    if (what < 85) {
+      return forget(client);
+    }
+    // In the end all images are to be the same.
+    return what < 93 || state_.world->now() > state_.healed ? remove(client) : renew(client);
   }
 
   bool commit(client::Client& client) {
@@ -93,12 +108,16 @@ class Keeper {
     return all;
   }
 
-  bool fetch(client::Client& client) {
+  // none_left: whoever answers knows that the topic was made anew.
+  bool fetch(client::Client& client, bool none_left = false) {
     const auto got = client.call<protocol::OffsetFetchResponse>(fetch_of(group_, visited_), 8, visit_patience());
     if (!got.ok() || got->groups.at(0).error_code != ErrorCode::kNone) {
       return false;
     }
     for (const auto& one : got->groups[0].topics.at(0).partitions) {
+      if (none_left) {
+        judge_.kept(group_, one.partition_index.value(), -1);
+      }
       judge_.kept_fetched(group_, one.partition_index.value(), told_offset(one));
     }
     return true;
@@ -144,6 +163,36 @@ class Keeper {
     return error == ErrorCode::kNone;
   }
 
+  // Makes the topic anew. Offsets of the old one are none from when the coordinator knows of that: so does every later
+  // one, for it was elected by an image that came after.
+  bool renew(client::Client& client) {
+    protocol::DeleteTopicsRequest request;
+    request.topics.push_back({.name = visited_.topic, .topic_id = {}});
+    request.timeout_ms = 5'000;
+    for (int partition = 0; partition < visited_.partitions; ++partition) {
+      judge_.keeps(group_, partition, -1);
+    }
+    const auto got = client.call<protocol::DeleteTopicsResponse>(request, 6, visit_patience());
+    if (!got.ok() || got->responses.at(0).error_code != ErrorCode::kNone) {
+      return false;
+    }
+    const StatusOr<std::optional<Uuid>> made = make_visited_topic(client, visited_);
+    if (!made.ok() || !made->has_value()) {
+      return false;
+    }
+    for (int look = 0; look < 20; ++look) {
+      const auto known = client.metadata(visited_.topic, visit_patience());
+      if (!known.ok()) {
+        return false;
+      }
+      if (known->topic_id == **made) {
+        return fetch(client, /*none_left=*/true);
+      }
+      sleep_between(process_, 10, 200);
+    }
+    return false;
+  }
+
   // The coordinator knows of no such group.
   bool nothing_is_kept() {
     for (int partition = 0; partition < visited_.partitions; ++partition) {
@@ -160,6 +209,23 @@ class Keeper {
 };
 
 }  // namespace
+
+StatusOr<std::optional<Uuid>> make_visited_topic(client::Client& client, const VisitedGroups& visited) {
+  constexpr std::int16_t kNamesId = 7;
+  protocol::CreateTopicsRequest create;
+  create.timeout_ms = 5'000;
+  create.topics.push_back({.name = visited.topic,
+                           .num_partitions = visited.partitions,
+                           .replication_factor = visited.replicas,
+                           .assignments = {},
+                           .configs = {}});
+  ASSIGN_OR_RETURN(const auto made, client.call<protocol::CreateTopicsResponse>(create, kNamesId, visit_patience()));
+  switch (made.topics.at(0).error_code) {
+    case ErrorCode::kNone: return std::optional<Uuid>(made.topics[0].topic_id);
+    case ErrorCode::kTopicAlreadyExists: return std::optional<Uuid>();
+    default: return absl::UnavailableError("no topic yet");
+  }
+}
 
 StatusOr<std::unique_ptr<client::Client>> find_group_coordinator(ProcessContext& process, const GroupState& state,
                                                                  const std::string& group) {

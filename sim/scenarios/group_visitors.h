@@ -1,8 +1,9 @@
 // Who comes to the coordinators of consumer groups beside their members: observers that read at any moment what is
-// committed, and keepers of groups without members, who commit, forget and delete.
+// committed, and keepers of groups without members, who commit, forget, delete, and make their topic anew.
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,7 +17,11 @@ struct VisitedGroups {
   std::vector<std::string> groups;
   std::string topic;
   int partitions = 1;  // of the topic
+  std::int16_t replicas = 1;
 };
+
+// Its id; none where it was there already.
+StatusOr<std::optional<Uuid>> make_visited_topic(client::Client& client, const VisitedGroups& visited);
 
 // Any node is asked who coordinates the group; the connection is to that one.
 StatusOr<std::unique_ptr<client::Client>> find_group_coordinator(ProcessContext& process, const GroupState& state,
@@ -24,7 +29,7 @@ StatusOr<std::unique_ptr<client::Client>> find_group_coordinator(ProcessContext&
 
 // Programs: they go on until they are killed.
 void observe_groups(ProcessContext& process, const GroupState& state, GroupJudge& judge, const VisitedGroups& visited);
-// visited: one group, which nobody else uses.
+// visited: one group and a topic, which nobody else uses.
 void keep_offsets(ProcessContext& process, const GroupState& state, GroupJudge& judge, const VisitedGroups& visited);
 
 }  // namespace chronik::sim
