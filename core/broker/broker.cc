@@ -76,6 +76,7 @@ Broker::Broker(const Ports& ports, const BrokerIdentity& identity, const Limits&
       table_(table),
       forwarding_(forwarding),
       producer_ids_(metadata),
+      fetch_sessions_(ports.random, limits.fetch_sessions_max, limits.session_partitions_per_node),
       groups_(logs, ports.clock, group_options(cluster::group_settings(layers()))) {}
 
 cluster::ConfigLayers Broker::layers() const { return cluster::broker_layers(*metadata_.image(), self(), file_); }

@@ -2,9 +2,11 @@
 #include <fmt/core.h>
 
 #include <optional>
+#include <utility>
 
 #include "core/fiber/wait.h"
 #include "core/protocol/messages/fetch.h"
+#include "sim/scenarios/fetch_session.h"
 #include "sim/scenarios/one_node.h"
 #include "sim/scenarios/replicated.h"
 
@@ -28,6 +30,22 @@ void ask_for(protocol::FetchRequest& request, std::size_t partition, std::int64_
   wanted.current_leader_epoch = epoch;
   wanted.last_fetched_epoch = LeaderEpoch::none();
   wanted.partition_max_bytes = kReplicatedBytes;
+}
+
+// session: null: without one.
+StatusOr<protocol::FetchResponse> fetch_whole(client::Client& client, protocol::FetchRequest request,
+                                              const Deadline& deadline, FetchSessionClient* session) {
+  if (session == nullptr) {
+    return client.call<protocol::FetchResponse>(request, kFetchOfNames, deadline);
+  }
+  session->begin(request);
+  StatusOr<protocol::FetchResponse> got = client.call<protocol::FetchResponse>(request, kFetchOfNames, deadline);
+  if (!got.ok()) {
+    session->lost(/*gives_up=*/false);
+  } else if (!session->end(*got)) {
+    return absl::UnavailableError("the session has ended");
+  }
+  return got;
 }
 
 // Judges what a leader has answered to a fetch of `position`, which was read or is an end that somebody was told of,
@@ -120,7 +138,7 @@ class ReplicatedReader {
         ask_for(request, partition, positions[partition], LeaderEpoch::none());
       }
       ASSIGN_OR_RETURN(const protocol::FetchResponse got,
-                       node->call<protocol::FetchResponse>(request, kFetchOfNames, node_patience()));
+                       fetch_whole(*node, std::move(request), node_patience(), state_.sessions ? &session_ : nullptr));
       if (got.responses.size() != 1 || got.responses[0].partitions.size() != positions.size()) {
         state_.world->fail("CONFORM", "a fetch is answered for other partitions than were asked for");
         return absl::DataLossError("partitions");
@@ -168,6 +186,7 @@ class ReplicatedReader {
   ProcessContext& process_;
   ReplicatedState& state_;
   LeaderClients leaders_;
+  FetchSessionClient session_{[this](const std::string& what) { state_.world->fail("FETCH-SESSION", what); }};
 };
 
 // ---- at the end of one partition ----
@@ -201,14 +220,16 @@ class ReplicatedConsumer {
     }
     consumer_.epoch = epoch;
     Offset watermark{0};
+    FetchSessionClient session([this](const std::string& what) { state_.world->fail("FETCH-SESSION", what); });
     for (;;) {
       protocol::FetchRequest request;
       request.max_wait_ms = static_cast<std::int32_t>(consumer_.wait.milliseconds());
       request.min_bytes = 1;
       ask_for(request, partition, consumer_.at, epoch);
       const std::int64_t known_start = known_start_of(state_, partition);
-      const StatusOr<protocol::FetchResponse> got = (*leader)->call<protocol::FetchResponse>(
-          request, kFetchOfNames, fiber::within(consumer_.wait + kNodePatience, Expiry::kPeer));
+      const StatusOr<protocol::FetchResponse> got =
+          fetch_whole(**leader, std::move(request), fiber::within(consumer_.wait + kNodePatience, Expiry::kPeer),
+                      state_.sessions ? &session : nullptr);
       if (!got.ok() || got->responses.size() != 1 || got->responses[0].partitions.size() != 1) {
         return;
       }
