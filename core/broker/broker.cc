@@ -46,6 +46,8 @@ Handler handler_of(ApiKey key) {
     case ApiKey::kListPartitionReassignments: return &handle_list_partition_reassignments;
     case ApiKey::kOffsetDelete: return &handle_offset_delete;
     case ApiKey::kDescribeCluster: return &handle_describe_cluster;
+    case ApiKey::kDescribeProducers: return &handle_describe_producers;
+    case ApiKey::kListConfigResources: return &handle_list_config_resources;
     case ApiKey::kDescribeTopicPartitions: return &handle_describe_topic_partitions;
     default: return nullptr;
   }
