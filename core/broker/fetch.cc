@@ -91,6 +91,7 @@ void prepare(Broker& broker, FetchWork& work) {
     for (std::size_t p = 0; p < topic.partitions.size(); ++p) {
       FetchPartitionResponse& answer = work.response.responses[t].partitions[p];
       answer.partition_index = topic.partitions[p].partition;
+      answer.records = Slice();  // librdkafka takes a null for a broken answer, and its leader may not answer at all
       Asked& asked = work.partitions.emplace_back();
       asked.wanted = &topic.partitions[p];
       asked.answer = &answer;

@@ -311,6 +311,20 @@ void forwarded_sessions(const std::vector<std::int32_t>& partitions) {
 TEST(FetchInSessions, WorkThroughANodeThatForwardsToOneLeader) { forwarded_sessions({1}); }
 TEST(FetchInSessions, WorkThroughANodeThatForwardsToSeveralLeaders) { forwarded_sessions({0, 1, 2}); }
 
+TEST(Fetch, WhereALeaderDoesNotAnswerThereAreNoRecordsRatherThanNull) {
+  NodesWorld world(true);
+  world.run([&](NodesVisit& visit) {
+    const auto client = visit.connect(1);
+    make_spread_topic(*client, "t");
+    world.kill(2, sim::Death::kProcessKill);
+    const FetchResponse answer = fetched(*client, session_fetch({0, -1}, "t", {0, 1, 2}));
+    EXPECT_EQ(told(answer), (Told{"0 nothing", "1 NOT_LEADER_OR_FOLLOWER", "2 nothing"}));
+    for (const auto& partition : answer.responses.at(0).partitions) {
+      EXPECT_TRUE(partition.records.has_value()) << partition.partition_index.value();
+    }
+  });
+}
+
 // ---- whatever is asked, and in whatever order ----
 
 class Sequence {
