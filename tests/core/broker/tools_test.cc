@@ -1,4 +1,6 @@
-// What tools ask for: DescribeProducers, ListConfigResources.
+// What tools ask for: DescribeProducers, ListConfigResources; and what they want to be told of a new topic.
+#include <map>
+
 #include "core/protocol/messages/describe_producers.h"
 #include "core/protocol/messages/list_config_resources.h"
 #include "tests/core/broker/nodes_world.h"
@@ -123,6 +125,38 @@ TEST(ListConfigResources, ListsTopicsAndBrokers) {
     const auto refused = ask<ListConfigResourcesResponse>(*client, unknown, 1);
     EXPECT_EQ(refused.error_code, ErrorCode::kUnsupportedVersion);
     EXPECT_TRUE(refused.config_resources.empty());
+  });
+}
+
+// ---- CreateTopics ----
+
+TEST(CreateTopics, AnswersTheSettingsOfTheNewTopic) {
+  BrokerWorld world;
+  world.run([&](Visit& visit) {
+    const auto client = visit.connect();
+    protocol::CreateTopicsRequest request;
+    request.timeout_ms = 10'000;
+    auto& topic = request.topics.emplace_back();
+    topic.name = "t";
+    topic.num_partitions = 2;
+    topic.replication_factor = 1;
+    topic.configs.push_back({.name = "retention.ms", .value = "1234"});
+    const auto created = ask<protocol::CreateTopicsResponse>(*client, request, 7).topics.at(0);
+    EXPECT_EQ(created.error_code, ErrorCode::kNone);
+    EXPECT_EQ(created.num_partitions, 2);
+    ASSERT_TRUE(created.configs.has_value());
+    std::map<std::string, std::pair<std::string, int>> settings;
+    for (const auto& config : *created.configs) {
+      settings[config.name] = {config.value.value_or(""), config.config_source};
+    }
+    EXPECT_EQ(settings["retention.ms"], (std::pair<std::string, int>("1234", 1)));
+    EXPECT_EQ(settings["max.message.bytes"], (std::pair<std::string, int>("1048588", 5)));
+    // Only looked at: there is no topic yet to say anything of.
+    request.topics[0].name = "u";
+    request.validate_only = true;
+    const auto looked = ask<protocol::CreateTopicsResponse>(*client, request, 7).topics.at(0);
+    EXPECT_EQ(looked.error_code, ErrorCode::kNone);
+    EXPECT_EQ(looked.num_partitions, -1);
   });
 }
 
