@@ -3,6 +3,7 @@
 
 #include "core/broker/answering.h"
 #include "core/broker/coordinators.h"
+#include "core/broker/forward_group.h"
 #include "core/protocol/messages/offset_commit.h"
 #include "core/protocol/messages/offset_delete.h"
 #include "core/protocol/messages/offset_fetch.h"
@@ -60,6 +61,9 @@ group::CommitCall call_of(Broker& broker, const protocol::OffsetCommitRequest& a
 }
 
 void offset_commit(Broker& broker, Request& request, const protocol::OffsetCommitRequest& asked) {
+  if (answered_by_coordinator<protocol::OffsetCommitResponse>(broker, request, asked)) {
+    return;
+  }
   protocol::OffsetCommitResponse response;
   std::vector<protocol::OffsetCommitPartitionResult*> places;
   const group::CommitCall call = call_of(broker, asked, response, places);
@@ -129,6 +133,14 @@ void fetch_group(Broker& broker, const protocol::OffsetFetchGroup& asked, std::i
 void offset_fetch(Broker& broker, Request& request, const protocol::OffsetFetchRequest& asked) {
   protocol::OffsetFetchResponse response;
   for (const protocol::OffsetFetchGroup& one : asked.groups) {
+    auto told = part_of_coordinator<protocol::OffsetFetchResponse>(broker, request, one.group_id, [&] {
+      return protocol::OffsetFetchRequest{.groups = {one}, .require_stable = asked.require_stable};
+    });
+    if (told.has_value() && told->groups.size() == 1) {
+      response.groups.push_back(std::move(told->groups.front()));
+      response.groups.back().group_id = one.group_id;  // old versions do not say it
+      continue;
+    }
     fetch_group(broker, one, request.header.version, response.groups.emplace_back());
   }
   request.reply(response);
@@ -137,6 +149,9 @@ void offset_fetch(Broker& broker, Request& request, const protocol::OffsetFetchR
 // ---- deleting ----
 
 void offset_delete(Broker& broker, Request& request, const protocol::OffsetDeleteRequest& asked) {
+  if (answered_by_coordinator<protocol::OffsetDeleteResponse>(broker, request, asked)) {
+    return;
+  }
   protocol::OffsetDeleteResponse response;
   const cluster::ImageRef image = broker.metadata().image();
   std::vector<group::PartitionName> partitions;
