@@ -4,6 +4,7 @@
 
 #include "core/base/log_line.h"
 #include "core/broker/connection.h"
+#include "core/broker/coordinators.h"
 #include "core/broker/handlers.h"
 #include "core/protocol/api_versions.h"
 
@@ -79,7 +80,9 @@ Broker::Broker(const Ports& ports, const BrokerIdentity& identity, const Limits&
       forwarding_(forwarding),
       producer_ids_(metadata),
       fetch_sessions_(ports.random, limits.fetch_sessions_max, limits.session_partitions_per_node),
-      groups_(logs, ports.clock, group_options(cluster::group_settings(layers()))) {}
+      groups_(
+          logs, ports.clock, group_options(cluster::group_settings(layers())),
+          [this](const std::string& topic, const Uuid& id) { return topic_is_gone(*metadata_.image(), topic, id); }) {}
 
 cluster::ConfigLayers Broker::layers() const { return cluster::broker_layers(*metadata_.image(), self(), file_); }
 

@@ -21,38 +21,54 @@ namespace chronik::broker {
 inline NodeId coordinator_elsewhere(Broker& broker, const Request& request, std::string_view group) {
   const cluster::ImageRef image = broker.metadata().image();
   const cluster::Topic* topic = image->find_topic(group::kGroupsTopic);
-  if (!broker.forwards(request) || group.empty() || topic == nullptr) {
+  if (!broker.forwards(request) || topic == nullptr) {
     return NodeId::none();
   }
   return broker.leader_elsewhere(topic,
                                  group::partition_of(group, static_cast<std::int32_t>(topic->partitions.size())));
 }
 
-// What `node` answers. alone: over a link that nothing else goes over meanwhile. None: no answer has come.
+// A request on its way to another node.
+class NodeCall {
+ public:
+  // Sends it behind all that this client's requests have sent there; alone: over a link that nothing else goes over
+  // meanwhile. May suspend where a broken link is put away.
+  template <typename M>
+  void start(Broker& broker, Request& request, NodeId node, const M& asked, bool alone = false) {
+    if (alone) {
+      if (ForwardLink* link = broker.forwarding()->unused(node); link != nullptr) {
+        own_ = std::make_unique<ForwardPin>(*link, nullptr);
+      }
+    }
+    ForwardPin* pin = alone ? own_.get() : broker.forwarding()->pinned(request.connection, node);
+    sent_ = pin != nullptr && call_.start(pin->link(), asked, request.header.version).ok();
+    broker.metrics().other_forwards.add(sent_ ? 1 : 0);
+  }
+  // None: no answer has come.
+  template <typename Response>
+  std::optional<Response> wait(Broker& broker, std::int16_t version, const Deadline& deadline) {
+    StatusOr<Response> answer = absl::UnavailableError("it was not sent");
+    if (sent_) {
+      const StatusOr<Slice> body = call_.wait(deadline);
+      answer = body.ok() ? protocol::decode<Response>(*body, version) : StatusOr<Response>(body.status());
+    }
+    broker.metrics().forward_errors.add(answer.ok() ? 0 : 1);
+    return answer.ok() ? std::optional<Response>(*std::move(answer)) : std::nullopt;
+  }
+
+ private:
+  std::unique_ptr<ForwardPin> own_;  // goes after the call
+  AwaitedCall call_;
+  bool sent_ = false;
+};
+
+// What `node` answers; none: no answer has come.
 template <typename Response, typename M>
 std::optional<Response> ask_node(Broker& broker, Request& request, NodeId node, const M& asked,
                                  const Deadline& deadline, bool alone = false) {
-  std::unique_ptr<ForwardPin> own;
-  if (alone) {
-    if (ForwardLink* link = broker.forwarding()->unused(node); link != nullptr) {
-      own = std::make_unique<ForwardPin>(*link, nullptr);
-    }
-  }
-  ForwardPin* pin = alone ? own.get() : broker.forwarding()->pinned(request.connection, node);
-  AwaitedCall call;
-  if (pin == nullptr || !call.start(pin->link(), asked, request.header.version).ok()) {
-    broker.metrics().forward_errors.add();
-    return std::nullopt;
-  }
-  broker.metrics().other_forwards.add();
-  const StatusOr<Slice> body = call.wait(deadline);
-  StatusOr<Response> answer =
-      body.ok() ? protocol::decode<Response>(*body, request.header.version) : StatusOr<Response>(body.status());
-  if (!answer.ok()) {
-    broker.metrics().forward_errors.add();
-    return std::nullopt;
-  }
-  return *std::move(answer);
+  NodeCall call;
+  call.start(broker, request, node, asked, alone);
+  return call.wait<Response>(broker, request.header.version, deadline);
 }
 
 // For requests of one group. True: the coordinator has answered, and so has this node.

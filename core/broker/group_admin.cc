@@ -89,7 +89,8 @@ void describe_members(const group::Group& group, protocol::DescribedGroup& answe
 
 void describe_group(Broker& broker, std::int16_t version, protocol::DescribedGroup& answer) {
   constexpr std::int16_t kSaysNotFound = 6;
-  const Ref<group::GroupPartition> coordinator = find_coordinator(broker, answer.group_id, answer.error_code);
+  const Ref<group::GroupPartition> coordinator =
+      find_coordinator(broker, answer.group_id, GroupName::kAny, answer.error_code);
   if (answer.error_code != ErrorCode::kNone) {
     return;
   }
@@ -138,7 +139,7 @@ void delete_groups(Broker& broker, Request& request, const protocol::DeleteGroup
     }
     protocol::DeleteGroupsResult& answer = response.results.emplace_back();
     answer.group_id = name;
-    const Ref<group::GroupPartition> coordinator = find_coordinator(broker, name, answer.error_code);
+    const Ref<group::GroupPartition> coordinator = find_coordinator(broker, name, GroupName::kAny, answer.error_code);
     if (answer.error_code == ErrorCode::kNone) {
       answer.error_code = coordinator->delete_group(name);
     }

@@ -48,7 +48,7 @@ group::JoinCall call_of(Broker& broker, const Request& request, const protocol::
   call.rebalance_timeout = Duration::milliseconds(rebalance_ms);
   call.protocol_type = asked.protocol_type;
   for (const protocol::JoinGroupProtocol& one : asked.protocols) {
-    call.protocols.push_back({.name = one.name, .metadata = text_of(one.metadata)});
+    call.protocols.push_back({.name = one.name, .metadata = std::string(one.metadata.text())});
   }
   call.must_know_its_id = request.header.version >= kIdFirst;
   call.knows_skipping = request.header.version >= kSkips;
@@ -65,7 +65,8 @@ void join_group(Broker& broker, Request& request, const protocol::JoinGroupReque
     return;
   }
   group::JoinAnswer joined{.member_id = asked.member_id};
-  const Ref<group::GroupPartition> coordinator = find_coordinator(broker, asked.group_id, joined.error);
+  const Ref<group::GroupPartition> coordinator =
+      find_coordinator(broker, asked.group_id, GroupName::kNotEmpty, joined.error);
   if (joined.error == ErrorCode::kNone) {
     const group::JoinCall call = call_of(broker, request, asked);
     let_go(request);
@@ -95,7 +96,8 @@ void sync_group(Broker& broker, Request& request, const protocol::SyncGroupReque
     return;
   }
   group::SyncAnswer synced;
-  const Ref<group::GroupPartition> coordinator = find_coordinator(broker, asked.group_id, synced.error);
+  const Ref<group::GroupPartition> coordinator =
+      find_coordinator(broker, asked.group_id, GroupName::kNotEmpty, synced.error);
   const bool unnamed = !asked.protocol_type.has_value() || !asked.protocol_name.has_value();
   if (synced.error == ErrorCode::kNone && request.header.version >= kNamesProtocol && unnamed) {
     synced.error = ErrorCode::kInconsistentGroupProtocol;
@@ -108,7 +110,7 @@ void sync_group(Broker& broker, Request& request, const protocol::SyncGroupReque
                          .protocol = asked.protocol_name,
                          .assignments = {}};
     for (const protocol::SyncGroupAssignment& one : asked.assignments) {
-      call.assignments.emplace_back(one.member_id, text_of(one.assignment));
+      call.assignments.emplace_back(one.member_id, one.assignment.text());
     }
     let_go(request);
     synced = coordinator->sync(asked.group_id, call);
@@ -128,7 +130,8 @@ void heartbeat(Broker& broker, Request& request, const protocol::HeartbeatReques
     return;
   }
   protocol::HeartbeatResponse response;
-  const Ref<group::GroupPartition> coordinator = find_coordinator(broker, asked.group_id, response.error_code);
+  const Ref<group::GroupPartition> coordinator =
+      find_coordinator(broker, asked.group_id, GroupName::kNotEmpty, response.error_code);
   if (response.error_code == ErrorCode::kNone) {
     response.error_code =
         coordinator->heartbeat(asked.group_id, asked.member_id, asked.group_instance_id, asked.generation_id.value());
@@ -142,7 +145,8 @@ void leave_group(Broker& broker, Request& request, const protocol::LeaveGroupReq
     return;
   }
   protocol::LeaveGroupResponse response;
-  const Ref<group::GroupPartition> coordinator = find_coordinator(broker, asked.group_id, response.error_code);
+  const Ref<group::GroupPartition> coordinator =
+      find_coordinator(broker, asked.group_id, GroupName::kNotEmpty, response.error_code);
   std::vector<ErrorCode> errors;
   if (response.error_code == ErrorCode::kNone) {
     std::vector<group::Coordinator::Leaving> leaving;

@@ -9,8 +9,9 @@
 namespace chronik::broker {
 
 struct Limits {
-  std::size_t connections_max = 10'000;                  // more are accepted and closed at once
-  std::size_t requests_per_connection = 64;              // received and not yet answered
+  std::size_t connections_max = 10'000;      // more are accepted and closed at once
+  std::size_t requests_per_connection = 64;  // received and not yet answered
+  std::size_t fibers_per_connection = 16;    // of requests that wait in one: those of all are a bounded number
   std::uint64_t request_bytes_per_node = 512ULL << 20;   // frames being handled
   std::uint64_t response_bytes_per_node = 512ULL << 20;  // fetched data on its way out
   Duration frame = Duration::seconds(30);                // from a frame's first byte to its last

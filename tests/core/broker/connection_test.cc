@@ -129,6 +129,26 @@ TEST(Connections, AtTheBoundOfRequestsTheReaderStopsAndNothingFails) {
   });
 }
 
+TEST(Connections, AtTheBoundOfFibersTheReaderStopsAndNothingFails) {
+  node::NodeConfig config = small_node();
+  config.limits.fibers_per_connection = 2;
+  BrokerWorld world(config);
+  world.run([&](Visit& visit) {
+    make_topic(*visit.connect(), "t", 1);
+    const auto raw = visit.connect_raw();
+    const MonotonicTime sent = visit.ports.clock.monotonic();
+    for (std::int32_t id = 0; id < 6; ++id) {
+      ASSERT_TRUE(raw->send(parked_fetch("t", Offset(0), 1000), kFetchVersion, id).ok());
+    }
+    for (std::int32_t id = 0; id < 6; ++id) {
+      EXPECT_EQ(next_correlation_id(*raw), id);
+      const Duration took = visit.ports.clock.monotonic() - sent;
+      EXPECT_GE(took, Duration::milliseconds(1000 * (id / 2 + 1) - 10)) << id;
+      EXPECT_LT(took, Duration::milliseconds(1000 * (id / 2 + 1) + 500)) << id;
+    }
+  });
+}
+
 TEST(Connections, AtTheBoundOfBytesReadersStopAndNothingFails) {
   node::NodeConfig config = small_node();
   config.limits.request_bytes_per_node = 10'000;
@@ -222,6 +242,21 @@ TEST(Connections, AnIdleOneIsClosed) {
     EXPECT_GT(took, Duration::milliseconds(4900));
     EXPECT_LT(took, Duration::seconds(6));
     EXPECT_EQ(world.node().server().connections(), 0u);
+  });
+}
+
+TEST(Connections, WhoseClientWaitsForAnAnswerIsNotIdle) {
+  node::NodeConfig config = small_node();
+  config.broker["connections.max.idle.ms"] = "5000";
+  BrokerWorld world(config);
+  world.run([&](Visit& visit) {
+    make_topic(*visit.connect(), "t", 1);
+    const auto raw = visit.connect_raw();
+    ASSERT_TRUE(raw->send(parked_fetch("t", Offset(0), 12'000), kFetchVersion, 1).ok());
+    EXPECT_EQ(next_correlation_id(*raw), 1);
+    const MonotonicTime last = visit.ports.clock.monotonic();
+    expect_closed(*raw);
+    EXPECT_GT(visit.ports.clock.monotonic() - last, Duration::seconds(1));
   });
 }
 

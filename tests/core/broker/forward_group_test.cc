@@ -225,6 +225,35 @@ TEST(ForwardedGroups, AMemberThatWaitsToJoinHoldsUpNobody) {
   });
 }
 
+TEST(ForwardedGroups, CommitsThatAreSentOneBehindTheOtherAreMadeInTheirOrder) {
+  NodesWorld world(true);
+  world.run([&](NodesVisit& visit) {
+    const auto client = visit.connect(kAsked);
+    make_spread_topic(*client, "t");
+    for (const std::string& group : a_group_of_each_node(world, *client)) {
+      const auto raw = visit.connect_raw(kAsked);
+      constexpr std::int32_t kCommits = 20;
+      for (std::int32_t i = 1; i <= kCommits; ++i) {
+        protocol::OffsetCommitRequest request;
+        request.group_id = group;
+        auto& topic = request.topics.emplace_back();
+        topic.name = "t";
+        topic.partitions.push_back({.partition_index = PartitionId(0), .committed_offset = Offset(i)});
+        ASSERT_TRUE(raw->send(request, 8, i).ok());
+      }
+      for (std::int32_t i = 1; i <= kCommits; ++i) {
+        const auto answer = raw->receive_as<protocol::OffsetCommitResponse>(8);
+        ASSERT_TRUE(answer.ok()) << answer.status();
+        EXPECT_EQ(answer->topics.at(0).partitions.at(0).error_code, ErrorCode::kNone);
+      }
+      protocol::OffsetFetchRequest offsets;
+      offsets.groups.push_back({.group_id = group, .topics = std::nullopt});
+      const auto fetched = ask<protocol::OffsetFetchResponse>(*client, offsets, 8);
+      EXPECT_EQ(fetched.groups.at(0).topics.at(0).partitions.at(0).committed_offset, Offset(kCommits));
+    }
+  });
+}
+
 TEST(ForwardedGroups, WhereTheCoordinatorIsGoneTheClientIsToAskAnew) {
   NodesWorld world(true);
   world.run([&](NodesVisit& visit) {
