@@ -1,6 +1,7 @@
 // Readers of replicated partitions: one that reads everything over and over, and consumers that wait at the end.
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -49,9 +50,9 @@ StatusOr<protocol::FetchResponse> fetch_whole(client::Client& client, protocol::
 }
 
 // Judges what a leader has answered to a fetch of `position`, which was read or is an end that somebody was told of,
-// and moves it. Not ok: it is of no use now.
+// and moves it. Not ok: it is of no use now. may_be_full: other partitions may have left no room in the answer.
 Status take_answer(ReplicatedState& state, std::size_t partition, const FetchPartitionResponse& answer,
-                   std::int64_t known_start, std::int64_t& position) {
+                   std::int64_t known_start, std::int64_t& position, bool may_be_full = false) {
   Ledger& ledger = state.ledger;
   if (answer.error_code == ErrorCode::kOffsetOutOfRange && ledger.asked_start(partition) > 0) {
     if (answer.log_start_offset.value() > position &&
@@ -80,7 +81,8 @@ Status take_answer(ReplicatedState& state, std::size_t partition, const FetchPar
   const std::int64_t before = position;
   RETURN_IF_ERROR(take_records(*state.world, ledger, partition, answer.records.value_or(Slice()),
                                /*may_begin_within=*/false, position));
-  if (position == before && position < answer.high_watermark.value() && !state.rots) {
+  const bool nothing = position == before && position < answer.high_watermark.value();
+  if (nothing && !state.rots && !may_be_full) {
     state.world->fail("OFFSET-CONTIG", fmt::format("partition {}: nothing to be read at {} below the high watermark {}",
                                                    partition, position, answer.high_watermark));
   }
@@ -144,9 +146,12 @@ class ReplicatedReader {
         return absl::DataLossError("partitions");
       }
       const std::vector<std::int64_t> before = positions;
+      const bool brings_some =
+          std::any_of(got.responses[0].partitions.begin(), got.responses[0].partitions.end(),
+                      [](const FetchPartitionResponse& answer) { return !answer.records.value_or(Slice()).empty(); });
       for (std::size_t partition = 0; partition < positions.size(); ++partition) {
-        RETURN_IF_ERROR(
-            take_answer(state_, partition, got.responses[0].partitions[partition], 0, positions[partition]));
+        RETURN_IF_ERROR(take_answer(state_, partition, got.responses[0].partitions[partition], 0, positions[partition],
+                                    brings_some));
       }
       if (positions != before) {
         continue;
