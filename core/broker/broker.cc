@@ -47,6 +47,8 @@ Handler handler_of(ApiKey key) {
     case ApiKey::kListPartitionReassignments: return &handle_list_partition_reassignments;
     case ApiKey::kOffsetDelete: return &handle_offset_delete;
     case ApiKey::kDescribeCluster: return &handle_describe_cluster;
+    case ApiKey::kDescribeProducers: return &handle_describe_producers;
+    case ApiKey::kListConfigResources: return &handle_list_config_resources;
     case ApiKey::kDescribeTopicPartitions: return &handle_describe_topic_partitions;
     default: return nullptr;
   }
@@ -77,6 +79,7 @@ Broker::Broker(const Ports& ports, const BrokerIdentity& identity, const Limits&
       table_(table),
       forwarding_(forwarding),
       producer_ids_(metadata),
+      fetch_sessions_(ports.random, limits.fetch_sessions_max, limits.session_partitions_per_node),
       groups_(
           logs, ports.clock, group_options(cluster::group_settings(layers())),
           [this](const std::string& topic, const Uuid& id) { return topic_is_gone(*metadata_.image(), topic, id); }) {}

@@ -1,6 +1,7 @@
 // JoinGroup, SyncGroup, Heartbeat, LeaveGroup: members of classic groups (core/group/group.h).
 #include "core/broker/answering.h"
 #include "core/broker/coordinators.h"
+#include "core/broker/forward_group.h"
 #include "core/protocol/messages/heartbeat.h"
 #include "core/protocol/messages/join_group.h"
 #include "core/protocol/messages/leave_group.h"
@@ -54,7 +55,15 @@ group::JoinCall call_of(Broker& broker, const Request& request, const protocol::
   return call;
 }
 
+// A rebalance lasts as long as the slowest member may take, which only the coordinator knows.
+constexpr Duration kSyncPatience = Duration::seconds(600);
+
 void join_group(Broker& broker, Request& request, const protocol::JoinGroupRequest& asked) {
+  const std::int32_t waits_ms = std::max({asked.rebalance_timeout_ms, asked.session_timeout_ms, 0});
+  if (answered_when_others_come<protocol::JoinGroupResponse>(broker, request, asked,
+                                                             Duration::milliseconds(waits_ms))) {
+    return;
+  }
   group::JoinAnswer joined{.member_id = asked.member_id};
   const Ref<group::GroupPartition> coordinator =
       find_coordinator(broker, asked.group_id, GroupName::kNotEmpty, joined.error);
@@ -83,6 +92,9 @@ void join_group(Broker& broker, Request& request, const protocol::JoinGroupReque
 
 void sync_group(Broker& broker, Request& request, const protocol::SyncGroupRequest& asked) {
   constexpr std::int16_t kNamesProtocol = 5;
+  if (answered_when_others_come<protocol::SyncGroupResponse>(broker, request, asked, kSyncPatience)) {
+    return;
+  }
   group::SyncAnswer synced;
   const Ref<group::GroupPartition> coordinator =
       find_coordinator(broker, asked.group_id, GroupName::kNotEmpty, synced.error);
@@ -114,6 +126,9 @@ void sync_group(Broker& broker, Request& request, const protocol::SyncGroupReque
 }
 
 void heartbeat(Broker& broker, Request& request, const protocol::HeartbeatRequest& asked) {
+  if (answered_by_coordinator<protocol::HeartbeatResponse>(broker, request, asked)) {
+    return;
+  }
   protocol::HeartbeatResponse response;
   const Ref<group::GroupPartition> coordinator =
       find_coordinator(broker, asked.group_id, GroupName::kNotEmpty, response.error_code);
@@ -126,6 +141,9 @@ void heartbeat(Broker& broker, Request& request, const protocol::HeartbeatReques
 
 void leave_group(Broker& broker, Request& request, const protocol::LeaveGroupRequest& asked) {
   constexpr std::int16_t kOwnErrors = 3;
+  if (answered_by_coordinator<protocol::LeaveGroupResponse>(broker, request, asked)) {
+    return;
+  }
   protocol::LeaveGroupResponse response;
   const Ref<group::GroupPartition> coordinator =
       find_coordinator(broker, asked.group_id, GroupName::kNotEmpty, response.error_code);

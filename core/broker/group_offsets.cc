@@ -1,8 +1,11 @@
 // OffsetCommit, OffsetFetch, OffsetDelete: how far groups have come.
 #include <algorithm>
+#include <memory>
+#include <utility>
 
 #include "core/broker/answering.h"
 #include "core/broker/coordinators.h"
+#include "core/broker/forward_group.h"
 #include "core/protocol/messages/offset_commit.h"
 #include "core/protocol/messages/offset_delete.h"
 #include "core/protocol/messages/offset_fetch.h"
@@ -68,7 +71,16 @@ struct CommitUnderWay {
   std::vector<protocol::OffsetCommitPartitionResult*> places;  // in it, of what the coordinator was given
   Ref<group::GroupPartition> coordinator;
   group::GroupPartition::OffsetCommit commit;
+  std::unique_ptr<NodeCall> elsewhere = {};  // where another node coordinates, and this one forwards
 };
+
+void begin_commit(Broker& broker, const protocol::OffsetCommitRequest& asked, CommitUnderWay& work) {
+  const group::CommitCall call = call_of(broker, asked, work.response, work.places);
+  work.coordinator = find_coordinator(broker, asked.group_id, GroupName::kAny, work.commit.error);
+  if (work.commit.error == ErrorCode::kNone) {
+    work.commit = work.coordinator->begin_commit(call);
+  }
+}
 
 void finish_commit(Request& request, CommitUnderWay& work) {
   const ErrorCode error =
@@ -78,6 +90,17 @@ void finish_commit(Request& request, CommitUnderWay& work) {
     work.places[i]->error_code = own ? work.commit.errors[i] : error;
   }
   request.reply(work.response);
+}
+
+void finish_commit_elsewhere(Broker& broker, Request& request, const protocol::OffsetCommitRequest& asked,
+                             CommitUnderWay& work) {
+  const auto told =
+      work.elsewhere->wait<protocol::OffsetCommitResponse>(broker, request.header.version, deadline_of(broker));
+  if (told.has_value()) {
+    return request.reply(*told);
+  }
+  begin_commit(broker, asked, work);
+  finish_commit(request, work);
 }
 
 // ---- fetching ----
@@ -139,6 +162,14 @@ void fetch_group(Broker& broker, const protocol::OffsetFetchGroup& asked, std::i
 void offset_fetch(Broker& broker, Request& request, const protocol::OffsetFetchRequest& asked) {
   protocol::OffsetFetchResponse response;
   for (const protocol::OffsetFetchGroup& one : asked.groups) {
+    auto told = part_of_coordinator<protocol::OffsetFetchResponse>(broker, request, one.group_id, [&] {
+      return protocol::OffsetFetchRequest{.groups = {one}, .require_stable = asked.require_stable};
+    });
+    if (told.has_value() && told->groups.size() == 1) {
+      response.groups.push_back(std::move(told->groups.front()));
+      response.groups.back().group_id = one.group_id;  // old versions do not say it
+      continue;
+    }
     fetch_group(broker, one, request.header.version, response.groups.emplace_back());
   }
   request.reply(response);
@@ -147,6 +178,9 @@ void offset_fetch(Broker& broker, Request& request, const protocol::OffsetFetchR
 // ---- deleting ----
 
 void offset_delete(Broker& broker, Request& request, const protocol::OffsetDeleteRequest& asked) {
+  if (answered_by_coordinator<protocol::OffsetDeleteResponse>(broker, request, asked)) {
+    return;
+  }
   protocol::OffsetDeleteResponse response;
   const cluster::ImageRef image = broker.metadata().image();
   std::vector<group::PartitionName> partitions;
@@ -193,17 +227,20 @@ void offset_delete(Broker& broker, Request& request, const protocol::OffsetDelet
 // The coordinator is told on the connection's reader: commits that a client sends one behind the other are made in
 // their order.
 void handle_offset_commit(Broker& broker, Request&& request) {
-  const auto asked = protocol::decode<protocol::OffsetCommitRequest>(request.body, request.header.version);
+  auto asked = protocol::decode<protocol::OffsetCommitRequest>(request.body, request.header.version);
   if (!asked.ok()) {
     return broker.refuse_malformed(request, asked.status());
   }
   CommitUnderWay work;
-  const group::CommitCall call = call_of(broker, *asked, work.response, work.places);
-  work.coordinator = find_coordinator(broker, asked->group_id, GroupName::kAny, work.commit.error);
-  if (work.commit.error == ErrorCode::kNone) {
-    work.commit = work.coordinator->begin_commit(call);
-  }
   ClientConnection& connection = request.connection;
+  if (const NodeId node = coordinator_elsewhere(broker, request, asked->group_id); node != NodeId::none()) {
+    work.elsewhere = std::make_unique<NodeCall>();
+    work.elsewhere->start(broker, request, node, *asked);
+    return connection.spawn(
+        "offset-commit", [&broker, request = std::move(request), asked = *std::move(asked),
+                          work = std::move(work)]() mutable { finish_commit_elsewhere(broker, request, asked, work); });
+  }
+  begin_commit(broker, *asked, work);
   connection.spawn("offset-commit",
                    [request = std::move(request), work = std::move(work)]() mutable { finish_commit(request, work); });
 }

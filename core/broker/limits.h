@@ -17,11 +17,13 @@ struct Limits {
   Duration frame = Duration::seconds(30);                // from a frame's first byte to its last
   Duration write = Duration::seconds(30);                // for the client to take one answer
   Duration request = Duration::seconds(60);              // for one request to be answered, a fetch's wait added
+  std::size_t session_partitions_per_node = 500'000;     // in all fetch sessions together
 
   // Settings of the broker by Kafka's names: a node takes them from there.
   std::int32_t frame_bytes_max = 100 * 1024 * 1024;  // socket.request.max.bytes; larger closes the connection
   std::int32_t fetch_bytes_max = 55 * 1024 * 1024;   // fetch.max.bytes: of one fetch's answer
   Duration idle = Duration::seconds(600);            // connections.max.idle.ms
+  std::size_t fetch_sessions_max = 1000;             // max.incremental.fetch.session.cache.slots
 };
 
 }  // namespace chronik::broker

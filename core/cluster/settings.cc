@@ -102,6 +102,7 @@ BrokerSettings broker_settings(const ConfigLayers& layers) {
           .num_partitions = broker_number<std::int32_t>("num.partitions", layers),
           .default_replication_factor = broker_number<std::int16_t>("default.replication.factor", layers),
           .fetch_bytes_max = broker_number<std::uint32_t>("fetch.max.bytes", layers),
+          .fetch_sessions_max = broker_number<std::size_t>("max.incremental.fetch.session.cache.slots", layers),
           .request_bytes_max = broker_number<std::uint32_t>("socket.request.max.bytes", layers),
           .connection_idle_max = broker_duration("connections.max.idle.ms", layers),
           .retention_check_interval = broker_duration("log.retention.check.interval.ms", layers),

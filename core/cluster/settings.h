@@ -76,6 +76,7 @@ struct BrokerSettings {
   std::int32_t num_partitions = 0;
   std::int16_t default_replication_factor = 0;
   std::uint32_t fetch_bytes_max = 0;
+  std::size_t fetch_sessions_max = 0;
   std::uint32_t request_bytes_max = 0;
   Duration connection_idle_max;
   Duration retention_check_interval;

@@ -74,6 +74,7 @@ class StoredLog final : public PartitionLog {
   StatusOr<std::uint64_t> stored_bytes(const Deadline& deadline) override;
   const std::vector<DamagedRange>& damaged() const override { return damaged_; }
   ProducerVerdict check_producer(const ProducerBatch& batch) const override { return producers_.check(batch); }
+  const ProducerWindow& producers() const override { return producers_; }
   Appended append(Slice batch, const BatchSummary& summary, LeaderEpoch epoch) override;
   Appended append_replicated(Slice batch, const BatchSummary& summary) override;
   StatusOr<ReadResult> read(Offset from, const ReadLimits& limits, const Deadline& deadline) override;

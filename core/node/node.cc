@@ -24,6 +24,7 @@ broker::Limits limits_of(const NodeConfig& config) {
   limits.frame_bytes_max = static_cast<std::int32_t>(settings.request_bytes_max);
   limits.fetch_bytes_max = static_cast<std::int32_t>(settings.fetch_bytes_max);
   limits.idle = settings.connection_idle_max;
+  limits.fetch_sessions_max = settings.fetch_sessions_max;
   return limits;
 }
 
@@ -117,6 +118,7 @@ Status Node::start() {
   scope_.spawn({"log-remover", 0}, [this] { remove_logs(); });
   scope_.spawn({"log-maker", 0}, [this] { make_missing_logs(); });
   broker_->metrics().register_in(metrics_);
+  broker_->fetch_sessions().metrics().register_in(metrics_);
   broker_->groups().metrics().register_in(metrics_);
   server_->start();
   replication_->start();

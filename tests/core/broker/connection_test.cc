@@ -335,12 +335,14 @@ TEST(Connections, EveryAdvertisedApiHasAHandler) {
     for (const auto& api : advertised->api_keys) {
       const auto asking = visit.connect_raw();
       const auto key = static_cast<std::int16_t>(api.api_key);
-      // Zeros are a request of nothing, or nearly, in each of them but two.
+      // Zeros are a request of nothing, or nearly, in each of them but three.
       std::string body(64, '\0');
       if (api.api_key == protocol::ApiKey::kDescribeTopicPartitions) {
         body = std::string("\0\1\0\0\0\0\xff\0", 8);
       } else if (api.api_key == protocol::ApiKey::kAlterPartitionReassignments) {
         body = std::string("\0\0\0\0\0\1\0", 7);
+      } else if (api.api_key == protocol::ApiKey::kDescribeProducers) {
+        body = std::string("\0\1\0", 3);
       }
       const std::int16_t version = key == 0 ? std::int16_t{3} : api.min_version;
       ASSERT_TRUE(asking->send_bytes(request_bytes(key, version, 77, body)).ok());
