@@ -28,6 +28,17 @@ std::uint64_t bytes_of(const std::vector<Slice>& batches) {
 
 }  // namespace
 
+void CleanerMetrics::add_to(MetricsRegistry& registry) const {
+  registry.add("log_cleaner_passes_total", "Passes of compaction over a log that came to their end", passes);
+  registry.add("log_cleaner_read_bytes_total", "Bytes that compaction has read", read_bytes);
+  registry.add("log_cleaner_written_bytes_total", "Bytes that compaction has written", written_bytes);
+  registry.add("log_cleaner_removed_records_total", "Records that compaction has removed", removed_records);
+  registry.add("log_cleaner_max_dirty_percent", "Of the compacted log with the most of it, how much is new",
+               dirty_percent_max);
+  registry.add("log_cleaner_uncleanable_partitions", "Compacted logs that are damaged or cannot be compacted",
+               uncleanable_logs);
+}
+
 Status CleaningPace::spend(std::uint64_t bytes) {
   const MonotonicTime now = fiber::Scheduler::current().now();
   free_at_ = std::max(free_at_, now);

@@ -27,6 +27,8 @@ struct CleanerMetrics {
   Counter removed_records;  // overtaken, or tombstones whose time was over
   Gauge dirty_percent_max;  // of the log that has most of it; when it was looked at last
   Gauge uncleanable_logs;   // whose records cannot be read, or damaged
+
+  void add_to(MetricsRegistry& registry) const;
 };
 
 // How fast it may be: so many bytes read and written in a second.

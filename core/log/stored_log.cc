@@ -45,7 +45,7 @@ StoredLog::StoredLog(LogHost& host, const LogState& state, const LogConfig& conf
       number_(number),
       files_turnstile_("log files", number),
       opening_({WaitKind::kTurnstile, number, 0, 1}) {
-  checkpoints_.push_back({.lsn = Lsn(0), .before = synced_before()});
+  checkpoints_.push_back({.number = 0, .lsn = Lsn(0), .before = synced_before()});
   epochs_.restore(state.epochs);
   for (const auto& [id, producer] : state.producers) {
     producers_.restore(id, producer);
@@ -103,6 +103,8 @@ Appended StoredLog::keep(Slice batch, const BatchSummary& summary, Offset base, 
                                           .last = last,
                                           .crc = view.crc(),
                                           .records = static_cast<std::uint32_t>(summary.record_count),
+                                          .cleaned = view.record_count() != summary.record_count ||
+                                                     view.attributes().has_delete_horizon(),
                                           .producer = summary.producer.id,
                                           .producer_epoch = summary.producer.epoch,
                                           .base_sequence = summary.producer.first_sequence});

@@ -165,8 +165,10 @@ class StoredLog final : public PartitionLog {
   // Puts `fresh`, whose NNN.cleaned is synced, in the place of `old`, which are loaded neighbours. kAborted: the log
   // changed, and nothing happened.
   Status replace_segments(const std::vector<Ref<Segment>>& old, const Ref<Segment>& fresh, std::uint64_t truncations);
-  // A checkpoint behind the records before `lsn` has taken this log's state.
-  void note_checkpoint(Lsn lsn);
+  // The checkpoint of this number, behind the records before `lsn`, has taken this log's state.
+  void note_checkpoint(std::uint64_t number, Lsn lsn);
+  // It is durable, whether or not a record behind it says so.
+  void note_durable_checkpoint(std::uint64_t number);
   // What the newest checkpoint, durable or not, lets be cleaned, and what one that is taken now would.
   Offset newest_checkpoint_before() const { return checkpoints_.back().before; }
   Offset synced_before() const { return std::min(synced_segment_, synced_end_); }
@@ -315,6 +317,7 @@ class StoredLog final : public PartitionLog {
   Offset cleaned_to_;
   std::uint64_t replacements_ = 0;  // of segments by compaction
   struct Checkpointed {
+    std::uint64_t number = 0;
     Lsn lsn;
     Offset before;  // in the segment that it names as the newest, or that a truncation behind it has cut, lies more
   };

@@ -15,7 +15,15 @@
 
 namespace chronik::log {
 
-void StoredLog::note_checkpoint(Lsn lsn) { checkpoints_.push_back({.lsn = lsn, .before = synced_before()}); }
+void StoredLog::note_checkpoint(std::uint64_t number, Lsn lsn) {
+  checkpoints_.push_back({.number = number, .lsn = lsn, .before = synced_before()});
+}
+
+void StoredLog::note_durable_checkpoint(std::uint64_t number) {
+  while (checkpoints_.size() > 1 && checkpoints_[1].number <= number) {
+    checkpoints_.pop_front();
+  }
+}
 
 Offset StoredLog::settled_before() {
   // A record that is durable behind a checkpoint says that it is, too: they go out in this order.
@@ -155,9 +163,9 @@ Status StoredLog::replace_segments(const std::vector<Ref<Segment>>& old, const R
   sim_pause("cleaner.renamed");
   // Durable before anything relies on it: the next segment's cleaning, and the end of those that it holds now.
   RETURN_IF_ERROR(host_.disk().sync_directory(directory(), host_.file_deadline()));
-  // From the last to the first, each for good before the one before it: what a death leaves of them lies end to end
-  // behind what the new file holds up to the first of them.
-  for (std::size_t i = old.size() - 1; i > 0; --i) {
+  // In order, each for good before the next: what a death leaves of them lies end to end behind what the new file holds
+  // up to the first of them, where loading cuts it.
+  for (std::size_t i = 1; i < old.size(); ++i) {
     sim_pause("cleaner.before_unlink");
     RETURN_IF_ERROR(unlink_segment(old[i]->base(), host_.file_deadline()));
     RETURN_IF_ERROR(host_.disk().sync_directory(directory(), host_.file_deadline()));

@@ -365,13 +365,14 @@ Lsn StoredLogs::first_needed() const {
 }
 
 Lsn StoredLogs::write_checkpoint(wal::CheckpointWriter& checkpoint) {
+  ++checkpoints_taken_;
   std::string part;
   if (assigned_ != LogIndex::none()) {
     encode_mark(assigned_, part);
   }
   for (const auto& [key, log] : logs_) {
     encode_state(log->state(), part);
-    log->note_checkpoint(checkpoint.lsn());
+    log->note_checkpoint(checkpoints_taken_, checkpoint.lsn());
     if (part.size() >= kPartBytes) {
       checkpoint.add(Slice::copy_of(std::exchange(part, {})));
     }

@@ -157,6 +157,7 @@ class StoredLogs final : public LogManager, private LogHost, private wal::WalCli
   std::uint64_t tail_bytes_ = 0;
   std::uint64_t unsynced_bytes_ = 0;  // drained since the last sync_round()
   std::uint64_t log_numbers_ = 0;
+  std::uint64_t checkpoints_taken_ = 0;
   CleanerMetrics cleaner_metrics_;
   MonotonicTime next_checkpoint_to_clean_;
   Gauge damaged_partitions_;  // logs that have damaged offsets

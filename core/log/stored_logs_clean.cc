@@ -103,8 +103,16 @@ Status StoredLogs::write_checkpoint_to_clean() {
     return ok();
   }
   next_checkpoint_to_clean_ = now + options_.cleaner.backoff * kLooksPerCheckpoint;
+  const std::uint64_t taken = checkpoints_taken_;
   const Status rotated = wal_->rotate(file_deadline());
-  return absl::IsResourceExhausted(rotated) ? ok() : rotated;
+  if (absl::IsResourceExhausted(rotated)) {
+    return ok();
+  }
+  RETURN_IF_ERROR(rotated);
+  for (const auto& [key, log] : logs_) {
+    log->note_durable_checkpoint(taken + 1);
+  }
+  return ok();
 }
 
 }  // namespace chronik::log

@@ -97,6 +97,7 @@ std::uint64_t live_and_die(std::uint64_t seed) {
         ASSERT_TRUE(n.open().ok());
         check(n, ledger, name);
         live(n, ledger, draws, 250, std::to_string(life) + ".");
+        ASSERT_TRUE(n.logs->wait_durable(n.soon()).ok());
         check(n, ledger, name + " at its end");
       });
       EXPECT_FALSE(node.process.ended) << name << ": " << node.process.exit_reason;
