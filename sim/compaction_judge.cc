@@ -148,15 +148,12 @@ bool CompactionJudge::end(const Pass& pass) {
     if (seen != pass.last.end() && seen->second.first >= offset) {
       continue;
     }
-    // Of a key whose tombstone is gone nothing is left; a reader that is slow may have seen what was there before.
-    if (write.tombstone && (seen == pass.last.end() || !quick)) {
-      continue;
-    }
-    // A later write of the key, not acknowledged, may be a tombstone too, which has taken this one along.
+    // A tombstone may be gone with all that it hid: this one, or a later one, whether that was acknowledged or not. Who
+    // was slow has seen what was there before.
     const auto& sent = sent_.at(key);
-    const bool deleted = seen == pass.last.end() && std::any_of(sent.upper_bound(write.number), sent.end(),
-                                                                [](const auto& later) { return later.second; });
-    if (deleted) {
+    const bool deleted =
+        std::any_of(sent.lower_bound(write.number), sent.end(), [](const auto& written) { return written.second; });
+    if (deleted && (seen == pass.last.end() || !quick)) {
       continue;
     }
     return fail(

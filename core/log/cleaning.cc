@@ -60,7 +60,7 @@ Cleaning::Cleaning(LogHost& host, Ref<StoredLog> log, Cleanable what, const Clea
       options_(options),
       pace_(pace),
       metrics_(metrics),
-      truncations_(log_->truncations()),
+      truncations_(what_.truncations),
       first_dirty_(std::max(log_->cleaned_to(), what_.segments.front()->base())),
       latest_(options.dedupe_bytes_max, static_cast<std::uint64_t>(std::max(what_.end - first_dirty_, std::int64_t{0})),
               hash_key),

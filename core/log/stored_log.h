@@ -65,8 +65,9 @@ struct Cleanable {
   Offset end;                     // of the last
   std::uint64_t clean_bytes = 0;  // of those that were cleaned before
   std::uint64_t dirty_bytes = 0;
-  std::uint64_t held_bytes = 0;  // of segments behind them that only wait for the next checkpoint
-  bool overdue = false;          // max.compaction.lag.ms has passed for some of it
+  std::uint64_t held_bytes = 0;   // of segments behind them that only wait for the next checkpoint
+  std::uint64_t truncations = 0;  // that the log had seen then
+  bool overdue = false;           // max.compaction.lag.ms has passed for some of it
 };
 
 class StoredLog final : public PartitionLog {

@@ -59,7 +59,7 @@ StatusOr<Cleanable> StoredLog::cleanable(const Deadline& deadline) {
     return result;
   }
   RETURN_IF_ERROR(open(deadline));
-  const std::uint64_t truncations = truncations_;
+  const std::uint64_t truncations = result.truncations = truncations_;
   const std::int64_t now_ms = host_.clock().wall().milliseconds();
   const std::vector<Ref<Segment>> segments = segments_;
   // The last one is being written.

@@ -156,9 +156,10 @@ class CompactedReader {
     while (state_.world->now() - pass.began < kLongest) {
       const StatusOr<std::unique_ptr<client::Client>> client = connect_to_topic(process_, state_);
       while (client.ok()) {
-        const auto got =
-            (*client)->fetch(kCompactedTopic, PartitionId(pass.partition), Offset(pass.position),
-                             static_cast<std::int32_t>(1 + process_.ports.random.next() % 8'192), node_patience());
+        const bool hurries = state_.all_written();
+        const auto bytes = static_cast<std::int32_t>(hurries ? 1 << 20 : 1 + process_.ports.random.next() % 8'192);
+        const auto got = (*client)->fetch(kCompactedTopic, PartitionId(pass.partition), Offset(pass.position), bytes,
+                                          node_patience());
         if (!got.ok() || got->error_code != ErrorCode::kNone) {
           break;
         }
@@ -169,7 +170,7 @@ class CompactedReader {
         if (pass.position >= got->high_watermark.value() && pass.position >= known) {
           return true;
         }
-        if (process_.ports.random.next() % 8 == 0) {
+        if (!hurries && process_.ports.random.next() % 8 == 0) {
           sleep_between(process_, 1, 400);  // who is slow sees the log before and after it was compacted
         }
         if (pass.position == before) {
@@ -214,7 +215,9 @@ class Compacted final : public Scenario {
     std::vector<std::string> names = group_fault_names();
     std::erase(names, "clock step");
     for (const std::string& name : deadly_disk_fault_names()) {
-      names.push_back(name);
+      if (!name.ends_with("sync-all")) {  // there are too few logs for one
+        names.push_back(name);
+      }
     }
     return names;
   }
