@@ -88,13 +88,11 @@ Status Cleaning::each_batch(const Ref<Segment>& segment, Offset from, Offset end
     metrics_.read_bytes.add(read.bytes.size());
     protocol::BatchWalk walk(read.bytes.bytes(), protocol::BatchWalk::Checksums::kTrust);
     RecordBatchView batch;
-    for (std::size_t position = 0; walk.next(batch); position = walk.position()) {
-      ASSIGN_OR_RETURN(const bool more, visit(read.bytes.sub(position, batch.size_bytes())));
-      if (!more) {
-        return ok();
-      }
+    bool more = true;
+    for (std::size_t position = 0; more && walk.next(batch); position = walk.position()) {
+      ASSIGN_OR_RETURN(more, visit(read.bytes.sub(position, batch.size_bytes())));
     }
-    at = read.end;
+    at = more ? read.end : end;
     RETURN_IF_ERROR(pace_.spend(read.bytes.size()));
   }
   return ok();

@@ -208,6 +208,51 @@ TEST(Cleaning, ASmallMemoryForKeysCleansInSteps) {
   });
 }
 
+TEST(Cleaning, ReadsAndWritesNoFasterThanItMay) {
+  sim::DiskModel model(kCleanedDiskBytes);
+  StoredLogsOptions options = cleaning_options();
+  options.cleaner.bytes_per_second = 2'000;
+  LogNode node(model, 1, options);
+  node.config = compacted();
+  node.run([](LogNode& n) {
+    ASSERT_TRUE(n.open().ok());
+    const KeyedLog all = fill(n, 200, 10);
+    commit(n, 0);
+    const CleanerMetrics& metrics = n.logs->cleaner_metrics();
+    for (int second = 1; second <= 60; ++second) {
+      CHECK_OK(fiber::sleep(Duration::seconds(1)));
+      const std::uint64_t bytes = metrics.read_bytes.value() + metrics.written_bytes.value();
+      EXPECT_LE(bytes, static_cast<std::uint64_t>(second) * 2'000 + 4'000) << "a piece more at most";
+    }
+    EXPECT_GT(metrics.passes.value(), 0u);
+    EXPECT_EQ(final_of(read_keyed(n, 0, Offset(0))), final_of(all));
+  });
+}
+
+TEST(Cleaning, AFullDiskStopsItAndItGoesOnWhenThereIsRoom) {
+  sim::DiskModel model(kCleanedDiskBytes);
+  StoredLogsOptions options = cleaning_options();
+  LogNode node(model, 1, options);
+  node.config = compacted();
+  node.config.compacts = false;
+  node.run([&model](LogNode& n) {
+    ASSERT_TRUE(n.open().ok());
+    const KeyedLog all = fill(n, 200, 10);
+    commit(n, 0);
+    CHECK_OK(fiber::sleep(Duration::seconds(2)));
+    model.set_free(1'000);
+    n.config.compacts = true;
+    n.log(0);
+    CHECK_OK(fiber::sleep(Duration::seconds(5)));
+    EXPECT_EQ(n.logs->cleaner_metrics().removed_records.value(), 0u);
+    EXPECT_FALSE(n.process.ended) << n.process.exit_reason;
+    model.set_capacity(kCleanedDiskBytes);
+    let_it_clean(n);
+    EXPECT_GT(n.logs->cleaner_metrics().removed_records.value(), 0u);
+    EXPECT_EQ(final_of(read_keyed(n, 0, Offset(0))), final_of(all));
+  });
+}
+
 TEST(Cleaning, ABrokenSegmentStopsItAndLosesNothing) {
   sim::DiskModel model(kCleanedDiskBytes);
   LogNode node(model, 1, cleaning_options());
