@@ -28,8 +28,9 @@ cluster::ItemResult make_groups_topic(Broker& broker, const Deadline& deadline) 
   request.name = std::string(group::kGroupsTopic);
   request.partitions = settings.partitions;
   request.replication_factor = std::max<std::int16_t>(std::min(settings.replication_factor, known), 1);
-  // Its records are the groups: none of them grows too old.
-  request.configs = {{.name = "retention.bytes", .value = "-1"}, {.name = "retention.ms", .value = "-1"}};
+  // Its records are the groups: of each the last word counts, and none grows too old.
+  request.configs = {{.name = "cleanup.policy", .value = "compact"},
+                     {.name = "segment.bytes", .value = fmt::format("{}", settings.segment_bytes)}};
   const std::vector<cluster::TopicRequest> wanted{std::move(request)};
   return place(broker, wanted, /*validate_only=*/false, deadline,
                [&broker](const cluster::Image& now, const auto& due) {

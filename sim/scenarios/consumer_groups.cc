@@ -363,6 +363,9 @@ class ConsumerGroups final : public Scenario {
     if (draws.below(3) == 0) {
       draw_stops(plan, draws.child("stops", 0));
     }
+    Draws compaction = draws.child("compaction", 0);
+    plan.knobs["groups.segment_bytes"] = compaction.below(2) == 0 ? 104'857'600 : compaction.magnitude(200, 1 << 14);
+    plan.knobs["log.tail_age_ms"] = compaction.magnitude(10, 10'000);
     return plan;
   }
 
@@ -386,6 +389,9 @@ class ConsumerGroups final : public Scenario {
       config.broker["group.initial.rebalance.delay.ms"] = fmt::format("{}", plan.knob("groups.initial_delay_ms", 0));
       config.broker["offsets.topic.num.partitions"] = fmt::format("{}", plan.knob("groups.partitions", 1));
       config.broker["offsets.topic.replication.factor"] = fmt::format("{}", state->replicas);
+      config.broker["offsets.topic.segment.bytes"] = fmt::format("{}", plan.knob("groups.segment_bytes", 104'857'600));
+      config.broker["log.cleaner.backoff.ms"] = "500";
+      config.logs.tail_age_max = Duration::milliseconds(plan.knob("log.tail_age_ms", 10'000));
     }
     start_all_machines(world, plan);
     return owned;
