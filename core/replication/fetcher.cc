@@ -436,9 +436,8 @@ Status Fetcher::take_records(const Ref<Partition>& partition, LeaderEpoch epoch,
     CHECK(protocol::RecordBatchView::parse(own.bytes(), batch) == protocol::BatchDefect::kNone);
     const LeaderEpoch of_batch = batch.partition_leader_epoch();
     if (batch.base_offset() != log.log_end() || of_batch < log.last_epoch() || of_batch > epoch) {
-      return absl::DataLossError(fmt::format("{}: a batch at {} of epoch {} where the log ends at {} in epoch {}",
-                                             log.key().to_string(), batch.base_offset(), of_batch, log.log_end(),
-                                             log.last_epoch()));
+      return absl::DataLossError(fmt::format("{}: a batch at {} of epoch {}, not at {} of {}", log.key().to_string(),
+                                             batch.base_offset(), of_batch, log.log_end(), log.last_epoch()));
     }
     CHECK(partition->append_replicated(epoch, own, summary_of(batch)));
   }

@@ -157,7 +157,8 @@ class Draws(source.Rules):
 
     def test_that_follow_one_another_are_not(self):
         for text in ("a = draws.below(2); f(a, draws.below(3));", "T{draws.below(1), draws.below(2)};",
-                     "after(draws.below(2), [] { f(draws.below(2)); });", "f(draws.below(2) == 0 ? 0 : draws.below(3));"):
+                     "after(draws.below(2), [] { f(draws.below(2)); });",
+                     "f(draws.below(2) == 0 ? 0 : draws.below(3));"):
             self.assertEqual([], unordered_draws({"sim/a.cc": text}), text)
 
 
