@@ -1,7 +1,9 @@
 // Compacted topics on one to three nodes: writers with few keys and tombstones, small segments, a cleaner that is
 // always at it; nodes die, lose their power at any step of their disks, stop, are cut off and stand still.
 //
-// Judged, besides what group.h says: COMPACTED (sim/compaction_judge.h), at any time and once all is healed.
+// Judged, besides what group.h says: COMPACTED (sim/compaction_judge.h), at any time and once all is healed; every
+// replica is in sync then, though each has compacted its own log (REPLICA-LIVE); no death makes a log look damaged
+// (DAMAGE); and what replica_checker.h, watermark_checker.h and in_sync_checker.h say.
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -13,8 +15,10 @@
 #include "core/protocol/messages/create_topics.h"
 #include "core/protocol/record_batch_builder.h"
 #include "sim/compaction_judge.h"
+#include "sim/damage_checker.h"
 #include "sim/disk_faults.h"
 #include "sim/knobs.h"
+#include "sim/replica_checker.h"
 #include "sim/scenarios/group.h"
 #include "sim/scenarios/one_node.h"
 #include "sim/scenarios/scenarios.h"
@@ -221,7 +225,9 @@ class Compacted final : public Scenario {
     }
     return names;
   }
-  std::vector<std::string> promises() const override { return with_group_promises({"COMPACTED", "REPLICA-MATCH"}); }
+  std::vector<std::string> promises() const override {
+    return with_group_promises({"COMPACTED", "REPLICA-LIVE", "REPLICA-MATCH", "DAMAGE", "HW-MONO", "IN-SYNC"});
+  }
 
   Plan generate(std::uint64_t seed) const override {
     Draws draws(seed, "plan", mix_text(name()));
@@ -288,6 +294,10 @@ class Compacted final : public Scenario {
     for (auto& [name, config] : state->configs) {
       configure(plan, config);
     }
+    world.checkers().add(std::make_unique<ReplicaChecker>(world));
+    world.checkers().add(std::make_unique<DamageChecker>(world));
+    watch_watermarks(world, *state);
+    watch_in_sync(world, *state, 1);
     start_all_machines(world, plan);
     return owned;
   }
@@ -296,6 +306,15 @@ class Compacted final : public Scenario {
     auto& state = static_cast<CompactedState&>(of);
     if (!judge_images(world, state)) {
       return;
+    }
+    const cluster::Image& image = *state.serving.begin()->second->metadata().image();
+    const cluster::Topic* topic = image.find_topic(kCompactedTopic);
+    for (int partition = 0; topic != nullptr && partition < state.partitions; ++partition) {
+      const cluster::Partition* replicas = topic->partitions.find(PartitionId(partition));
+      if (replicas == nullptr || replicas->isr.size() != replicas->replicas.size()) {
+        return world.fail("REPLICA-LIVE",
+                          fmt::format("not every replica of partition {} is in sync once all is healed", partition));
+      }
     }
     for (int partition = 0; partition < state.partitions; ++partition) {
       if (!state.last_pass.contains(partition)) {
