@@ -1,0 +1,93 @@
+"""kafka-python's tests of a broker, of its newest version and of 2.0.2, which many still run."""
+
+import pathlib
+import re
+import shutil
+import sys
+import tarfile
+import xml.etree.ElementTree
+
+from suite import FAILED, PASSED, SKIPPED, Case, Suite, Unavailable, execute, must
+
+FIXTURES = pathlib.Path(__file__).resolve().parent / "fixtures"
+CODECS = ["lz4", "python-snappy", "zstandard", "crc32c"]
+
+
+class KafkaPython(Suite):
+    name = "kafka-python"
+    title = "kafka-python"
+    source = "PyPI `kafka-python`"
+    release = "3.0.12"
+    tools = ["pytest", "pytest-timeout", "pytest-mock", "py"]
+    files = ["test/integration"]
+    kafka_version = "4.1.0"
+
+    @property
+    def python(self):
+        return self.directory / "venv" / "bin" / "python"
+
+    def fetch(self):
+        done = self.directory / "done"
+        if not done.exists():
+            shutil.rmtree(self.directory, ignore_errors=True)
+            self.directory.mkdir(parents=True)
+            must([sys.executable, "-m", "venv", self.directory / "venv"], 120)
+            pip = [self.python, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+            must([*pip, "install", f"kafka-python=={self.release}", *self.tools, *CODECS], 300)
+            must([*pip, "download", "--no-deps", "--no-binary", "kafka-python", "-d", self.directory,
+                  f"kafka-python=={self.release}"], 300)
+            with tarfile.open(next(self.directory.glob("kafka*.tar.gz"))) as packed:
+                for member in packed.getmembers():
+                    if member.isfile() and (place := re.search(r"^[^/]+/(test/.*)", member.name)):
+                        member.name = place.group(1)
+                        packed.extract(member, self.directory)
+            (self.directory / "test" / "__init__.py").touch()
+            self.add_what_is_missing(self.directory / "test")
+            must([self.python, "-c", "import kafka"], 60)
+            done.touch()
+        return self.release
+
+    def add_what_is_missing(self, folder):
+        shutil.copy(FIXTURES / "kafka_python_service.py", folder / "service.py")
+
+    def run(self, nodes, left_out, log):
+        report = self.directory / f"report-{len(nodes.nodes)}.xml"
+        report.unlink(missing_ok=True)
+        environment = {"KAFKA_URI": f"kafka://{nodes.nodes[0].address}", "KAFKA_VERSION": self.kafka_version,
+                       "KAFKA_ROOT": str(self.directory), "CHRONIK_NODES": str(len(nodes.nodes))}
+        unselected = [f"--deselect={name}" for name in self.paths(left_out)]
+        _, said = execute([self.python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "addopts=", "--timeout=120",
+                           f"--junitxml={report}", *unselected, *self.files], 1200, log, self.directory, environment)
+        if not report.exists():
+            raise Unavailable(f"pytest left no report: {said[-500:]}")
+        return parse(report)
+
+    @staticmethod
+    def paths(left_out):
+        """pytest's names of cases whose names here are FILE::TEST."""
+        return left_out
+
+
+class KafkaPython2(KafkaPython):
+    name = "kafka-python-2.0.2"
+    release = "2.0.2"
+    tools = ["pytest", "pytest-timeout", "mock"]
+    files = ["test/test_admin_integration.py", "test/test_consumer_integration.py", "test/test_consumer_group.py",
+             "test/test_producer.py"]
+    kafka_version = "2.4.0"  # what it takes a broker without access control for
+
+    def add_what_is_missing(self, folder):
+        shutil.copy(FIXTURES / "kafka_python_2_conftest.py", folder / "conftest.py")
+
+
+def parse(report):
+    """Cases of pytest's XML, by the names of their functions with parameters."""
+    cases = []
+    for found in xml.etree.ElementTree.parse(report).getroot().iter("testcase"):
+        case = Case(found.get("name"), PASSED, float(found.get("time", 0)))
+        for kind, outcome in (("skipped", SKIPPED), ("failure", FAILED), ("error", FAILED)):
+            if (told := found.find(kind)) is not None:
+                case.outcome = outcome
+                case.text = f"{told.get('message', '')[:400]} {(told.text or '')[-200:]}"
+        cases.append(case)
+    return cases

@@ -1,0 +1,83 @@
+"""The table of all suites, as text and in docs/COMPATIBILITY.md."""
+
+import dataclasses
+
+from suite import FAILED, PASSED, ROOT, SKIPPED
+
+DOCUMENT = ROOT / "docs" / "COMPATIBILITY.md"
+BEGIN, END = "<!-- client-tests: begin -->\n", "<!-- client-tests: end -->\n"
+
+
+@dataclasses.dataclass
+class Row:
+    suite: object
+    nodes: int
+    cases: list = dataclasses.field(default_factory=list)
+    wrong: list = dataclasses.field(default_factory=list)  # sentences: what the lists do not expect
+    entries: object = None  # expected.Expected
+    seconds: float = 0.0
+    unavailable: str = ""
+
+    def count(self, outcome):
+        return sum(case.outcome == outcome for case in self.cases)
+
+    @property
+    def version(self):
+        return getattr(self.suite, "version", "")
+
+
+def text(rows):
+    """For a terminal."""
+    lines = [f"{'suite':26} {'version':>10} {'nodes':>5} {'passed':>7} {'failed':>7} {'skipped':>8} {'time':>7}"]
+    for row in rows:
+        if row.unavailable:
+            lines.append(f"{row.suite.name:26} not available here: {row.unavailable}")
+            continue
+        lines.append(f"{row.suite.name:26} {row.version:>10} {row.nodes:>5} {row.count(PASSED):>7} {row.count(FAILED):>7} "
+                     f"{row.count(SKIPPED):>8} {row.seconds:>5.0f} s{'  UNEXPECTED' if row.wrong else ''}")
+    return "\n".join(lines)
+
+
+def counts(row):
+    return f"{row.count(PASSED)} / {row.count(FAILED)} / {row.count(SKIPPED)}, {row.seconds:.0f} s" if row else "–"
+
+
+def what_happened(kind, pattern, rows):
+    """How a listed entry went, in a word."""
+    if kind == "leave":
+        return "not run"
+    if kind == "vary":
+        return "varies"
+    return {"skip": "skipped", "fail": "fails"}[kind]
+
+
+def document_rows(rows):
+    """A line for each suite, then one for each case that does not pass."""
+    lines = ["| client | from | version | one node: passed / failed / skipped | three nodes |", "|---|---|---|---|---|"]
+    suites = list(dict.fromkeys(row.suite for row in rows if not row.unavailable))
+    for suite in suites:
+        of = {row.nodes: row for row in rows if row.suite is suite}
+        lines.append(f"| {suite.title} | {suite.source} | {suite.version} | {counts(of.get(1))} | {counts(of.get(3))} |")
+    lines += ["", "| client | cases | | why |", "|---|---|---|---|"]
+    for suite in suites:
+        lines += reasons(suite, [row for row in rows if row.suite is suite])
+    return "\n".join(lines) + "\n"
+
+
+def reasons(suite, rows):
+    """The entries of a suite's list, those of one reason together."""
+    groups = {}
+    for row in rows:
+        for entry in row.entries.entries:
+            where = f" ({entry.nodes} nodes)" if entry.nodes > 1 else " (1 node)" if entry.nodes else ""
+            key = (entry.reason, what_happened(entry.kind, entry.pattern, rows) + where)
+            groups.setdefault(key, {})[entry.pattern] = None
+    return [f"| {suite.title} | {', '.join(f'`{name}`' for name in names)} | {how} | {reason} |"
+            for (reason, how), names in groups.items()]
+
+
+def update_documents(rows):
+    whole = DOCUMENT.read_text(encoding="utf-8")
+    head, rest = whole.split(BEGIN, 1)
+    _, tail = rest.split(END, 1)
+    DOCUMENT.write_text(f"{head}{BEGIN}\n{document_rows(rows)}\n{END}{tail}", encoding="utf-8")
