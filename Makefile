@@ -1,7 +1,7 @@
 # The verbs. Each is one line of something you could type; `make` alone lists them.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help deps build run cluster test proof sim fuzz bench chaos mutants tidy format conformance java clean
+.PHONY: help deps build run cluster test proof sim fuzz bench chaos mutants tidy format conformance java client-tests clean
 
 DATA ?= ./data
 SCENARIO ?= all
@@ -9,12 +9,13 @@ SEEDS ?= 200
 TARGET ?= record_batch
 TIME ?= 60
 ARGS ?=
+SUITES ?=
 
 # Says nothing unless it fails.
 configure = mkdir -p build && { cmake --preset $(1) >build/configure.log 2>&1 || { cat build/configure.log; exit 1; }; }
 
 help:  ## This list
-	@sed -n 's/^\([a-z]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 deps:  ## Install the packages that are missing (Debian 12, Ubuntu 24.04)
 	@.ci/deps
@@ -76,6 +77,9 @@ conformance: deps  ## Compare our messages with Kafka's own description of them
 
 java: build  ## Kafka's own Java clients and tools against a broker (fetches them with Maven)
 	@tests/client/java
+
+client-tests: build  ## Suites of real clients, fetched, against one node and three  (SUITES="librdkafka sarama" ARGS=)
+	@python3 -B tests/clients/run.py $(ARGS) $(SUITES)
 
 clean:  ## Remove what was built
 	@rm -rf build

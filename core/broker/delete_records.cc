@@ -33,7 +33,19 @@ ErrorCode error_of_deletion(const Status& status) {
   return absl::IsDeadlineExceeded(status) ? ErrorCode::kRequestTimedOut : ErrorCode::kNotLeaderOrFollower;
 }
 
-void delete_records_of(Broker& broker, const Deletion& deletion, const Deadline& deadline) {
+// How long the node's own log is waited for, and how long the others that have to know.
+struct Patience {
+  Deadline log;
+  Deadline replicas;
+};
+
+// As with Kafka, a client that gives no time gets an answer where the leader alone decides.
+Patience patience_of(Broker& broker, std::int32_t timeout_ms) {
+  const Deadline deadline = deadline_of(broker, timeout_ms);
+  return {.log = timeout_ms > 0 ? deadline : deadline_of(broker), .replicas = deadline};
+}
+
+void delete_records_of(Broker& broker, const Deletion& deletion, const Patience& patience) {
   DeleteRecordsPartitionResult& answer = deletion.answer;
   Ref<replication::Partition> partition;
   answer.error_code = broker.find_partition(deletion.topic, deletion.asked.partition_index, partition);
@@ -48,11 +60,11 @@ void delete_records_of(Broker& broker, const Deletion& deletion, const Deadline&
     answer.error_code = ErrorCode::kOffsetOutOfRange;
     return;
   }
-  Status deleted = partition->log().advance_log_start(to, deadline);
+  Status deleted = partition->log().advance_log_start(to, patience.log);
   if (deleted.ok()) {
     // Rule R16: or a fail-over would bring them back.
     partition->tell_log_start();
-    deleted = partition->await_log_start(to, deadline);
+    deleted = partition->await_log_start(to, patience.replicas);
   }
   answer.error_code = error_of_deletion(deleted);
   if (answer.error_code == ErrorCode::kNone) {
@@ -74,14 +86,14 @@ void delete_records(Broker& broker, Request& request, const DeleteRecordsRequest
       deletions.push_back({.topic = topic.name, .asked = topic.partitions[p], .answer = answers.partitions[p]});
     }
   }
-  const Deadline deadline = deadline_of(broker, asked.timeout_ms);
+  const Patience patience = patience_of(broker, asked.timeout_ms);
   auto elsewhere = forward_by_name<DeleteRecordsResponse>(broker, request, asked);
   std::size_t next = 0;
   fiber::FiberScope deleters;
   for (std::size_t i = 0; i < std::min(deletions.size(), kDeletersMax); ++i) {
     deleters.spawn({"deleter", i}, [&] {
       while (next < deletions.size()) {
-        delete_records_of(broker, deletions[next++], deadline);
+        delete_records_of(broker, deletions[next++], patience);
       }
     });
   }
@@ -90,7 +102,7 @@ void delete_records(Broker& broker, Request& request, const DeleteRecordsRequest
     deleters.cancel_and_join();
     return request.answer.close("the connection ends");
   }
-  elsewhere.gather_all(broker, response, deadline);
+  elsewhere.gather_all(broker, response, patience.replicas);
   request.reply(response);
 }
 

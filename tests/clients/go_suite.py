@@ -13,6 +13,7 @@ class GoSuite(Suite):
     go = "1.26"  # what its go.mod asks for
     tags = ""
     limit = 1200  # seconds for all of its cases
+    each_alone = False  # each test in a process of its own, where one that panics would end all
 
     @property
     def program(self):
@@ -40,11 +41,15 @@ class GoSuite(Suite):
         return said.strip().splitlines()[-1]
 
     def run(self, nodes, left_out, log):
+        folder, environment = self.source_folder(), self.environment(nodes)
         names = self.tests(left_out)
-        pattern = "^(" + "|".join(names) + ")$"
+        runs = [[name] for name in names] if self.each_alone else [names]
+        return [case for some in runs for case in self._run_some(some, folder, environment, log)]
+
+    def _run_some(self, names, folder, environment, log):
         command = ["go", "tool", "test2json", "-t", self.program, "-test.v=test2json", f"-test.timeout={self.limit}s",
-                   f"-test.run={pattern}"]
-        _, said = execute(command, self.limit + 60, log, self.source_folder(), self.environment(nodes))
+                   f"-test.run=^({'|'.join(names)})$"]
+        _, said = execute(command, self.limit + 60, log, folder, environment)
         return parse(said, names)
 
 
@@ -68,7 +73,7 @@ def parse(said, names):
             ended.setdefault(name, None)
     for name in names:
         ended.setdefault(name, None)
-    whole = said[-600:]
+    whole = " ".join(texts.get(names[-1], []))[-400:] or said[-400:]
     return [case_of(name, case, "".join(texts.get(name, [])), whole) for name, case in ended.items()]
 
 

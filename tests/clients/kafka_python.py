@@ -20,7 +20,10 @@ class KafkaPython(Suite):
     release = "3.0.12"
     tools = ["pytest", "pytest-timeout", "pytest-mock", "py"]
     files = ["test/integration"]
-    kafka_version = "4.1.0"
+    first_node = 0  # some of its tests name broker 0
+    kafka_version = "4.0.0"  # what it takes the broker for
+    # Its own brokers have these.
+    broker_settings = {"group.min.session.timeout.ms": 1000, "group.initial.rebalance.delay.ms": 0}
 
     @property
     def python(self):
@@ -42,9 +45,9 @@ class KafkaPython(Suite):
                         member.name = place.group(1)
                         packed.extract(member, self.directory)
             (self.directory / "test" / "__init__.py").touch()
-            self.add_what_is_missing(self.directory / "test")
             must([self.python, "-c", "import kafka"], 60)
             done.touch()
+        self.add_what_is_missing(self.directory / "test")
         return self.release
 
     def add_what_is_missing(self, folder):
@@ -55,17 +58,12 @@ class KafkaPython(Suite):
         report.unlink(missing_ok=True)
         environment = {"KAFKA_URI": f"kafka://{nodes.nodes[0].address}", "KAFKA_VERSION": self.kafka_version,
                        "KAFKA_ROOT": str(self.directory), "CHRONIK_NODES": str(len(nodes.nodes))}
-        unselected = [f"--deselect={name}" for name in self.paths(left_out)]
+        unselected = ["-k", f"not ({' or '.join(left_out)})"] if left_out else []
         _, said = execute([self.python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "addopts=", "--timeout=120",
                            f"--junitxml={report}", *unselected, *self.files], 1200, log, self.directory, environment)
         if not report.exists():
             raise Unavailable(f"pytest left no report: {said[-500:]}")
         return parse(report)
-
-    @staticmethod
-    def paths(left_out):
-        """pytest's names of cases whose names here are FILE::TEST."""
-        return left_out
 
 
 class KafkaPython2(KafkaPython):

@@ -5,14 +5,16 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "client"))
 from broker import SERVER  # noqa: E402 (beside this folder)
-from cluster import Cluster  # noqa: E402 (beside this folder)
+from cluster import Cluster, Node  # noqa: E402 (beside this folder)
 
 
 class Nodes(Cluster):
     """A cluster, or one node without any peers, with settings of Kafka's brokers by their names."""
 
-    def __init__(self, count, settings, program=SERVER):
+    def __init__(self, count, settings, first=1, program=SERVER):
+        """first: the number of the first of them."""
         super().__init__(count, program)
+        self.nodes = [Node(first + i, self.directory, program) for i in range(count)]
         self.settings = settings
 
     def start(self):
@@ -25,8 +27,8 @@ class Nodes(Cluster):
 
     def ended(self):
         """Nodes that are no longer there, with what they said last."""
-        return [(node.number, node.process.poll(), node.said()) for node in self.nodes
-                if node.process.poll() is not None]
+        return [(node.number, node.process.poll() if node.process else "was stopped", node.said())
+                for node in self.nodes if not node.process or node.process.poll() is not None]
 
     def stop(self):
         """Asks every node to stop, all at once; those whose exit status is not 0."""

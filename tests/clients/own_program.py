@@ -12,6 +12,7 @@ PROGRAMS = pathlib.Path(__file__).resolve().parent / "programs"
 
 class OwnProgram(Suite):
     release = ""
+    broker_settings = {"group.initial.rebalance.delay.ms": 0}
     limit = 900  # seconds for all of its cases
 
     def command(self):

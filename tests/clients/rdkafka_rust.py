@@ -3,7 +3,7 @@
 import re
 import shutil
 
-from librdkafka import Librdkafka
+from librdkafka import Librdkafka, take_crate
 from suite import FAILED, PASSED, SKIPPED, Case, Suite, Unavailable, execute, must
 
 PROGRAMS = ("test_admin", "test_high_consumers", "test_high_producers", "test_low_consumers", "test_low_producers",
@@ -15,10 +15,18 @@ class RdkafkaRust(Suite):
     title = "rust-rdkafka"
     source = "crates.io `rdkafka`"
     release = "0.39.0"
+    # Its tests name broker 0 and, some of them, localhost with Kafka's own port.
+    first_node = 0
+    broker_settings = {"num.partitions": 3}
+
+    def prepare(self, nodes):
+        first = nodes.nodes[0]
+        first.kafka = 9092
+        first.address = f"127.0.0.1:{first.kafka}"
 
     @property
     def tree(self):
-        return self.directory / "vendor" / f"rdkafka-{self.release}"
+        return self.directory / "rdkafka"
 
     def environment(self):
         built = Librdkafka().directory / "build"
@@ -29,12 +37,7 @@ class RdkafkaRust(Suite):
             raise Unavailable("there is no cargo")
         version = Librdkafka().fetch()
         if not self.tree.exists():
-            self.directory.mkdir(parents=True, exist_ok=True)
-            (self.directory / "lib.rs").write_text("")
-            (self.directory / "Cargo.toml").write_text(
-                '[package]\nname = "wants-its-source"\nversion = "0.0.0"\nedition = "2021"\n[lib]\npath = "lib.rs"\n'
-                f'[dependencies]\nrdkafka = "={self.release}"\n[workspace]\n')
-            must(["cargo", "vendor", "--quiet", "--versioned-dirs"], 300, cwd=self.directory)
+            take_crate("rdkafka", self.release, "", self.tree, self.directory / "crate")
         source = Librdkafka().directory
         (self.directory / "rdkafka.pc").write_text(
             f"Name: librdkafka\nDescription: built for its own tests\nVersion: {version}\n"

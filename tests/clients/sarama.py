@@ -1,8 +1,13 @@
-"""sarama's functional tests. They reach the brokers through toxiproxy, which breaks connections for them."""
+"""sarama's functional tests. They reach the brokers through toxiproxy, which breaks connections for them, and stop and
+start brokers with docker: here that is a script which asks this process to do it."""
 
 import json
+import os
 import re
+import socketserver
 import subprocess
+import sys
+import threading
 import time
 import urllib.request
 
@@ -12,7 +17,45 @@ from suite import Unavailable, must
 TOXIPROXY = "github.com/Shopify/toxiproxy/v2/cmd/server@v2.12.0"
 PORT = 29474
 # The tests know these addresses: brokers 1 to 5, as clients find them.
+DOCKER = '''#!{python}
+# Stands for `docker compose stop|start kafka-N`.
+import socket, sys
+with socket.create_connection(("127.0.0.1", {port}), timeout=90) as asked:
+    asked.sendall((" ".join(sys.argv[1:]) + "\\n").encode())
+    sys.exit(0 if asked.makefile().readline() == "done\\n" else 1)
+'''
 PORTS = {number: 29090 + number for number in range(1, 6)}
+
+
+class Switch:
+    """Stops and starts nodes for whoever says so on a port of this machine, one line for each."""
+
+    def __init__(self, nodes):
+        outer_nodes = {node.number: node for node in nodes.nodes}
+
+        class Handler(socketserver.StreamRequestHandler):
+            def handle(self):
+                words = re.fullmatch(r"compose (stop|start) kafka-(\d)\n", self.rfile.readline().decode())
+                node = words and outer_nodes.get(int(words.group(2)))
+                if not node:
+                    return
+                if words.group(1) == "stop" and node.process:
+                    node.stop(60)
+                elif words.group(1) == "start" and not node.process:
+                    node.start()
+                    nodes.wait_until(lambda: node.state() == "serving", f"node {node.number} serves", 60)
+                self.wfile.write(b"done\n")
+
+        self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
+        self.port = self._server.server_address[1]
+
+    def __enter__(self):
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self._server.shutdown()
+        self._server.server_close()
 
 
 class Sarama(GoSuite):
@@ -25,6 +68,8 @@ class Sarama(GoSuite):
     go = "1.26.0"
     tags = "functional"
     nodes = (3,)  # its topics have three replicas
+    each_alone = True
+    limit = 240
     # As in its own docker-compose.yml, where these exist.
     broker_settings = {"auto.create.topics.enable": "false", "group.initial.rebalance.delay.ms": 0}
 
@@ -53,7 +98,14 @@ class Sarama(GoSuite):
             node.address = f"127.0.0.1:{PORTS[node.number]}"
 
     def environment(self, nodes):
-        return {"TOXIPROXY_ADDR": f"http://127.0.0.1:{PORT}", "KAFKA_VERSION": "4.1.0"}
+        return {"TOXIPROXY_ADDR": f"http://127.0.0.1:{PORT}", "KAFKA_VERSION": "4.1.0",
+                "PATH": f"{self.directory / 'bin'}:{os.environ['PATH']}"}
+
+    def _make_docker(self, port):
+        script = self.directory / "bin" / "docker"
+        script.parent.mkdir(exist_ok=True)
+        script.write_text(DOCKER.format(python=sys.executable, port=port))
+        script.chmod(0o755)
 
     def run(self, nodes, left_out, log):
         kafka = {node.number: node.kafka for node in nodes.nodes}
@@ -62,9 +114,10 @@ class Sarama(GoSuite):
                     "upstream": f"127.0.0.1:{kafka.get(number, port)}"} for number, port in PORTS.items()]
         configuration = self.directory / "proxies.json"
         configuration.write_text(json.dumps(proxies))
-        with subprocess.Popen([self.proxy, "-host", "127.0.0.1", "-port", str(PORT), "-config", configuration],
+        with Switch(nodes) as switch, subprocess.Popen([self.proxy, "-host", "127.0.0.1", "-port", str(PORT), "-config", configuration],
                               stdout=log, stderr=log) as process:
             try:
+                self._make_docker(switch.port)
                 self._wait_for_proxies(process)
                 return super().run(nodes, left_out, log)
             finally:

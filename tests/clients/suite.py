@@ -31,6 +31,7 @@ class Suite:
     title = ""  # for the table in docs/COMPATIBILITY.md
     source = ""  # the registry's name of the package
     nodes = (1, 3)  # numbers of nodes that it can run against
+    first_node = 1  # the number of the first of them
     broker_settings = {}  # of Kafka's broker settings, what its authors' own brokers have
 
     def fetch(self):

@@ -77,9 +77,9 @@ TEST(Metadata, SaysWhatMayBeDoneWhereThatIsAsked) {
 
 protocol::DeleteRecordsPartitionResult delete_records(client::Client& client, const std::string& topic,
                                                       std::int32_t partition, std::int64_t offset,
-                                                      std::int16_t version = 2) {
+                                                      std::int16_t version = 2, std::int32_t timeout_ms = 10'000) {
   protocol::DeleteRecordsRequest request;
-  request.timeout_ms = 10'000;
+  request.timeout_ms = timeout_ms;
   request.topics.push_back(
       {.name = topic, .partitions = {{.partition_index = PartitionId(partition), .offset = Offset(offset)}}});
   const auto answer = ask<protocol::DeleteRecordsResponse>(client, request, version);
@@ -123,6 +123,18 @@ TEST(DeleteRecords, MovesTheLogStartForGood) {
     EXPECT_EQ(delete_records(*client, "t", 0, -1).low_watermark, Offset(5));
     EXPECT_EQ(produce(*client, "t", 0, batch_of({"5"})).base_offset, Offset(5));
     EXPECT_EQ(read_values(*client, "t", 0, 5), (std::vector<std::string>{"5"}));
+  });
+}
+
+TEST(DeleteRecords, OfTheOnlyReplicaNeedsNoTimeOfTheClient) {
+  BrokerWorld world;
+  world.run([&](Visit& visit) {
+    const auto client = visit.connect();
+    make_topic(*client, "t", 1);
+    produce(*client, "t", 0, batch_of({"0", "1", "2"}));
+    const auto answer = delete_records(*client, "t", 0, 2, 2, 0);
+    EXPECT_EQ(answer.error_code, ErrorCode::kNone);
+    EXPECT_EQ(answer.low_watermark, Offset(2));
   });
 }
 
