@@ -25,6 +25,10 @@ def matches(pattern, name):
     return re.fullmatch(re.escape(pattern).replace(r"\*", ".*").replace(r"\?", "."), name) is not None
 
 
+def is_left_out(name, left_out):
+    return any(matches(pattern, name) for pattern in left_out)
+
+
 @dataclasses.dataclass
 class Entry:
     kind: str

@@ -3,6 +3,7 @@
 import json
 import shutil
 
+from expected import is_left_out
 from suite import FAILED, PASSED, SKIPPED, Case, Suite, Unavailable, execute, must
 
 
@@ -28,8 +29,8 @@ class GoSuite(Suite):
               self.package], 900, cwd=self.directory)
         return self.version
 
-    def tests(self, left_out):
-        """Names of the tests to run, those that are left out not among them."""
+    def tests(self):
+        """Names of the tests that need a broker."""
         raise NotImplementedError
 
     def environment(self, nodes):
@@ -42,7 +43,7 @@ class GoSuite(Suite):
 
     def run(self, nodes, left_out, log):
         folder, environment = self.source_folder(), self.environment(nodes)
-        names = self.tests(left_out)
+        names = [name for name in self.tests() if not is_left_out(name, left_out)]
         runs = [[name] for name in names] if self.each_alone else [names]
         return [case for some in runs for case in self._run_some(some, folder, environment, log)]
 
