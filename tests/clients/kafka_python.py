@@ -10,6 +10,10 @@ import xml.etree.ElementTree
 from suite import FAILED, PASSED, SKIPPED, Case, Suite, Unavailable, execute, must
 
 FIXTURES = pathlib.Path(__file__).resolve().parent / "fixtures"
+ASKS_FOR_VERSION = """
+import sys, kafka
+print(".".join(map(str, kafka.KafkaConsumer(bootstrap_servers=sys.argv[1]).config["api_version"])))
+"""
 CODECS = ["lz4", "python-snappy", "zstandard", "crc32c"]
 
 
@@ -21,7 +25,6 @@ class KafkaPython(Suite):
     tools = ["pytest", "pytest-timeout", "pytest-mock", "py"]
     files = ["test/integration"]
     first_node = 0  # some of its tests name broker 0
-    kafka_version = "4.0.0"  # what it takes the broker for
     # Its own brokers have these.
     broker_settings = {"group.min.session.timeout.ms": 1000, "group.initial.rebalance.delay.ms": 0}
 
@@ -53,10 +56,14 @@ class KafkaPython(Suite):
     def add_what_is_missing(self, folder):
         shutil.copy(FIXTURES / "kafka_python_service.py", folder / "service.py")
 
+    def version_taken_for(self, address):
+        """The version of Kafka that the client takes a broker for, by the APIs that it advertises."""
+        return must([self.python, "-c", ASKS_FOR_VERSION, address], 60).strip().splitlines()[-1]
+
     def run(self, nodes, left_out, log):
         report = self.directory / f"report-{len(nodes.nodes)}.xml"
         report.unlink(missing_ok=True)
-        environment = {"KAFKA_URI": f"kafka://{nodes.nodes[0].address}", "KAFKA_VERSION": self.kafka_version,
+        environment = {"KAFKA_URI": f"kafka://{nodes.nodes[0].address}", "KAFKA_VERSION": self.version_taken_for(nodes.nodes[0].address),
                        "KAFKA_ROOT": str(self.directory), "CHRONIK_NODES": str(len(nodes.nodes))}
         unselected = ["-k", f"not ({' or '.join(left_out)})"] if left_out else []
         _, said = execute([self.python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "addopts=", "--timeout=120",
@@ -72,7 +79,6 @@ class KafkaPython2(KafkaPython):
     tools = ["pytest", "pytest-timeout", "mock"]
     files = ["test/test_admin_integration.py", "test/test_consumer_integration.py", "test/test_consumer_group.py",
              "test/test_producer.py"]
-    kafka_version = "2.4.0"  # what it takes a broker without access control for
 
     def add_what_is_missing(self, folder):
         shutil.copy(FIXTURES / "kafka_python_2_conftest.py", folder / "conftest.py")
