@@ -1,8 +1,10 @@
 """The table of all suites, as text and in docs/COMPATIBILITY.md."""
 
 import dataclasses
+import json
 
-from suite import FAILED, PASSED, ROOT, SKIPPED
+import expected
+from suite import FAILED, PASSED, ROOT, SKIPPED, WORK, Case
 
 DOCUMENT = ROOT / "docs" / "COMPATIBILITY.md"
 BEGIN, END = "<!-- client-tests: begin -->\n", "<!-- client-tests: end -->\n"
@@ -14,7 +16,6 @@ class Row:
     nodes: int
     cases: list = dataclasses.field(default_factory=list)
     wrong: list = dataclasses.field(default_factory=list)  # sentences: what the lists do not expect
-    entries: object = None  # expected.Expected
     seconds: float = 0.0
     unavailable: str = ""
 
@@ -24,6 +25,27 @@ class Row:
     @property
     def version(self):
         return getattr(self.suite, "version", "")
+
+    @property
+    def path(self):
+        return WORK / "results" / f"{self.suite.name}-{self.nodes}.json"
+
+    def keep(self):
+        """For the table of a later run of other suites."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.write_text(json.dumps({"version": self.version, "seconds": self.seconds,
+                                         "cases": [dataclasses.astuple(case) for case in self.cases]}))
+
+
+def kept_rows(suites):
+    """The results that earlier runs have left."""
+    rows = [Row(suite, nodes) for suite in suites for nodes in suite.nodes]
+    for row in rows:
+        if row.path.exists():
+            kept = json.loads(row.path.read_text())
+            row.suite.version, row.seconds = kept["version"], kept["seconds"]
+            row.cases = [Case(*case) for case in kept["cases"]]
+    return [row for row in rows if row.cases]
 
 
 def text(rows):
@@ -42,13 +64,7 @@ def counts(row):
     return f"{row.count(PASSED)} / {row.count(FAILED)} / {row.count(SKIPPED)}, {row.seconds:.0f} s" if row else "–"
 
 
-def what_happened(kind, pattern, rows):
-    """How a listed entry went, in a word."""
-    if kind == "leave":
-        return "not run"
-    if kind == "vary":
-        return "varies"
-    return {"skip": "skipped", "fail": "fails"}[kind]
+WORDS = {"leave": "not run", "vary": "varies", "skip": "skipped", "fail": "fails"}
 
 
 def document_rows(rows):
@@ -68,15 +84,17 @@ def reasons(suite, rows):
     """The entries of a suite's list, those of one reason together."""
     groups = {}
     for row in rows:
-        for entry in row.entries.entries:
+        for entry in expected.Expected(suite.name, row.nodes).entries:
             where = f" ({entry.nodes} nodes)" if entry.nodes > 1 else " (1 node)" if entry.nodes else ""
-            key = (entry.reason, what_happened(entry.kind, entry.pattern, rows) + where)
+            key = (entry.reason, WORDS[entry.kind] + where)
             groups.setdefault(key, {})[entry.pattern] = None
     return [f"| {suite.title} | {', '.join(f'`{name}`' for name in names)} | {how} | {reason} |"
             for (reason, how), names in groups.items()]
 
 
-def update_documents(rows):
+def update_documents(suites):
+    """From the newest results of each suite, of this run and of earlier ones."""
+    rows = kept_rows(suites)
     whole = DOCUMENT.read_text(encoding="utf-8")
     head, rest = whole.split(BEGIN, 1)
     _, tail = rest.split(END, 1)
