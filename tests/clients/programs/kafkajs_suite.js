@@ -37,7 +37,9 @@ async function withProducer(options, use) {
 // Starts a member that keeps what it gets; the function ends it.
 async function member(groupId, topics, options = {}) {
   const got = [];
-  const consumer = kafka.consumer({ groupId, rebalanceTimeout: 10000, sessionTimeout: 10000, heartbeatInterval: 500 });
+  const consumer = kafka.consumer({
+    groupId, rebalanceTimeout: 10000, sessionTimeout: 10000, heartbeatInterval: 500, maxWaitTimeInMs: 300,
+  });
   await consumer.connect();
   await consumer.subscribe({ topics, fromBeginning: true });
   await consumer.run({ ...options, eachMessage: async ({ topic, partition, message }) => got.push({ topic, partition, message }) });
@@ -107,9 +109,9 @@ const cases = {
     await within(40, "all is consumed", () => members[0].got.length + members[1].got.length >= 200);
     assert.ok(members[0].got.length > 0 && members[1].got.length > 0);
     await members[0].end();
+    const before = members[1].got.length;
     await withProducer({}, (producer) =>
       producer.send({ topic, messages: values(40).map((value, i) => ({ value, partition: i % 4 })) }));
-    const before = members[1].got.length;
     await within(40, "the other takes over", () => members[1].got.length >= before + 40);
     await members[1].end();
   },
