@@ -14,6 +14,7 @@ ASKS_FOR_VERSION = """
 import sys, kafka
 print(".".join(map(str, kafka.KafkaConsumer(bootstrap_servers=sys.argv[1]).config["api_version"])))
 """
+PIP_FLAGS = ["--quiet", "--disable-pip-version-check", "--timeout", "20", "--retries", "1"]
 CODECS = ["lz4", "python-snappy", "zstandard", "crc32c"]
 
 
@@ -38,7 +39,7 @@ class KafkaPython(Suite):
             shutil.rmtree(self.directory, ignore_errors=True)
             self.directory.mkdir(parents=True)
             must([sys.executable, "-m", "venv", self.directory / "venv"], 120)
-            pip = [self.python, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+            pip = [self.python, "-m", "pip", *PIP_FLAGS]
             must([*pip, "install", f"kafka-python=={self.release}", *self.tools, *CODECS], 300)
             must([*pip, "download", "--no-deps", "--no-binary", "kafka-python", "-d", self.directory,
                   f"kafka-python=={self.release}"], 300)

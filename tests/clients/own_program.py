@@ -5,6 +5,7 @@ import re
 import shutil
 import sys
 
+from kafka_python import PIP_FLAGS
 from suite import FAILED, PASSED, Case, Suite, Unavailable, execute, must
 
 PROGRAMS = pathlib.Path(__file__).resolve().parent / "programs"
@@ -39,7 +40,7 @@ class KafkaJs(OwnProgram):
             raise Unavailable("there is no npm")
         if not (self.directory / "node_modules" / "kafkajs" / "package.json").exists():
             self.directory.mkdir(parents=True, exist_ok=True)
-            must(["npm", "install", "--silent", "--no-save", "--prefix", self.directory, f"kafkajs@{self.release}"], 180)
+            must(["npm", "install", "--silent", "--no-save", "--fetch-retries=1", "--prefix", self.directory, f"kafkajs@{self.release}"], 180)
         return self.release
 
     def command(self):
@@ -63,8 +64,8 @@ class ConfluentPython(OwnProgram):
         if not done.exists():
             shutil.rmtree(self.directory, ignore_errors=True)
             must([sys.executable, "-m", "venv", self.directory / "venv"], 120)
-            must([self.python, "-m", "pip", "--quiet", "--disable-pip-version-check", "install", "--only-binary", ":all:",
-                  f"confluent-kafka=={self.release}"], 300)
+            must([self.python, "-m", "pip", *PIP_FLAGS, "install", "--only-binary", ":all:",
+                  f"confluent-kafka=={self.release}"], 120)
             must([self.python, "-c", "import confluent_kafka"], 60)
             done.touch()
         return self.release

@@ -7,7 +7,7 @@ from librdkafka import Librdkafka, take_crate
 from suite import FAILED, PASSED, SKIPPED, Case, Suite, Unavailable, execute, must
 
 PROGRAMS = ("test_admin", "test_high_consumers", "test_high_producers", "test_low_consumers", "test_low_producers",
-            "test_metadata", "test_topic_partition_list")
+            "test_metadata", "test_topic_partition_list", "test_transactions")
 
 
 class RdkafkaRust(Suite):

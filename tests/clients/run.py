@@ -67,7 +67,10 @@ def run(suites, counts):
             if count not in suite.nodes:
                 continue
             print(f"{suite.name} {suite.version} against {count} node{'s' if count > 1 else ''}", flush=True)
-            row = run_suite(suite, count)
+            try:
+                row = run_suite(suite, count)
+            except (AssertionError, Unavailable) as why:  # the nodes do not start, or the suite leaves no results
+                row = summary.Row(suite, count, wrong=[str(why)])
             print(f"  {row.count(PASSED)} passed, {row.count(FAILED)} failed, {row.count(SKIPPED)} skipped in "
                   f"{row.seconds:.0f} s", flush=True)
             for sentence in row.wrong:

@@ -50,7 +50,7 @@ class Suite:
         return WORK / self.name
 
 
-def first_line(text):
+def last_line(text):
     lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
     return lines[-1][:300] if lines else "it said nothing"
 
@@ -82,6 +82,6 @@ def must(command, seconds, **more):
     except OSError as error:
         raise Unavailable(f"{command[0]}: {error.strerror}") from error
     if status != 0:
-        why = "took too long" if status is None else first_line(text)
+        why = "took too long" if status is None else last_line(text)
         raise Unavailable(f"{' '.join(map(str, command))[:100]}: {why}")
     return text
