@@ -1,7 +1,8 @@
 # The verbs. Each is one line of something you could type; `make` alone lists them.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help deps build run cluster test proof sim fuzz bench chaos mutants tidy format conformance java client-tests clean
+.PHONY: help deps build run cluster test proof sim fuzz bench chaos mutants tidy format conformance java
+.PHONY: client-tests clean
 
 DATA ?= ./data
 SCENARIO ?= all

@@ -1,4 +1,5 @@
-"""A few of the suites of `make client-tests` that need no compiler, against one node; skipped where they cannot be had."""
+"""A few of the suites of `make client-tests` that need no compiler, against one node. Skipped where they cannot be
+had."""
 
 import pathlib
 import sys
@@ -30,7 +31,8 @@ class Lists(unittest.TestCase):
         wrong = [("other", FAILED), ("other", SKIPPED), ("broken-a", PASSED), ("not[here]", PASSED), ("noth", SKIPPED)]
         self.assertEqual([None] * len(right), [of_three.verdict(Case(*pair)) for pair in right])
         self.assertNotIn(None, [of_three.verdict(Case(*pair)) for pair in wrong])
-        self.assertEqual(["not[here]"], [entry.pattern for entry in of_three.unused([Case(*right[1]), Case(*right[3])])])
+        unused = of_three.unused([Case(*right[1]), Case(*right[3])])
+        self.assertEqual(["not[here]"], [entry.pattern for entry in unused])
         self.assertEqual(["hangs"], of_three.left_out)
 
     def test_refuse_what_they_do_not_understand(self):

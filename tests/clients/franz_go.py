@@ -5,7 +5,8 @@ import re
 from go_suite import GoSuite
 
 # Of the package's tests those that talk to a broker; the others are the client's own business.
-FILES = ("client_test.go", "consumer_test.go", "group_test.go", "produce_request_test.go", "share_test.go", "txn_test.go")
+FILES = ("client_test.go", "consumer_test.go", "group_test.go", "produce_request_test.go", "share_test.go",
+         "txn_test.go")
 
 
 class FranzGo(GoSuite):

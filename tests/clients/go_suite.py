@@ -24,9 +24,11 @@ class GoSuite(Suite):
         if not shutil.which("go"):
             raise Unavailable("there is no go")
         self.directory.mkdir(parents=True, exist_ok=True)
-        (self.directory / "go.mod").write_text(f"module suite\n\ngo {self.go}\n\nrequire {self.module} {self.version}\n")
-        must(["go", "test", "-mod=mod", "-vet=off", *(["-tags", self.tags] if self.tags else []), "-c", "-o", self.program,
-              self.package], 900, cwd=self.directory)
+        needs = f"module suite\n\ngo {self.go}\n\nrequire {self.module} {self.version}\n"
+        (self.directory / "go.mod").write_text(needs)
+        tags = ["-tags", self.tags] if self.tags else []
+        must(["go", "test", "-mod=mod", "-vet=off", *tags, "-c", "-o", self.program, self.package], 900,
+             cwd=self.directory)
         return self.version
 
     def tests(self):

@@ -64,11 +64,13 @@ class KafkaPython(Suite):
     def run(self, nodes, left_out, log):
         report = self.directory / f"report-{len(nodes.nodes)}.xml"
         report.unlink(missing_ok=True)
-        environment = {"KAFKA_URI": f"kafka://{nodes.nodes[0].address}", "KAFKA_VERSION": self.version_taken_for(nodes.nodes[0].address),
+        address = nodes.nodes[0].address
+        environment = {"KAFKA_URI": f"kafka://{address}", "KAFKA_VERSION": self.version_taken_for(address),
                        "KAFKA_ROOT": str(self.directory), "CHRONIK_NODES": str(len(nodes.nodes))}
         unselected = ["-k", f"not ({' or '.join(left_out)})"] if left_out else []
-        _, said = execute([self.python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "addopts=", "--timeout=120",
-                           f"--junitxml={report}", *unselected, *self.files], 1200, log, self.directory, environment)
+        pytest = [self.python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "addopts=", "--timeout=120"]
+        _, said = execute([*pytest, f"--junitxml={report}", *unselected, *self.files], 1200, log, self.directory,
+                          environment)
         if not report.exists():
             raise Unavailable(f"pytest left no report: {said[-500:]}")
         return parse(report)
@@ -76,6 +78,7 @@ class KafkaPython(Suite):
 
 class KafkaPython2(KafkaPython):
     name = "kafka-python-2.0.2"
+    title = "kafka-python 2.0.2"
     release = "2.0.2"
     tools = ["pytest", "pytest-timeout", "mock"]
     files = ["test/test_admin_integration.py", "test/test_consumer_integration.py", "test/test_consumer_group.py",

@@ -10,7 +10,8 @@ from expected import is_left_out
 from suite import FAILED, PASSED, SKIPPED, ROOT, WORK, Case, Suite, execute, must
 
 PACKAGE = "@confluentinc/kafka-javascript@1.10.1"
-# The package has librdkafka's source and tests, but neither of its two build systems whole: CMake's part is in this crate.
+# The package has librdkafka's source and tests, but neither of its two build systems whole. CMake's part is in this
+# crate.
 CRATE = "rdkafka-sys"
 CRATE_VERSION = "4.10.0+2.12.1"
 # Newer code asks for these, the crate's CMake files do not set them yet.
@@ -149,7 +150,8 @@ class Librdkafka(Suite):
         report.unlink(missing_ok=True)
         # SUBTESTS takes a piece of what a part is called.
         more = {"TESTS": number, "TEST_REPORT": report.name, **({"SUBTESTS": part} if part else {})}
-        status, said = execute([self.program, "-L", "-p1", "-s", self.scenario], 1200, None, own, {**environment, **more})
+        command = [self.program, "-L", "-p1", "-s", self.scenario]
+        status, said = execute(command, 1200, None, own, {**environment, **more})
         plain = re.sub(r"\x1b\[[0-9;]*m", "", said)
         ended = status is not None and report.exists()
         states = json.loads(report.read_text(encoding="utf-8"))["tests"] if ended else {}
@@ -192,5 +194,6 @@ class LibrdkafkaNoAutoCreate(Librdkafka):
     """The tests that want a broker which creates no topics by itself: its scenario of that name."""
 
     name = "librdkafka-noautocreate"
+    title = "librdkafka, scenario `noautocreate`"
     scenario = "noautocreate"
     broker_settings = dict(Librdkafka.broker_settings, **{"auto.create.topics.enable": "false"})

@@ -21,7 +21,8 @@ class OwnProgram(Suite):
         raise NotImplementedError
 
     def run(self, nodes, left_out, log):
-        status, said = execute([*self.command(), nodes.addresses, str(len(nodes.nodes))], self.limit, log, self.directory)
+        command = [*self.command(), nodes.addresses, str(len(nodes.nodes))]
+        status, said = execute(command, self.limit, log, self.directory)
         cases = [Case(name, {"PASS": PASSED, "FAIL": FAILED}[word], int(spent) / 1000, text)
                  for word, spent, name, text in re.findall(r"^(PASS|FAIL) (\d+) ([^:\n]+)(.*)$", said, re.M)]
         if status != 0:
@@ -40,7 +41,8 @@ class KafkaJs(OwnProgram):
             raise Unavailable("there is no npm")
         if not (self.directory / "node_modules" / "kafkajs" / "package.json").exists():
             self.directory.mkdir(parents=True, exist_ok=True)
-            must(["npm", "install", "--silent", "--no-save", "--fetch-retries=1", "--prefix", self.directory, f"kafkajs@{self.release}"], 180)
+            must(["npm", "install", "--silent", "--no-save", "--fetch-retries=1", "--prefix", self.directory,
+                  f"kafkajs@{self.release}"], 120)
         return self.release
 
     def command(self):

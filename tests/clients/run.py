@@ -33,7 +33,8 @@ def run_suite(suite, count):
     logs = WORK / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     path = logs / f"{suite.name}-{count}.log"
-    with machines.Nodes(count, suite.broker_settings, suite.first_node) as nodes, open(path, "w", encoding="utf-8") as log:
+    nodes = machines.Nodes(count, suite.broker_settings, suite.first_node)
+    with nodes, open(path, "w", encoding="utf-8") as log:
         suite.prepare(nodes)
         nodes.start()
         row.cases = suite.run(nodes, wanted.left_out, log)

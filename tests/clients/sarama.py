@@ -114,8 +114,8 @@ class Sarama(GoSuite):
                     "upstream": f"127.0.0.1:{kafka[(number - 1) % len(kafka) + 1]}"} for number, port in PORTS.items()]
         configuration = self.directory / "proxies.json"
         configuration.write_text(json.dumps(proxies))
-        with Switch(nodes) as switch, subprocess.Popen([self.proxy, "-host", "127.0.0.1", "-port", str(PORT), "-config", configuration],
-                              stdout=log, stderr=log) as process:
+        command = [self.proxy, "-host", "127.0.0.1", "-port", str(PORT), "-config", configuration]
+        with Switch(nodes) as switch, subprocess.Popen(command, stdout=log, stderr=log) as process:
             try:
                 self._make_docker(switch.port)
                 self._wait_for_proxies(process)

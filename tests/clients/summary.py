@@ -55,8 +55,9 @@ def text(rows):
         if row.unavailable:
             lines.append(f"{row.suite.name:26} not available here: {row.unavailable}")
             continue
-        lines.append(f"{row.suite.name:26} {row.version:>10} {row.nodes:>5} {row.count(PASSED):>7} {row.count(FAILED):>7} "
-                     f"{row.count(SKIPPED):>8} {row.seconds:>5.0f} s{'  UNEXPECTED' if row.wrong else ''}")
+        passed, failed, skipped = (row.count(outcome) for outcome in (PASSED, FAILED, SKIPPED))
+        lines.append(f"{row.suite.name:26} {row.version:>10} {row.nodes:>5} {passed:>7} {failed:>7} {skipped:>8} "
+                     f"{row.seconds:>5.0f} s{'  UNEXPECTED' if row.wrong else ''}")
     return "\n".join(lines)
 
 
@@ -73,7 +74,8 @@ def document_rows(rows):
     suites = list(dict.fromkeys(row.suite for row in rows if not row.unavailable))
     for suite in suites:
         of = {row.nodes: row for row in rows if row.suite is suite}
-        lines.append(f"| {suite.title} | {suite.source} | {suite.version} | {counts(of.get(1))} | {counts(of.get(3))} |")
+        cells = [suite.title, suite.source, suite.version, counts(of.get(1)), counts(of.get(3))]
+        lines.append(f"| {' | '.join(cells)} |")
     lines += ["", "| client | cases | | why |", "|---|---|---|---|"]
     for suite in suites:
         lines += reasons(suite, [row for row in rows if row.suite is suite])

@@ -1,5 +1,5 @@
-"""Uses confluent-kafka as programs do: its source archive has no tests of a broker. A line for each case: PASS NAME, or
-FAIL NAME: why.
+"""Uses confluent-kafka as programs do: its source archive has no tests of a broker. A line for each case, with its
+milliseconds: PASS 12 NAME, or FAIL 12 NAME: why.
 
     python confluent_suite.py ADDRESSES NODES
 """
