@@ -62,6 +62,8 @@ constexpr ErrorCode kAnswered[] = {
     ErrorCode::kInvalidTxnState,
     ErrorCode::kKafkaStorageError,
     ErrorCode::kFetchSessionIdNotFound,
+    ErrorCode::kFetchSessionTopicIdError,
+    ErrorCode::kInconsistentTopicId,
     ErrorCode::kInvalidFetchSessionEpoch,
     ErrorCode::kTopicDeletionDisabled,
     ErrorCode::kFencedLeaderEpoch,

@@ -67,6 +67,33 @@ void GroupJudge::fetched(const std::string& group, int partition, std::int64_t o
   of.known.push_back({.at = world_.now(), .value = offset});
 }
 
+void GroupJudge::keeps(const std::string& group, int partition, std::int64_t offset) {
+  kept_[group].partitions[partition].open.insert(offset);
+}
+
+void GroupJudge::kept(const std::string& group, int partition, std::int64_t offset) {
+  KeptGroup& of = kept_[group];
+  of.at = world_.now();
+  KeptPartition& one = of.partitions[partition];
+  one.open.erase(one.open.find(offset));
+  one.settled = offset;
+}
+
+void GroupJudge::kept_fetched(const std::string& group, int partition, std::int64_t offset) {
+  const KeptPartition& one = kept_[group].partitions[partition];
+  if (offset != one.settled && !one.open.contains(offset)) {
+    world_.fail("OFFSETS-COMMIT",
+                fmt::format("the keeper of {} fetches offset {} of partition {}; it kept {} last, and "
+                            "{} others are of unknown outcome",
+                            group, offset, partition, one.settled, one.open.size()));
+  }
+}
+
+VirtualTime GroupJudge::kept_at(const std::string& group) const {
+  const auto found = kept_.find(group);
+  return found == kept_.end() ? VirtualTime::zero() : found->second.at;
+}
+
 std::uint64_t GroupJudge::commits_since(const std::string& group, int partition, VirtualTime since) const {
   const auto history = groups_.find(group);
   if (history == groups_.end() || !history->second.partitions.contains(partition)) {

@@ -1,5 +1,5 @@
 // One epoch, one content (rule R1): checker REPLICA-MATCH. Whichever nodes append a batch at an offset in an epoch, in
-// whichever of their lives, it is the same batch.
+// whichever of their lives, it is the same batch, as long as compaction has left it as it was.
 #pragma once
 
 #include <map>

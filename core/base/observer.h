@@ -25,9 +25,10 @@ struct BatchAppended {
   LeaderEpoch epoch;
   Offset base;
   Offset last;
-  std::uint32_t crc = 0;  // of the batch, as on the wire
-  std::uint32_t records = 0;
-  ProducerId producer;  // none: not idempotent
+  std::uint32_t crc = 0;      // of the batch, as on the wire
+  std::uint32_t records = 0;  // offsets, of which compaction may have left fewer records
+  bool cleaned = false;       // by compaction: as it was appended first it was another
+  ProducerId producer;        // none: not idempotent
   ProducerEpoch producer_epoch;
   std::int32_t base_sequence = -1;
   bool control = false;

@@ -4,6 +4,7 @@
 
 #include "core/base/log_line.h"
 #include "core/broker/connection.h"
+#include "core/broker/coordinators.h"
 #include "core/broker/handlers.h"
 #include "core/protocol/api_versions.h"
 
@@ -46,6 +47,8 @@ Handler handler_of(ApiKey key) {
     case ApiKey::kListPartitionReassignments: return &handle_list_partition_reassignments;
     case ApiKey::kOffsetDelete: return &handle_offset_delete;
     case ApiKey::kDescribeCluster: return &handle_describe_cluster;
+    case ApiKey::kDescribeProducers: return &handle_describe_producers;
+    case ApiKey::kListConfigResources: return &handle_list_config_resources;
     case ApiKey::kDescribeTopicPartitions: return &handle_describe_topic_partitions;
     default: return nullptr;
   }
@@ -76,7 +79,10 @@ Broker::Broker(const Ports& ports, const BrokerIdentity& identity, const Limits&
       table_(table),
       forwarding_(forwarding),
       producer_ids_(metadata),
-      groups_(logs, ports.clock, group_options(cluster::group_settings(layers()))) {}
+      fetch_sessions_(ports.random, limits.fetch_sessions_max, limits.session_partitions_per_node),
+      groups_(
+          logs, ports.clock, group_options(cluster::group_settings(layers())),
+          [this](const std::string& topic, const Uuid& id) { return topic_is_gone(*metadata_.image(), topic, id); }) {}
 
 cluster::ConfigLayers Broker::layers() const { return cluster::broker_layers(*metadata_.image(), self(), file_); }
 

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/broker/fetch_sessions.h"
 #include "core/broker/forwarding.h"
 #include "core/broker/limits.h"
 #include "core/broker/metrics.h"
@@ -65,6 +66,7 @@ class Broker final : public RequestHandler {
   replication::Replication& replication() { return replication_; }
   PartitionTable& table() { return table_; }
   ProducerIds& producer_ids() { return producer_ids_; }
+  FetchSessions& fetch_sessions() { return fetch_sessions_; }
   group::Groups& groups() { return groups_; }
   // The image has spoken, or a log was made: groups follow the partitions that keep them. Does not suspend.
   void follow_groups();
@@ -84,6 +86,7 @@ class Broker final : public RequestHandler {
   PartitionTable& table_;
   Forwarding* forwarding_;
   ProducerIds producer_ids_;
+  FetchSessions fetch_sessions_;
   group::Groups groups_;
   std::size_t groups_followed_ = 0;  // partitions
   BrokerMetrics metrics_;

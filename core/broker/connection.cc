@@ -100,13 +100,17 @@ void ClientConnection::run() {
 }
 
 Status ClientConnection::read_request() {
-  while (slots_.size() >= context_.limits.requests_per_connection && !closing_) {
+  while (is_full() && !closing_) {
     RETURN_IF_ERROR(room_.wait(key_, fiber::within(context_.limits.request + context_.limits.write, Expiry::kPeer)));
   }
   if (closing_) {
     return absl::CancelledError("closing");
   }
-  ASSIGN_OR_RETURN(const std::int32_t size, frames_.length(fiber::within(context_.limits.idle, Expiry::kNormal)));
+  const StatusOr<std::int32_t> next = frames_.length(fiber::within(context_.limits.idle, Expiry::kNormal));
+  if (absl::IsDeadlineExceeded(next.status()) && !slots_.empty()) {
+    return ok();  // it is not idle: its client waits for us
+  }
+  ASSIGN_OR_RETURN(const std::int32_t size, next);
   if (size < 0 || size > context_.limits.frame_bytes_max) {
     log_warn("frame refused: socket.request.max.bytes", field("peer", peer().to_string()), field("bytes", size),
              field("max", context_.limits.frame_bytes_max));

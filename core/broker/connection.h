@@ -55,7 +55,9 @@ class ClientConnection : public Unsent {
   // connection.
   template <typename Body>
   void spawn(const char* kind, Body&& body) {
-    scope_.spawn({kind, next_request_++}, [key = request_key(), body = std::forward<Body>(body)]() mutable {
+    ++fibers_;
+    scope_.spawn({kind, next_request_++}, [this, key = request_key(), body = std::forward<Body>(body)]() mutable {
+      const Leaving leaving{*this};
       const fiber::Provides provides(key);
       body();
     });
@@ -83,6 +85,16 @@ class ClientConnection : public Unsent {
 
  private:
   friend class Answer;
+  struct Leaving {
+    ClientConnection& connection;
+    ~Leaving() {
+      --connection.fibers_;
+      connection.room_.notify_all();
+    }
+  };
+  bool is_full() const {
+    return slots_.size() >= context_.limits.requests_per_connection || fibers_ >= context_.limits.fibers_per_connection;
+  }
   // What one write takes of the answers in front.
   struct Gathered {
     std::size_t slots = 0;
@@ -103,8 +115,9 @@ class ClientConnection : public Unsent {
   std::uint64_t next_request_ = 0;
   bool closing_ = false;
   bool sent_elsewhere_ = false;
-  bool sending_ = false;  // answers are being gathered, or a fiber writes what the client did not take at once
-  fiber::Event room_;     // a slot has become free
+  bool sending_ = false;    // answers are being gathered, or a fiber writes what the client did not take at once
+  std::size_t fibers_ = 0;  // of spawn(), that are not over
+  fiber::Event room_;       // it is not full any more
   protocol::FrameReader frames_;
   std::unique_ptr<ClientForwards> forwards_;
   fiber::FiberScope scope_;

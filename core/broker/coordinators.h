@@ -11,12 +11,23 @@
 
 namespace chronik::broker {
 
+// Whether the topic that offsets were committed for is no more, also where another has its name now. A zero id: not
+// known.
+inline bool topic_is_gone(const cluster::Image& image, const std::string& topic, const Uuid& id) {
+  const cluster::Topic* found = image.find_topic(topic);
+  return found == nullptr || (id != Uuid{} && id != found->id);
+}
+
+// Members need a name for their group; offsets may be kept under an empty one.
+enum class GroupName : std::uint8_t { kNotEmpty, kAny };
+
 // What coordinates the group here, or why nothing does: kInvalidGroupId, kNotCoordinator, kCoordinatorLoadInProgress.
-inline Ref<group::GroupPartition> find_coordinator(Broker& broker, std::string_view group, protocol::ErrorCode& error) {
+inline Ref<group::GroupPartition> find_coordinator(Broker& broker, std::string_view group, GroupName name,
+                                                   protocol::ErrorCode& error) {
   const cluster::ImageRef image = broker.metadata().image();
   const cluster::Topic* topic = image->find_topic(group::kGroupsTopic);
   Ref<group::GroupPartition> found;
-  if (group.empty()) {
+  if (group.empty() && name == GroupName::kNotEmpty) {
     error = protocol::ErrorCode::kInvalidGroupId;
     return found;
   }
@@ -25,11 +36,6 @@ inline Ref<group::GroupPartition> find_coordinator(Broker& broker, std::string_v
   }
   error = found ? found->state() : protocol::ErrorCode::kNotCoordinator;
   return found;
-}
-
-inline std::string text_of(const Slice& slice) {
-  const ByteSpan bytes = slice.bytes();
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
 }  // namespace chronik::broker

@@ -55,6 +55,11 @@ void delete_records_of(Broker& broker, const Deletion& deletion, const Patience&
   if (answer.error_code != ErrorCode::kNone) {
     return;
   }
+  const HostedTopic* hosted = broker.table().find(deletion.topic);
+  if (hosted != nullptr && !hosted->settings.deletes) {
+    answer.error_code = ErrorCode::kPolicyViolation;  // as Kafka: it would take the last record of a key
+    return;
+  }
   const Offset to = deletion.asked.offset == Offset::none() ? partition->high_watermark() : deletion.asked.offset;
   if (to < Offset(0) || to > partition->high_watermark()) {
     answer.error_code = ErrorCode::kOffsetOutOfRange;

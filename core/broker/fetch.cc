@@ -1,5 +1,6 @@
 // Fetch: what a consumer may see of the logs, waited for without polling.
 #include <algorithm>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -36,24 +37,33 @@ struct FetchWork {
   FetchResponse response;
   std::vector<Asked> partitions;
   std::unique_ptr<ForwardedFetch> forwarded = {};  // null: nothing concerns other leaders
+  bool opens_session = false;
+  std::unique_ptr<FetchSession::Use> session = {};  // of which it is a request; null: of none
+
+  bool by_id() const { return request.header.version >= 13; }
+  // kNone, or why it is not to be answered in its session any more.
+  ErrorCode standing() const { return session != nullptr ? session->standing() : ErrorCode::kNone; }
 };
 
 ErrorCode find_partition(Broker& broker, const FetchWork& work, const protocol::FetchTopic& topic, PartitionId index,
                          Ref<replication::Partition>& partition) {
-  const bool by_id = work.request.header.version >= 13;
-  HostedTopic* hosted = by_id ? broker.table().find(topic.topic_id) : broker.table().find(topic.topic);
-  if (hosted == nullptr) {
-    return by_id ? ErrorCode::kUnknownTopicId : ErrorCode::kUnknownTopicOrPartition;
+  HostedTopic* hosted = work.by_id() ? broker.table().find(topic.topic_id) : broker.table().find(topic.topic);
+  if (hosted != nullptr) {
+    return hosted->find(index, partition);
   }
-  return hosted->find(index, partition);
+  if (!work.by_id()) {
+    return ErrorCode::kUnknownTopicOrPartition;
+  }
+  // A session remembers the name of a topic that has gone: perhaps there is another of that name now.
+  const bool made_anew = !topic.topic.empty() && broker.table().find(topic.topic) != nullptr;
+  return made_anew ? ErrorCode::kInconsistentTopicId : ErrorCode::kUnknownTopicId;
 }
 
 // Where another node leads the partition, its answer comes from there.
 bool forward(Broker& broker, FetchWork& work, const PartitionPlace& place, const Asked& asked) {
   const protocol::FetchTopic& topic = work.asked.topics[place.topic];
   const cluster::Image& image = *broker.metadata().image();
-  const cluster::Topic* known =
-      work.request.header.version >= 13 ? image.find_topic(topic.topic_id) : image.find_topic(topic.topic);
+  const cluster::Topic* known = work.by_id() ? image.find_topic(topic.topic_id) : image.find_topic(topic.topic);
   const NodeId leader = broker.leader_elsewhere(known, asked.wanted->partition);
   if (leader == NodeId::none()) {
     return false;
@@ -70,7 +80,7 @@ void prepare(Broker& broker, FetchWork& work) {
   std::size_t count = 0;
   for (const protocol::FetchTopic& topic : work.asked.topics) {
     auto& answers = work.response.responses.emplace_back();
-    answers.topic = topic.topic;
+    answers.topic = work.by_id() ? std::string() : topic.topic;
     answers.topic_id = topic.topic_id;
     answers.partitions.resize(topic.partitions.size());
     count += topic.partitions.size();
@@ -81,6 +91,7 @@ void prepare(Broker& broker, FetchWork& work) {
     for (std::size_t p = 0; p < topic.partitions.size(); ++p) {
       FetchPartitionResponse& answer = work.response.responses[t].partitions[p];
       answer.partition_index = topic.partitions[p].partition;
+      answer.records = Slice();  // librdkafka takes a null for a broken answer, and its leader may not answer at all
       Asked& asked = work.partitions.emplace_back();
       asked.wanted = &topic.partitions[p];
       asked.answer = &answer;
@@ -184,6 +195,9 @@ Status wait_for_progress(FetchWork& work, const Deadline& deadline) {
       moves.add(asked.partition->progress(), asked.partition->progress_key());
     }
   }
+  if (work.session != nullptr) {
+    work.session->add_to(moves);
+  }
   return moves.wait_any(deadline);
 }
 
@@ -198,11 +212,27 @@ std::size_t bytes_allowed(Broker& broker, const FetchWork& work) {
   return static_cast<std::size_t>(std::min(allowed, possible));
 }
 
+void refuse_whole(Broker& broker, Request& request, ErrorCode error) {
+  FetchResponse response;
+  response.error_code = error;
+  broker.metrics().fetch_failed.add();
+  request.reply(response);
+}
+
 void finish(Broker& broker, FetchWork& work, const Collected& collected, fiber::Budget::Hold hold) {
+  if (const ErrorCode error = work.standing(); error != ErrorCode::kNone) {
+    return refuse_whole(broker, work.request, error);
+  }
   broker.metrics().fetch_ok.add();
   broker.metrics().bytes_fetched.add(collected.bytes);
   if (collected.at_once) {
     name_leaders(broker, work.response, work.request.header.version);
+  }
+  if (work.session != nullptr) {
+    work.session->session().tell(work.response);
+  } else if (work.opens_session) {
+    const MonotonicTime now = fiber::Scheduler::current().now();
+    broker.fetch_sessions().open(work.asked, work.response, work.by_id(), now);
   }
   work.request.reply(work.response, std::move(hold));
 }
@@ -224,6 +254,9 @@ void serve(Broker& broker, FetchWork& work) {
       } else if (!moved.ok()) {
         return work.request.answer.close("the connection ends");
       }
+      if (work.standing() != ErrorCode::kNone) {
+        return finish(broker, work, {}, {});
+      }
     }
     StatusOr<fiber::Budget::Hold> room = work.request.connection.response_bytes().take(max_bytes, reading);
     if (!room.ok()) {
@@ -242,7 +275,7 @@ void serve(Broker& broker, FetchWork& work) {
     if (!moved.ok() && !absl::IsDeadlineExceeded(moved)) {
       return work.request.answer.close("the connection ends");
     }
-    waiting = moved.ok();
+    waiting = moved.ok() && work.standing() == ErrorCode::kNone;
   }
   finish(broker, work, collected, std::move(hold));
 }
@@ -306,16 +339,56 @@ void serve_split(Broker& broker, FetchWork& work) {
           moves.add(asked.partition->progress(), asked.partition->progress_key());
         }
       }
+      if (work.session != nullptr) {
+        work.session->add_to(moves);
+      }
       const Status moved = moves.wait_any(parked);
       if (!moved.ok() && !absl::IsDeadlineExceeded(moved)) {
         return work.request.answer.close("the connection ends");
       }
-      waiting = moved.ok();
+      waiting = moved.ok() && work.standing() == ErrorCode::kNone;
     } else {
       waiting = left > Duration::zero();
     }
   }
   finish(broker, work, collected, std::move(hold));
+}
+
+void serve_anywhere(Broker& broker, FetchWork& work) {
+  if (work.forwarded == nullptr) {
+    serve(broker, work);
+  } else if (work.forwarded->leaders() == 1 && work.forwarded->partitions() == work.partitions.size()) {
+    serve_elsewhere(broker, work);
+  } else {
+    serve_split(broker, work);
+  }
+}
+
+// ---- sessions ----
+
+// By its id alone nobody could say later that a topic was made anew.
+void name_topics(Broker& broker, FetchRequest& asked) {
+  const cluster::ImageRef image = broker.metadata().image();
+  for (protocol::FetchTopic& topic : asked.topics) {
+    if (const cluster::Topic* known = image->find_topic(topic.topic_id); known != nullptr) {
+      topic.topic = known->name;
+    }
+  }
+}
+
+// Once it is its turn: as if all partitions of the session had been asked for.
+void serve_session(Broker& broker, FetchWork& work) {
+  if (!work.session->enter(fiber::within(broker.limits().request + broker.limits().request, Expiry::kPeer)).ok()) {
+    return work.request.answer.close("the connection ends");
+  }
+  if (work.standing() != ErrorCode::kNone) {
+    return finish(broker, work, {}, {});
+  }
+  work.asked.topics.clear();
+  work.asked.forgotten_topics_data.clear();
+  work.session->session().list(work.asked.topics);
+  prepare(broker, work);
+  serve_anywhere(broker, work);
 }
 
 }  // namespace
@@ -328,24 +401,28 @@ void handle_fetch(Broker& broker, Request&& request) {
   if (replica_of(*asked, request.header.version) >= NodeId(0)) {
     return handle_replica_fetch(broker, std::move(request), *std::move(asked));
   }
-  if (asked->session_id != 0) {
-    // Sessions are never granted (every answer carries session 0, which is always legal), so none is known.
-    FetchResponse response;
-    response.error_code = ErrorCode::kFetchSessionIdNotFound;
-    broker.metrics().fetch_failed.add();
-    return request.reply(response);
-  }
   auto work = std::make_unique<FetchWork>(
       FetchWork{.request = std::move(request), .asked = *std::move(asked), .response = {}, .partitions = {}});
-  prepare(broker, *work);
+  if (work->by_id() && work->asked.session_epoch >= 0) {
+    name_topics(broker, work->asked);
+  }
+  FetchSessions::Admission admission =
+      broker.fetch_sessions().admit(work->asked, work->request.header.version, fiber::Scheduler::current().now());
+  if (admission.error != ErrorCode::kNone) {
+    return refuse_whole(broker, work->request, admission.error);
+  }
+  work->opens_session = admission.opens;
+  if (admission.session) {
+    work->session = std::make_unique<FetchSession::Use>(std::move(admission.session));
+  } else {
+    prepare(broker, *work);
+  }
   ClientConnection& connection = work->request.connection;
   connection.spawn("fetch", [&broker, work = std::move(work)] {
-    if (work->forwarded == nullptr) {
-      serve(broker, *work);
-    } else if (work->forwarded->leaders() == 1 && work->forwarded->partitions() == work->partitions.size()) {
-      serve_elsewhere(broker, *work);
+    if (work->session != nullptr) {
+      serve_session(broker, *work);
     } else {
-      serve_split(broker, *work);
+      serve_anywhere(broker, *work);
     }
   });
 }

@@ -28,8 +28,9 @@ cluster::ItemResult make_groups_topic(Broker& broker, const Deadline& deadline) 
   request.name = std::string(group::kGroupsTopic);
   request.partitions = settings.partitions;
   request.replication_factor = std::max<std::int16_t>(std::min(settings.replication_factor, known), 1);
-  // Its records are the groups: none of them grows too old.
-  request.configs = {{.name = "retention.bytes", .value = "-1"}, {.name = "retention.ms", .value = "-1"}};
+  // Its records are the groups: of each the last word counts, and none grows too old.
+  request.configs = {{.name = "cleanup.policy", .value = "compact"},
+                     {.name = "segment.bytes", .value = fmt::format("{}", settings.segment_bytes)}};
   const std::vector<cluster::TopicRequest> wanted{std::move(request)};
   return place(broker, wanted, /*validate_only=*/false, deadline,
                [&broker](const cluster::Image& now, const auto& due) {
@@ -38,8 +39,8 @@ cluster::ItemResult make_groups_topic(Broker& broker, const Deadline& deadline) 
       .front();
 }
 
-// None, or why there is no answer yet.
-std::optional<std::string> find_leader(const cluster::Image& image, const std::string& group,
+// None, or why there is no answer yet. A node that forwards names itself, and takes what comes to who coordinates.
+std::optional<std::string> find_leader(Broker& broker, const cluster::Image& image, const std::string& group,
                                        FindCoordinatorResult& answer) {
   const cluster::Topic* topic = image.find_topic(group::kGroupsTopic);
   if (topic == nullptr) {
@@ -47,7 +48,9 @@ std::optional<std::string> find_leader(const cluster::Image& image, const std::s
   }
   const PartitionId index = group::partition_of(group, static_cast<std::int32_t>(topic->partitions.size()));
   const cluster::Partition* partition = topic->partitions.find(index);
-  const cluster::Broker* leader = partition == nullptr ? nullptr : image.find_broker(partition->leader);
+  const bool led = partition != nullptr && partition->leader != NodeId::none();
+  const cluster::Broker* leader =
+      led ? image.find_broker(broker.forwarding() == nullptr ? partition->leader : broker.self()) : nullptr;
   if (leader == nullptr || leader->endpoints.empty()) {
     return fmt::format("nobody leads partition {} of {}", index.value(), group::kGroupsTopic);
   }
@@ -75,7 +78,7 @@ void answer_find_coordinator(Broker& broker, Request& request, const FindCoordin
     } else if (!groups) {
       answer.error_code = ErrorCode::kInvalidRequest;
       answer.error_message = fmt::format("there is no coordinator of type {}", static_cast<int>(asked.key_type));
-    } else if (std::optional<std::string> missing = find_leader(*image, key, answer); missing.has_value()) {
+    } else if (std::optional<std::string> missing = find_leader(broker, *image, key, answer); missing.has_value()) {
       answer.error_code = ErrorCode::kCoordinatorNotAvailable;
       answer.error_message = made.ok() ? std::move(missing) : made.message;
     }

@@ -1,6 +1,7 @@
 // A request split by who leads its partitions, and the answers put together again.
 #pragma once
 
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <utility>
@@ -36,6 +37,8 @@ auto& partitions_in(T& topic) {
     return topic.partition_data;
   } else if constexpr (requires { topic.partition_responses; }) {
     return topic.partition_responses;
+  } else if constexpr (requires { topic.partition_indexes; }) {
+    return topic.partition_indexes;
   } else {
     return topic.partitions;
   }
@@ -43,7 +46,9 @@ auto& partitions_in(T& topic) {
 
 template <typename P>
 PartitionId index_in(const P& partition) {
-  if constexpr (requires { partition.partition_index; }) {
+  if constexpr (std::same_as<P, PartitionId>) {
+    return partition;
+  } else if constexpr (requires { partition.partition_index; }) {
     return partition.partition_index;
   } else if constexpr (requires { partition.index; }) {
     return partition.index;

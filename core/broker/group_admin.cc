@@ -2,9 +2,12 @@
 #include <absl/strings/match.h>
 
 #include <algorithm>
+#include <iterator>
+#include <utility>
 
 #include "core/broker/answering.h"
 #include "core/broker/coordinators.h"
+#include "core/broker/forward_group.h"
 #include "core/broker/operations.h"
 #include "core/protocol/messages/delete_groups.h"
 #include "core/protocol/messages/describe_groups.h"
@@ -26,6 +29,27 @@ bool passes(const std::vector<std::string>& filter, std::string_view value) {
   return filter.empty() || std::any_of(filter.begin(), filter.end(), same);
 }
 
+// Who sees this node alone is told of the groups of all.
+void list_elsewhere(Broker& broker, Request& request, const protocol::ListGroupsRequest& asked,
+                    protocol::ListGroupsResponse& response) {
+  if (!broker.forwards(request)) {
+    return;
+  }
+  const cluster::ImageRef image = broker.metadata().image();
+  image->brokers.for_each([&](const cluster::Broker& other) {
+    if (other.node == broker.self() || other.fenced) {
+      return;
+    }
+    auto told = ask_node<protocol::ListGroupsResponse>(broker, request, other.node, asked, deadline_of(broker));
+    if (!told.has_value()) {
+      response.error_code = ErrorCode::kCoordinatorNotAvailable;
+      return;
+    }
+    response.error_code = told->error_code == ErrorCode::kNone ? response.error_code : told->error_code;
+    std::move(told->groups.begin(), told->groups.end(), std::back_inserter(response.groups));
+  });
+}
+
 void list_groups(Broker& broker, Request& request, const protocol::ListGroupsRequest& asked) {
   protocol::ListGroupsResponse response;
   for (const Ref<group::GroupPartition>& led : broker.groups().all()) {
@@ -45,6 +69,7 @@ void list_groups(Broker& broker, Request& request, const protocol::ListGroupsReq
       }
     }
   }
+  list_elsewhere(broker, request, asked, response);
   request.reply(response);
 }
 
@@ -64,7 +89,8 @@ void describe_members(const group::Group& group, protocol::DescribedGroup& answe
 
 void describe_group(Broker& broker, std::int16_t version, protocol::DescribedGroup& answer) {
   constexpr std::int16_t kSaysNotFound = 6;
-  const Ref<group::GroupPartition> coordinator = find_coordinator(broker, answer.group_id, answer.error_code);
+  const Ref<group::GroupPartition> coordinator =
+      find_coordinator(broker, answer.group_id, GroupName::kAny, answer.error_code);
   if (answer.error_code != ErrorCode::kNone) {
     return;
   }
@@ -84,6 +110,14 @@ void describe_group(Broker& broker, std::int16_t version, protocol::DescribedGro
 void describe_groups(Broker& broker, Request& request, const protocol::DescribeGroupsRequest& asked) {
   protocol::DescribeGroupsResponse response;
   for (const std::string& name : asked.groups) {
+    auto told = part_of_coordinator<protocol::DescribeGroupsResponse>(broker, request, name, [&] {
+      return protocol::DescribeGroupsRequest{.groups = {name},
+                                             .include_authorized_operations = asked.include_authorized_operations};
+    });
+    if (told.has_value() && told->groups.size() == 1) {
+      response.groups.push_back(std::move(told->groups.front()));
+      continue;
+    }
     protocol::DescribedGroup& answer = response.groups.emplace_back();
     answer.group_id = name;
     describe_group(broker, request.header.version, answer);
@@ -97,9 +131,15 @@ void describe_groups(Broker& broker, Request& request, const protocol::DescribeG
 void delete_groups(Broker& broker, Request& request, const protocol::DeleteGroupsRequest& asked) {
   protocol::DeleteGroupsResponse response;
   for (const std::string& name : asked.groups_names) {
+    auto told = part_of_coordinator<protocol::DeleteGroupsResponse>(
+        broker, request, name, [&] { return protocol::DeleteGroupsRequest{.groups_names = {name}}; });
+    if (told.has_value() && told->results.size() == 1) {
+      response.results.push_back(std::move(told->results.front()));
+      continue;
+    }
     protocol::DeleteGroupsResult& answer = response.results.emplace_back();
     answer.group_id = name;
-    const Ref<group::GroupPartition> coordinator = find_coordinator(broker, name, answer.error_code);
+    const Ref<group::GroupPartition> coordinator = find_coordinator(broker, name, GroupName::kAny, answer.error_code);
     if (answer.error_code == ErrorCode::kNone) {
       answer.error_code = coordinator->delete_group(name);
     }

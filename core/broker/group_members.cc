@@ -1,6 +1,7 @@
 // JoinGroup, SyncGroup, Heartbeat, LeaveGroup: members of classic groups (core/group/group.h).
 #include "core/broker/answering.h"
 #include "core/broker/coordinators.h"
+#include "core/broker/forward_group.h"
 #include "core/protocol/messages/heartbeat.h"
 #include "core/protocol/messages/join_group.h"
 #include "core/protocol/messages/leave_group.h"
@@ -47,16 +48,25 @@ group::JoinCall call_of(Broker& broker, const Request& request, const protocol::
   call.rebalance_timeout = Duration::milliseconds(rebalance_ms);
   call.protocol_type = asked.protocol_type;
   for (const protocol::JoinGroupProtocol& one : asked.protocols) {
-    call.protocols.push_back({.name = one.name, .metadata = text_of(one.metadata)});
+    call.protocols.push_back({.name = one.name, .metadata = std::string(one.metadata.text())});
   }
   call.must_know_its_id = request.header.version >= kIdFirst;
   call.knows_skipping = request.header.version >= kSkips;
   return call;
 }
 
+// A rebalance lasts as long as the slowest member may take, which only the coordinator knows.
+constexpr Duration kSyncPatience = Duration::seconds(600);
+
 void join_group(Broker& broker, Request& request, const protocol::JoinGroupRequest& asked) {
+  const std::int32_t waits_ms = std::max({asked.rebalance_timeout_ms, asked.session_timeout_ms, 0});
+  if (answered_when_others_come<protocol::JoinGroupResponse>(broker, request, asked,
+                                                             Duration::milliseconds(waits_ms))) {
+    return;
+  }
   group::JoinAnswer joined{.member_id = asked.member_id};
-  const Ref<group::GroupPartition> coordinator = find_coordinator(broker, asked.group_id, joined.error);
+  const Ref<group::GroupPartition> coordinator =
+      find_coordinator(broker, asked.group_id, GroupName::kNotEmpty, joined.error);
   if (joined.error == ErrorCode::kNone) {
     const group::JoinCall call = call_of(broker, request, asked);
     let_go(request);
@@ -82,8 +92,12 @@ void join_group(Broker& broker, Request& request, const protocol::JoinGroupReque
 
 void sync_group(Broker& broker, Request& request, const protocol::SyncGroupRequest& asked) {
   constexpr std::int16_t kNamesProtocol = 5;
+  if (answered_when_others_come<protocol::SyncGroupResponse>(broker, request, asked, kSyncPatience)) {
+    return;
+  }
   group::SyncAnswer synced;
-  const Ref<group::GroupPartition> coordinator = find_coordinator(broker, asked.group_id, synced.error);
+  const Ref<group::GroupPartition> coordinator =
+      find_coordinator(broker, asked.group_id, GroupName::kNotEmpty, synced.error);
   const bool unnamed = !asked.protocol_type.has_value() || !asked.protocol_name.has_value();
   if (synced.error == ErrorCode::kNone && request.header.version >= kNamesProtocol && unnamed) {
     synced.error = ErrorCode::kInconsistentGroupProtocol;
@@ -96,7 +110,7 @@ void sync_group(Broker& broker, Request& request, const protocol::SyncGroupReque
                          .protocol = asked.protocol_name,
                          .assignments = {}};
     for (const protocol::SyncGroupAssignment& one : asked.assignments) {
-      call.assignments.emplace_back(one.member_id, text_of(one.assignment));
+      call.assignments.emplace_back(one.member_id, one.assignment.text());
     }
     let_go(request);
     synced = coordinator->sync(asked.group_id, call);
@@ -112,8 +126,12 @@ void sync_group(Broker& broker, Request& request, const protocol::SyncGroupReque
 }
 
 void heartbeat(Broker& broker, Request& request, const protocol::HeartbeatRequest& asked) {
+  if (answered_by_coordinator<protocol::HeartbeatResponse>(broker, request, asked)) {
+    return;
+  }
   protocol::HeartbeatResponse response;
-  const Ref<group::GroupPartition> coordinator = find_coordinator(broker, asked.group_id, response.error_code);
+  const Ref<group::GroupPartition> coordinator =
+      find_coordinator(broker, asked.group_id, GroupName::kNotEmpty, response.error_code);
   if (response.error_code == ErrorCode::kNone) {
     response.error_code =
         coordinator->heartbeat(asked.group_id, asked.member_id, asked.group_instance_id, asked.generation_id.value());
@@ -123,8 +141,12 @@ void heartbeat(Broker& broker, Request& request, const protocol::HeartbeatReques
 
 void leave_group(Broker& broker, Request& request, const protocol::LeaveGroupRequest& asked) {
   constexpr std::int16_t kOwnErrors = 3;
+  if (answered_by_coordinator<protocol::LeaveGroupResponse>(broker, request, asked)) {
+    return;
+  }
   protocol::LeaveGroupResponse response;
-  const Ref<group::GroupPartition> coordinator = find_coordinator(broker, asked.group_id, response.error_code);
+  const Ref<group::GroupPartition> coordinator =
+      find_coordinator(broker, asked.group_id, GroupName::kNotEmpty, response.error_code);
   std::vector<ErrorCode> errors;
   if (response.error_code == ErrorCode::kNone) {
     std::vector<group::Coordinator::Leaving> leaving;

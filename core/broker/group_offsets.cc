@@ -1,8 +1,11 @@
 // OffsetCommit, OffsetFetch, OffsetDelete: how far groups have come.
 #include <algorithm>
+#include <memory>
+#include <utility>
 
 #include "core/broker/answering.h"
 #include "core/broker/coordinators.h"
+#include "core/broker/forward_group.h"
 #include "core/protocol/messages/offset_commit.h"
 #include "core/protocol/messages/offset_delete.h"
 #include "core/protocol/messages/offset_fetch.h"
@@ -13,9 +16,10 @@ using protocol::ErrorCode;
 
 namespace {
 
-bool partition_exists(const cluster::Image& image, const std::string& topic, PartitionId partition) {
+// Null: there is no such partition.
+const cluster::Topic* topic_with(const cluster::Image& image, const std::string& topic, PartitionId partition) {
   const cluster::Topic* found = image.find_topic(topic);
-  return found != nullptr && found->partitions.find(partition) != nullptr;
+  return found != nullptr && found->partitions.find(partition) != nullptr ? found : nullptr;
 }
 
 // ---- committing ----
@@ -41,11 +45,13 @@ group::CommitCall call_of(Broker& broker, const protocol::OffsetCommitRequest& a
     for (const protocol::OffsetCommitPartition& partition : topic.partitions) {
       auto& answer = answers.partitions.emplace_back();
       answer.partition_index = partition.partition_index;
-      if (!partition_exists(*image, topic.name, partition.partition_index)) {
+      const cluster::Topic* found = topic_with(*image, topic.name, partition.partition_index);
+      if (found == nullptr) {
         answer.error_code = ErrorCode::kUnknownTopicOrPartition;
         continue;
       }
       group::OffsetValue value;
+      value.topic_id = found->id;
       value.offset = partition.committed_offset;
       value.leader_epoch = partition.committed_leader_epoch;
       value.metadata = partition.committed_metadata.value_or("");
@@ -59,43 +65,67 @@ group::CommitCall call_of(Broker& broker, const protocol::OffsetCommitRequest& a
   return call;
 }
 
-void offset_commit(Broker& broker, Request& request, const protocol::OffsetCommitRequest& asked) {
+// A commit that the coordinator has, until it is recorded.
+struct CommitUnderWay {
   protocol::OffsetCommitResponse response;
-  std::vector<protocol::OffsetCommitPartitionResult*> places;
-  const group::CommitCall call = call_of(broker, asked, response, places);
-  ErrorCode error = ErrorCode::kNone;
-  const Ref<group::GroupPartition> coordinator = find_coordinator(broker, asked.group_id, error);
-  std::vector<ErrorCode> errors;
-  if (error == ErrorCode::kNone) {
-    error = coordinator->commit_offsets(call, errors);
+  std::vector<protocol::OffsetCommitPartitionResult*> places;  // in it, of what the coordinator was given
+  Ref<group::GroupPartition> coordinator;
+  group::GroupPartition::OffsetCommit commit;
+  std::unique_ptr<NodeCall> elsewhere = {};  // where another node coordinates, and this one forwards
+};
+
+void begin_commit(Broker& broker, const protocol::OffsetCommitRequest& asked, CommitUnderWay& work) {
+  const group::CommitCall call = call_of(broker, asked, work.response, work.places);
+  work.coordinator = find_coordinator(broker, asked.group_id, GroupName::kAny, work.commit.error);
+  if (work.commit.error == ErrorCode::kNone) {
+    work.commit = work.coordinator->begin_commit(call);
   }
-  for (std::size_t i = 0; i < places.size(); ++i) {
-    const bool own = i < errors.size() && errors[i] != ErrorCode::kNone;
-    places[i]->error_code = own ? errors[i] : error;
+}
+
+void finish_commit(Request& request, CommitUnderWay& work) {
+  const ErrorCode error =
+      work.commit.error != ErrorCode::kNone ? work.commit.error : work.coordinator->finish(work.commit);
+  for (std::size_t i = 0; i < work.places.size(); ++i) {
+    const bool own = i < work.commit.errors.size() && work.commit.errors[i] != ErrorCode::kNone;
+    work.places[i]->error_code = own ? work.commit.errors[i] : error;
   }
-  request.reply(response);
+  request.reply(work.response);
+}
+
+void finish_commit_elsewhere(Broker& broker, Request& request, const protocol::OffsetCommitRequest& asked,
+                             CommitUnderWay& work) {
+  const auto told =
+      work.elsewhere->wait<protocol::OffsetCommitResponse>(broker, request.header.version, deadline_of(broker));
+  if (told.has_value()) {
+    return request.reply(*told);
+  }
+  begin_commit(broker, asked, work);
+  finish_commit(request, work);
 }
 
 // ---- fetching ----
 
-void add_offset(const std::optional<group::OffsetValue>& value, PartitionId partition,
-                protocol::OffsetFetchTopicResult& topic) {
+void add_offset(const group::OffsetValue* value, PartitionId partition, protocol::OffsetFetchTopicResult& topic) {
   auto& answer = topic.partitions.emplace_back();
   answer.partition_index = partition;
   answer.metadata = std::string();
-  if (value.has_value()) {
+  if (value != nullptr) {
     answer.committed_offset = value->offset;
     answer.committed_leader_epoch = value->leader_epoch;
     answer.metadata = value->metadata;
   }
 }
 
-void fetch_all(const group::Coordinator& coordinator, protocol::OffsetFetchGroupResult& answer) {
-  for (auto& [partition, value] : coordinator.committed_offsets(answer.group_id)) {
+void fetch_all(const cluster::Image& image, const group::Coordinator& coordinator,
+               protocol::OffsetFetchGroupResult& answer) {
+  for (const auto& [partition, value] : coordinator.committed_offsets(answer.group_id)) {
+    if (topic_is_gone(image, partition.topic, value.topic_id)) {
+      continue;
+    }
     if (answer.topics.empty() || answer.topics.back().name != partition.topic) {
       answer.topics.emplace_back().name = partition.topic;
     }
-    add_offset(std::move(value), partition.partition, answer.topics.back());
+    add_offset(&value, partition.partition, answer.topics.back());
   }
 }
 
@@ -103,11 +133,13 @@ void fetch_group(Broker& broker, const protocol::OffsetFetchGroup& asked, std::i
                  protocol::OffsetFetchGroupResult& answer) {
   constexpr std::int16_t kOneError = 2;
   answer.group_id = asked.group_id;
-  const Ref<group::GroupPartition> coordinator = find_coordinator(broker, asked.group_id, answer.error_code);
+  const cluster::ImageRef image = broker.metadata().image();
+  const Ref<group::GroupPartition> coordinator =
+      find_coordinator(broker, asked.group_id, GroupName::kAny, answer.error_code);
   const bool refused = answer.error_code != ErrorCode::kNone;
   if (!asked.topics.has_value()) {
     if (!refused) {
-      fetch_all(coordinator->coordinator(), answer);
+      fetch_all(*image, coordinator->coordinator(), answer);
     }
     return;
   }
@@ -120,7 +152,8 @@ void fetch_group(Broker& broker, const protocol::OffsetFetchGroup& asked, std::i
     for (const PartitionId partition : topic.partition_indexes) {
       const group::OffsetValue* value =
           refused ? nullptr : coordinator->coordinator().committed_offset(asked.group_id, {topic.name, partition});
-      add_offset(value == nullptr ? std::nullopt : std::optional(*value), partition, answers);
+      const bool gone = value != nullptr && topic_is_gone(*image, topic.name, value->topic_id);
+      add_offset(gone ? nullptr : value, partition, answers);
       answers.partitions.back().error_code = answer.error_code;
     }
   }
@@ -129,6 +162,14 @@ void fetch_group(Broker& broker, const protocol::OffsetFetchGroup& asked, std::i
 void offset_fetch(Broker& broker, Request& request, const protocol::OffsetFetchRequest& asked) {
   protocol::OffsetFetchResponse response;
   for (const protocol::OffsetFetchGroup& one : asked.groups) {
+    auto told = part_of_coordinator<protocol::OffsetFetchResponse>(broker, request, one.group_id, [&] {
+      return protocol::OffsetFetchRequest{.groups = {one}, .require_stable = asked.require_stable};
+    });
+    if (told.has_value() && told->groups.size() == 1) {
+      response.groups.push_back(std::move(told->groups.front()));
+      response.groups.back().group_id = one.group_id;  // old versions do not say it
+      continue;
+    }
     fetch_group(broker, one, request.header.version, response.groups.emplace_back());
   }
   request.reply(response);
@@ -137,6 +178,9 @@ void offset_fetch(Broker& broker, Request& request, const protocol::OffsetFetchR
 // ---- deleting ----
 
 void offset_delete(Broker& broker, Request& request, const protocol::OffsetDeleteRequest& asked) {
+  if (answered_by_coordinator<protocol::OffsetDeleteResponse>(broker, request, asked)) {
+    return;
+  }
   protocol::OffsetDeleteResponse response;
   const cluster::ImageRef image = broker.metadata().image();
   std::vector<group::PartitionName> partitions;
@@ -146,13 +190,14 @@ void offset_delete(Broker& broker, Request& request, const protocol::OffsetDelet
   for (const protocol::OffsetDeleteTopic& topic : asked.topics) {
     for (const protocol::OffsetDeletePartition& partition : topic.partitions) {
       partitions.push_back({topic.name, partition.partition_index});
-      there.push_back(partition_exists(*image, topic.name, partition.partition_index));
+      there.push_back(topic_with(*image, topic.name, partition.partition_index) != nullptr);
       if (there.back()) {
         known.push_back(partitions.back());
       }
     }
   }
-  const Ref<group::GroupPartition> coordinator = find_coordinator(broker, asked.group_id, response.error_code);
+  const Ref<group::GroupPartition> coordinator =
+      find_coordinator(broker, asked.group_id, GroupName::kNotEmpty, response.error_code);
   if (response.error_code == ErrorCode::kNone) {
     response.error_code = coordinator->coordinator().find(asked.group_id) == nullptr
                               ? ErrorCode::kGroupIdNotFound
@@ -179,8 +224,25 @@ void offset_delete(Broker& broker, Request& request, const protocol::OffsetDelet
 
 }  // namespace
 
+// The coordinator is told on the connection's reader: commits that a client sends one behind the other are made in
+// their order.
 void handle_offset_commit(Broker& broker, Request&& request) {
-  decode_and_answer<protocol::OffsetCommitRequest, &offset_commit>("offset-commit", broker, std::move(request));
+  auto asked = protocol::decode<protocol::OffsetCommitRequest>(request.body, request.header.version);
+  if (!asked.ok()) {
+    return broker.refuse_malformed(request, asked.status());
+  }
+  CommitUnderWay work;
+  ClientConnection& connection = request.connection;
+  if (const NodeId node = coordinator_elsewhere(broker, request, asked->group_id); node != NodeId::none()) {
+    work.elsewhere = std::make_unique<NodeCall>();
+    work.elsewhere->start(broker, request, node, *asked);
+    return connection.spawn(
+        "offset-commit", [&broker, request = std::move(request), asked = *std::move(asked),
+                          work = std::move(work)]() mutable { finish_commit_elsewhere(broker, request, asked, work); });
+  }
+  begin_commit(broker, *asked, work);
+  connection.spawn("offset-commit",
+                   [request = std::move(request), work = std::move(work)]() mutable { finish_commit(request, work); });
 }
 
 void handle_offset_fetch(Broker& broker, Request&& request) {

@@ -1,5 +1,6 @@
 #include "core/broker/partition_table.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "core/base/log_line.h"
@@ -14,11 +15,19 @@ absl::string_view id_bytes(const TopicId& id) {
 
 log::LogConfig log_config(const cluster::TopicSettings& settings) {
   return {.segment_bytes = settings.segment_bytes,
-          .segment_age = settings.segment_age,
+          // As Kafka: what is in the segment that is written now cannot be compacted.
+          .segment_age =
+              settings.compacts ? std::min(settings.segment_age, settings.compaction_lag_max) : settings.segment_age,
           .retention_bytes = settings.retention_bytes,
           .retention_age = settings.retention_age,
           .index_interval_bytes = settings.index_interval_bytes,
-          .segment_index_bytes = settings.segment_index_bytes};
+          .segment_index_bytes = settings.segment_index_bytes,
+          .deletes = settings.deletes,
+          .compacts = settings.compacts,
+          .compaction_lag_min = settings.compaction_lag_min,
+          .compaction_lag_max = settings.compaction_lag_max,
+          .tombstones_last = settings.tombstones_last,
+          .dirty_ratio_min = settings.dirty_ratio_min};
 }
 
 }  // namespace

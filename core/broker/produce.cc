@@ -147,6 +147,7 @@ protocol::ProduceChecks checks_of(const cluster::TopicSettings& settings, std::i
       settings.log_append_time ? protocol::TimestampType::kLogAppendTime : protocol::TimestampType::kCreateTime;
   checks.timestamp_before_ms_max = settings.timestamp_before_ms_max;
   checks.timestamp_after_ms_max = settings.timestamp_after_ms_max;
+  checks.compacted = settings.compacts;
   checks.produce_version = version;
   checks.now = now;
   checks.decompressed_bytes_max = protocol::default_decompressed_bytes_max(settings.max_message_bytes);

@@ -3,6 +3,7 @@
 
 #include "core/broker/answering.h"
 #include "core/broker/proposing.h"
+#include "core/cluster/config_values.h"
 #include "core/protocol/messages/create_partitions.h"
 #include "core/protocol/messages/create_topics.h"
 #include "core/protocol/messages/delete_topics.h"
@@ -26,7 +27,24 @@ cluster::TopicRequest request_of(const protocol::CreateTopicsTopic& asked) {
   return topic;
 }
 
-void describe_created(const cluster::Image& image, protocol::CreateTopicsTopicResult& answer) {
+// Java's AdminClient takes an answer with a number of partitions and without settings for its own mistake.
+void describe_created_settings(Broker& broker, const cluster::Image& image, const cluster::Topic& topic,
+                               protocol::CreateTopicsTopicResult& answer) {
+  const cluster::ConfigLayers layers = cluster::topic_layers(image, broker.self(), broker.file(), topic);
+  auto& configs = answer.configs.emplace();
+  for (const cluster::ConfigDef& def : cluster::topic_configs()) {
+    const std::vector<cluster::ConfigEntry> entries = cluster::config_entries(def, layers);
+    auto& described = configs.emplace_back();
+    described.name = std::string(def.name);
+    described.config_source = static_cast<std::int8_t>(cluster::ConfigSource::kDefault);
+    if (!entries.empty()) {
+      described.value = cluster::scaled_config_value(entries.front().value, entries.front().factor);
+      described.config_source = static_cast<std::int8_t>(entries.front().source);
+    }
+  }
+}
+
+void describe_created(Broker& broker, const cluster::Image& image, protocol::CreateTopicsTopicResult& answer) {
   const cluster::Topic* topic = image.find_topic(answer.name);
   if (topic == nullptr) {
     return;  // deleted again already
@@ -36,6 +54,7 @@ void describe_created(const cluster::Image& image, protocol::CreateTopicsTopicRe
   topic->partitions.for_each([&](const cluster::Partition& partition) {
     answer.replication_factor = static_cast<std::int16_t>(partition.replicas.size());
   });
+  describe_created_settings(broker, image, *topic, answer);
 }
 
 void create_topics(Broker& broker, Request& request, const protocol::CreateTopicsRequest& asked) {
@@ -56,7 +75,7 @@ void create_topics(Broker& broker, Request& request, const protocol::CreateTopic
     answer.error_code = results[i].error;
     answer.error_message = message_of(results[i]);
     if (results[i].ok() && !asked.validate_only) {
-      describe_created(*image, answer);
+      describe_created(broker, *image, answer);
     }
   }
   request.reply(response);

@@ -18,6 +18,10 @@ constexpr std::array<BrokerName, 1> kCompressionType{{{"compression.type"}}};
 constexpr std::array<BrokerName, 1> kFlushMessages{{{"log.flush.interval.messages"}}};
 constexpr std::array<BrokerName, 1> kFlushMs{{{"log.flush.interval.ms"}}};
 constexpr std::array<BrokerName, 1> kIndexInterval{{{"log.index.interval.bytes"}}};
+constexpr std::array<BrokerName, 1> kDirtyRatio{{{"log.cleaner.min.cleanable.ratio"}}};
+constexpr std::array<BrokerName, 1> kLagMax{{{"log.cleaner.max.compaction.lag.ms"}}};
+constexpr std::array<BrokerName, 1> kLagMin{{{"log.cleaner.min.compaction.lag.ms"}}};
+constexpr std::array<BrokerName, 1> kTombstonesLast{{{"log.cleaner.delete.retention.ms"}}};
 constexpr std::array<BrokerName, 1> kMessageMax{{{"message.max.bytes"}}};
 constexpr std::array<BrokerName, 1> kTimestampAfter{{{"log.message.timestamp.after.max.ms"}}};
 constexpr std::array<BrokerName, 1> kTimestampBefore{{{"log.message.timestamp.before.max.ms"}}};
@@ -35,9 +39,10 @@ constexpr std::array kTopicConfigs = std::to_array<ConfigDef>({
     {.name = "cleanup.policy",
      .type = kList,
      .default_value = "delete",
-     .documentation = "What becomes of old segments: 'delete' removes them by age and size.",
-     .choices = kDelete,
-     .why_not = kNoCompaction,
+     .documentation =
+         "What becomes of old segments: 'delete' removes them by age and size, 'compact' keeps of each key "
+         "the last record.",
+     .choices = kCleanupPolicies,
      .broker_names = kCleanupPolicy},
     {.name = "compression.type",
      .type = kString,
@@ -46,6 +51,13 @@ constexpr std::array kTopicConfigs = std::to_array<ConfigDef>({
      .choices = kProducer,
      .why_not = kNoRecompression,
      .broker_names = kCompressionType},
+    {.name = "delete.retention.ms",
+     .type = kLong,
+     .default_value = "86400000",
+     .documentation = "How long a compacted topic keeps a record without value once it was compacted for the first "
+                      "time: whoever reads everything within that time sees that the key was deleted.",
+     .min = 0,
+     .broker_names = kTombstonesLast},
     {.name = "flush.messages",
      .type = kLong,
      .default_value = kLongMaxText,
@@ -69,6 +81,13 @@ constexpr std::array kTopicConfigs = std::to_array<ConfigDef>({
      .min = 0,
      .max = kIntMax,
      .broker_names = kIndexInterval},
+    {.name = "max.compaction.lag.ms",
+     .type = kLong,
+     .default_value = kLongMaxText,
+     .documentation = "How old a record of a compacted topic may become before it is compacted, however little there "
+                      "is; segments end at that age, too.",
+     .min = 1,
+     .broker_names = kLagMax},
     {.name = "max.message.bytes",
      .type = kInt,
      .default_value = "1048588",
@@ -94,6 +113,19 @@ constexpr std::array kTopicConfigs = std::to_array<ConfigDef>({
      .documentation = "Whether records keep the producer's timestamp or get the time at which they are appended.",
      .choices = kTimestampTypes,
      .broker_names = kTimestampType},
+    {.name = "min.cleanable.dirty.ratio",
+     .type = kDouble,
+     .default_value = "0.5",
+     .documentation = "How much of a compacted log must not have been compacted before it is worth while.",
+     .min = 0,
+     .max = 1,
+     .broker_names = kDirtyRatio},
+    {.name = "min.compaction.lag.ms",
+     .type = kLong,
+     .default_value = "0",
+     .documentation = "How long a record of a compacted topic stays at least.",
+     .min = 0,
+     .broker_names = kLagMin},
     {.name = "min.insync.replicas",
      .type = kInt,
      .default_value = "1",

@@ -22,7 +22,7 @@
 namespace chronik::cluster {
 
 // Numbers as DescribeConfigs sends them.
-enum class ConfigType : std::int8_t { kBoolean = 1, kString = 2, kInt = 3, kLong = 5, kList = 7 };
+enum class ConfigType : std::int8_t { kBoolean = 1, kString = 2, kInt = 3, kLong = 5, kDouble = 6, kList = 7 };
 enum class ConfigSource : std::int8_t {
   kTopic = 1,       // an override of the topic
   kBroker = 2,      // dynamic, of this broker

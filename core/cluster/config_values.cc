@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <limits>
 
 #include "core/cluster/config_defs.h"
@@ -42,6 +43,18 @@ Status check_number(const ConfigDef& def, std::string_view value) {
   return ok();
 }
 
+Status check_double(const ConfigDef& def, std::string_view value) {
+  const std::optional<double> number = parse_double(value);
+  if (number.has_value() && *number >= static_cast<double>(def.min) &&
+      (def.max == std::numeric_limits<std::int64_t>::max() || *number <= static_cast<double>(def.max))) {
+    return ok();
+  }
+  return wrong(def, value,
+               def.max == std::numeric_limits<std::int64_t>::max()
+                   ? fmt::format("a number from {}", def.min)
+                   : fmt::format("a number from {} to {}", def.min, def.max));
+}
+
 Status check_list(const ConfigDef& def, std::string_view value) {
   const std::vector<std::string> elements = parse_list(value);
   if (elements.empty()) {
@@ -63,6 +76,7 @@ Status check_config_value(const ConfigDef& def, std::string_view value) {
     case ConfigType::kString: return check_choice(def, value, value);
     case ConfigType::kInt:
     case ConfigType::kLong: return check_number(def, value);
+    case ConfigType::kDouble: return check_double(def, value);
     case ConfigType::kList: return check_list(def, value);
   }
   UNREACHABLE("a type of settings");
@@ -72,6 +86,15 @@ std::optional<std::int64_t> parse_number(std::string_view text) {
   std::int64_t number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (text.empty() || error != std::errc() || end != text.data() + text.size()) {
+    return std::nullopt;
+  }
+  return number;
+}
+
+std::optional<double> parse_double(std::string_view text) {
+  double number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (text.empty() || error != std::errc() || end != text.data() + text.size() || !std::isfinite(number)) {
     return std::nullopt;
   }
   return number;

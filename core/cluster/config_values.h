@@ -21,6 +21,8 @@ Status check_config_value(const ConfigDef& def, std::string_view value);
 
 // A decimal number that fits; empty: it is none.
 std::optional<std::int64_t> parse_number(std::string_view text);
+// One with a fraction or an exponent, not infinite; empty: it is none.
+std::optional<double> parse_double(std::string_view text);
 // "a,b" as {a, b}, without spaces around the elements; "" has none.
 std::vector<std::string> parse_list(std::string_view text);
 std::string format_list(const std::vector<std::string>& elements);

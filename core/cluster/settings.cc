@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+
 #include "core/cluster/config_values.h"
 
 namespace chronik::cluster {
@@ -36,6 +38,23 @@ Duration broker_duration(std::string_view name, const ConfigLayers& layers) {
 }
 bool broker_flag(std::string_view name, const ConfigLayers& layers) {
   return text_of(find_broker_config(name), layers) == "true";
+}
+
+double double_of(const ConfigDef* def, const ConfigLayers& layers) {
+  const std::optional<double> number = parse_double(text_of(def, layers));
+  CHECK(number.has_value());
+  return *number;
+}
+bool has_policy(std::string_view policy, const ConfigLayers& layers) {
+  const std::vector<std::string> policies = parse_list(text_of(find_topic_config("cleanup.policy"), layers));
+  return std::find(policies.begin(), policies.end(), policy) != policies.end();
+}
+
+CleanerSettings cleaner_settings(const ConfigLayers& layers) {
+  return {.enabled = broker_flag("log.cleaner.enable", layers),
+          .backoff = broker_duration("log.cleaner.backoff.ms", layers),
+          .bytes_per_second = double_of(find_broker_config("log.cleaner.io.max.bytes.per.second"), layers),
+          .dedupe_bytes_max = broker_number<std::uint64_t>("log.cleaner.dedupe.buffer.size", layers)};
 }
 
 constexpr std::string_view kHeartbeat = "broker.heartbeat.interval.ms";
@@ -93,7 +112,13 @@ TopicSettings topic_settings(const ConfigLayers& layers) {
           .timestamp_before_ms_max = topic_number<std::int64_t>("message.timestamp.before.max.ms", layers),
           .timestamp_after_ms_max = topic_number<std::int64_t>("message.timestamp.after.max.ms", layers),
           .min_insync_replicas = topic_number<std::int32_t>("min.insync.replicas", layers),
-          .unclean_leader_election = text_of(find_topic_config("unclean.leader.election.enable"), layers) == "true"};
+          .unclean_leader_election = text_of(find_topic_config("unclean.leader.election.enable"), layers) == "true",
+          .deletes = has_policy("delete", layers),
+          .compacts = has_policy("compact", layers),
+          .compaction_lag_min = topic_duration("min.compaction.lag.ms", layers),
+          .compaction_lag_max = topic_duration("max.compaction.lag.ms", layers),
+          .tombstones_last = topic_duration("delete.retention.ms", layers),
+          .dirty_ratio_min = double_of(find_topic_config("min.cleanable.dirty.ratio"), layers)};
 }
 
 BrokerSettings broker_settings(const ConfigLayers& layers) {
@@ -102,6 +127,7 @@ BrokerSettings broker_settings(const ConfigLayers& layers) {
           .num_partitions = broker_number<std::int32_t>("num.partitions", layers),
           .default_replication_factor = broker_number<std::int16_t>("default.replication.factor", layers),
           .fetch_bytes_max = broker_number<std::uint32_t>("fetch.max.bytes", layers),
+          .fetch_sessions_max = broker_number<std::size_t>("max.incremental.fetch.session.cache.slots", layers),
           .request_bytes_max = broker_number<std::uint32_t>("socket.request.max.bytes", layers),
           .connection_idle_max = broker_duration("connections.max.idle.ms", layers),
           .retention_check_interval = broker_duration("log.retention.check.interval.ms", layers),
@@ -113,6 +139,7 @@ BrokerSettings broker_settings(const ConfigLayers& layers) {
                         .imbalance_percentage_max =
                             broker_number<std::int32_t>("leader.imbalance.per.broker.percentage", layers)},
           .timing = timing_settings(layers),
+          .cleaner = cleaner_settings(layers),
           .catch_up_share = broker_number<std::int32_t>("leader.catch.up.time.percentage", layers)};
 }
 
@@ -129,7 +156,8 @@ GroupSettings group_settings(const ConfigLayers& layers) {
 
 GroupTopicSettings group_topic_settings(const ConfigLayers& layers) {
   return {.partitions = broker_number<std::int32_t>("offsets.topic.num.partitions", layers),
-          .replication_factor = broker_number<std::int16_t>("offsets.topic.replication.factor", layers)};
+          .replication_factor = broker_number<std::int16_t>("offsets.topic.replication.factor", layers),
+          .segment_bytes = broker_number<std::int32_t>("offsets.topic.segment.bytes", layers)};
 }
 
 // Twice: one heartbeat may be lost. Kafka asks the last one, too.

@@ -23,6 +23,12 @@ struct TopicSettings {
   std::int64_t timestamp_after_ms_max = 0;
   std::int32_t min_insync_replicas = 0;
   bool unclean_leader_election = false;
+  bool deletes = false;
+  bool compacts = false;
+  Duration compaction_lag_min;
+  Duration compaction_lag_max;  // infinite(): no limit
+  Duration tombstones_last;
+  double dirty_ratio_min = 0;
 
   friend bool operator==(const TopicSettings&, const TopicSettings&) = default;
 };
@@ -66,8 +72,19 @@ struct GroupSettings {
 struct GroupTopicSettings {
   std::int32_t partitions = 0;
   std::int16_t replication_factor = 0;
+  std::int32_t segment_bytes = 0;
 
   friend bool operator==(const GroupTopicSettings&, const GroupTopicSettings&) = default;
+};
+
+// Of compaction.
+struct CleanerSettings {
+  bool enabled = false;
+  Duration backoff;
+  double bytes_per_second = 0;
+  std::uint64_t dedupe_bytes_max = 0;
+
+  friend bool operator==(const CleanerSettings&, const CleanerSettings&) = default;
 };
 
 struct BrokerSettings {
@@ -76,6 +93,7 @@ struct BrokerSettings {
   std::int32_t num_partitions = 0;
   std::int16_t default_replication_factor = 0;
   std::uint32_t fetch_bytes_max = 0;
+  std::size_t fetch_sessions_max = 0;
   std::uint32_t request_bytes_max = 0;
   Duration connection_idle_max;
   Duration retention_check_interval;
@@ -83,6 +101,7 @@ struct BrokerSettings {
   std::string rack;  // empty: none
   RebalanceSettings rebalance;
   TimingSettings timing;
+  CleanerSettings cleaner;
   std::int32_t catch_up_share = 0;  // in hundredths of a leader's time, 1 to 100
 
   friend bool operator==(const BrokerSettings&, const BrokerSettings&) = default;

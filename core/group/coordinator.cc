@@ -178,9 +178,9 @@ ErrorCode Coordinator::heartbeat(const std::string& group, const std::string& me
   if (found == nullptr) {
     return ErrorCode::kUnknownMemberId;
   }
-  const ErrorCode error = found->group.heartbeat(member, instance, generation, now.time);
-  follow(*found);
-  return error;
+  // Being heard only puts its deadlines off: when the earlier one has come, pass() finds nothing due and looks for the
+  // next. So a beat does not cost a look at all members.
+  return found->group.heartbeat(member, instance, generation, now.time);
 }
 
 Outcome Coordinator::leave(const std::string& group, const std::vector<Leaving>& members, const Moment& now,
@@ -222,7 +222,6 @@ Outcome Coordinator::commit_offsets(const CommitCall& call, const Moment& now, s
   }
   Entry& into = found == nullptr ? make_entry(call.group) : *found;
   const ErrorCode refused = into.group.check_commit(call.member_id, call.instance_id, call.generation, now.time);
-  follow(into);
   Outcome outcome;
   Pending pending;
   pending.group = call.group;
@@ -356,31 +355,48 @@ Outcome Coordinator::pass(const Moment& now) {
   return outcome;
 }
 
-Outcome Coordinator::expire_offsets(const Moment& now) {
+std::vector<PartitionName> Coordinator::expired_of(const Entry& entry, const Moment& now,
+                                                   TopicIsGone topic_is_gone) const {
+  const bool idle = entry.group.idle();
+  // Of a group that goes on, only what it does not read any more grows old: as far as it says what it reads.
+  const bool told = !idle && entry.group.state() == State::kStable && entry.group.protocol_type() == kConsumerProtocol;
+  const absl::btree_set<std::string> subscribed =
+      told ? subscribed_topics(entry.group) : absl::btree_set<std::string>();
+  const auto unused = [&](const PartitionName& partition) {
+    return idle || (!subscribed.empty() && !subscribed.contains(partition.topic));
+  };
+  // Of a group that had members: from when it lost the last; of others: from each commit.
+  const auto old = [&](const OffsetValue& offset) {
+    if (offset.expire_timestamp_ms >= 0) {
+      return now.wall.milliseconds() >= offset.expire_timestamp_ms;
+    }
+    const std::int64_t from_ms = std::max(offset.commit_timestamp_ms, entry.empty_since_ms);
+    return now.wall.milliseconds() - from_ms >= offsets_.retention_ms;
+  };
+  std::vector<PartitionName> expired;
+  for (const auto& [partition, offset] : entry.offsets) {
+    if (topic_is_gone(partition.topic, offset.topic_id) || (unused(partition) && old(offset))) {
+      expired.push_back(partition);
+    }
+  }
+  return expired;
+}
+
+Outcome Coordinator::expire_offsets(const Moment& now, TopicIsGone topic_is_gone) {
   for (auto at = entries_.upper_bound(expired_to_); at != entries_.end(); ++at) {
     const std::string& name = at->first;
     Entry& entry = at->second;
     expired_to_ = name;
-    if (!entry.group.idle() || entry.commits != 0) {
+    if (entry.commits != 0) {
       continue;
     }
-    // Of a group that had members: from when it lost the last; of one that only commits: from each commit.
-    const auto expired = [&](const OffsetValue& offset) {
-      if (offset.expire_timestamp_ms >= 0) {
-        return now.wall.milliseconds() >= offset.expire_timestamp_ms;
-      }
-      const std::int64_t from_ms = std::max(offset.commit_timestamp_ms, entry.empty_since_ms);
-      return now.wall.milliseconds() - from_ms >= offsets_.retention_ms;
-    };
     Outcome outcome;
     Pending pending;
     pending.group = name;
-    for (const auto& [partition, offset] : entry.offsets) {
-      if (expired(offset)) {
-        write_offset(entry, partition, std::nullopt, outcome, pending);
-      }
+    for (const PartitionName& partition : expired_of(entry, now, topic_is_gone)) {
+      write_offset(entry, partition, std::nullopt, outcome, pending);
     }
-    if (pending.offsets.size() == entry.offsets.size()) {
+    if (entry.group.idle() && pending.offsets.size() == entry.offsets.size()) {
       pending.deletes = true;
       outcome.records.push_back({.key = encode_key(GroupKey{.group = name}), .value = std::nullopt});
     }

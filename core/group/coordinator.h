@@ -8,6 +8,7 @@
 
 #include <absl/container/btree_map.h>
 #include <absl/container/btree_set.h>
+#include <absl/functional/function_ref.h>
 
 #include <cstdint>
 #include <optional>
@@ -100,7 +101,8 @@ class Coordinator {
   Outcome delete_offsets(const std::string& group, const std::vector<PartitionName>& partitions,
                          std::vector<protocol::ErrorCode>& errors);
 
-  // A topic is gone, and what groups have committed for it: of each group that has.
+  // A topic is gone, and what groups have committed for it: of each group that has. What is missed, since it fails or
+  // nobody is here to be told, expire_offsets() finds.
   std::vector<Outcome> forget_topic(const std::string& topic);
 
   // ---- groups ----
@@ -113,9 +115,11 @@ class Coordinator {
   // ---- time ----
   MonotonicTime next_deadline() const;  // never: nothing to be done by time
   Outcome pass(const Moment& now);
-  // Forgets offsets that nobody has used for their retention, and groups that have neither members nor offsets: of one
-  // group, and of the next when asked again. No commit: all were looked at.
-  Outcome expire_offsets(const Moment& now);
+  // Forgets offsets that nobody has used for their retention, or whose topics are gone, and groups that have neither
+  // members nor offsets: of one group, and of the next when asked again. No commit: all were looked at.
+  // topic_is_gone: the id is zero where it was not recorded.
+  using TopicIsGone = absl::FunctionRef<bool(const std::string& topic, const Uuid& id)>;
+  Outcome expire_offsets(const Moment& now, TopicIsGone topic_is_gone);
 
   // ---- the log ----
   Outcome committed(CommitId commit, const Moment& now);
@@ -157,6 +161,8 @@ class Coordinator {
                     Pending& pending);
   Outcome begin(Outcome outcome, Pending pending);
   void forget_if_unused(Entry& entry);
+  // Which of its offsets are to go now.
+  std::vector<PartitionName> expired_of(const Entry& entry, const Moment& now, TopicIsGone topic_is_gone) const;
 
   const Settings& settings_;
   const OffsetsSettings& offsets_;

@@ -12,11 +12,6 @@ using protocol::ErrorCode;
 
 namespace {
 
-Bytes bytes_of(const Slice& slice) {
-  const ByteSpan bytes = slice.bytes();
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
-
 Group::Recorded restored_form(const GroupValue& value) {
   Group::Recorded recorded{.protocol_type = value.protocol_type,
                            .generation = value.generation.value(),
@@ -31,8 +26,8 @@ Group::Recorded restored_form(const GroupValue& value) {
     restored.client_host = member.client_host;
     restored.session_timeout = Duration::milliseconds(member.session_timeout_ms);
     restored.rebalance_timeout = Duration::milliseconds(member.rebalance_timeout_ms);
-    restored.protocols = {{.name = recorded.protocol, .metadata = bytes_of(member.subscription)}};
-    restored.assignment = bytes_of(member.assignment);
+    restored.protocols = {{.name = recorded.protocol, .metadata = Bytes(member.subscription.text())}};
+    restored.assignment = Bytes(member.assignment.text());
   }
   return recorded;
 }

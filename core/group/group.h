@@ -33,7 +33,7 @@ struct Settings {
   Duration session_min = Duration::seconds(6);     // group.min.session.timeout.ms
   Duration session_max = Duration::seconds(1800);  // group.max.session.timeout.ms
   Duration initial_delay = Duration::seconds(3);   // group.initial.rebalance.delay.ms
-  std::size_t size_max = 10'000;                   // group.max.size
+  std::size_t size_max = 2'147'483'647;            // group.max.size
 };
 
 struct Protocol {

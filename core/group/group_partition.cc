@@ -14,8 +14,10 @@ namespace {
 
 constexpr std::size_t kBatchBytes = 256 * 1024;  // from here on the next batch is begun
 constexpr std::size_t kLoadBytes = 1024 * 1024;
+constexpr std::size_t kQueueBytesMax = 8 * 1024 * 1024;   // of records that wait: beyond it, calls are refused
 constexpr Duration kPause = Duration::milliseconds(500);  // before what failed is tried again
 constexpr Duration kBreath = Duration::milliseconds(1);   // for others, where much is due at once
+constexpr const char* kRecordsWait = "records of groups to be committed";
 constexpr Duration kReadPatience = Duration::seconds(30);
 
 // Set when an append is committed, or never will be.
@@ -45,11 +47,13 @@ ErrorCode append_error(ErrorCode error) {
 }  // namespace
 
 GroupPartition::GroupPartition(Ref<replication::Partition> partition, log::LogManager& logs, const Clock& clock,
-                               const GroupPartitionOptions& options, GroupMetrics& metrics)
+                               const GroupPartitionOptions& options, const TopicIsGone& topic_is_gone,
+                               GroupMetrics& metrics)
     : partition_(std::move(partition)),
       logs_(logs),
       clock_(clock),
       options_(options),
+      topic_is_gone_(topic_is_gone),
       metrics_(metrics),
       epoch_(partition_->epoch()),
       coordinator_(options.groups, options.offsets) {}
@@ -62,24 +66,12 @@ ErrorCode GroupPartition::state() const {
                                                                    : ErrorCode::kNone;
 }
 
+ErrorCode GroupPartition::takes_more() const {
+  const ErrorCode error = state();
+  return error == ErrorCode::kNone && queued_bytes_ > kQueueBytesMax ? ErrorCode::kCoordinatorNotAvailable : error;
+}
+
 // ---- waiting ----
-
-template <typename Answer>
-void GroupPartition::tell(Waiting<Answer>& waiting, std::uint64_t number, Answer answer) {
-  if (const auto found = waiting.find(number); found != waiting.end()) {
-    found->second->answer = std::move(answer);
-    found->second->done.set();
-    waiting.erase(found);
-  }
-}
-
-template <typename Answer>
-bool GroupPartition::await(Waiting<Answer>& waiting, std::uint64_t number, Awaited<Answer>& awaited,
-                           Duration patience) {
-  const Status done = awaited.done.wait({WaitKind::kEvent, number, 0, 0}, fiber::within(patience, Expiry::kPeer), this);
-  waiting.erase(number);
-  return done.ok();
-}
 
 void GroupPartition::count(const Coordinator::Counts& now) {
   metrics_.groups.add(now.groups - counted_.groups);
@@ -94,16 +86,26 @@ void GroupPartition::take(Outcome outcome) {
     count(coordinator_.counts());
   }
   for (auto& [ticket, answer] : outcome.joined) {
-    tell(joins_, ticket, std::move(answer));
+    Awaited<JoinAnswer>::tell(joins_, ticket, std::move(answer));
   }
   for (auto& [ticket, answer] : outcome.synced) {
-    tell(syncs_, ticket, std::move(answer));
+    Awaited<SyncAnswer>::tell(syncs_, ticket, std::move(answer));
   }
   if (outcome.commit != 0) {
-    queue_.push_back({.commit = outcome.commit, .records = std::move(outcome.records)});
+    std::size_t bytes = 0;
+    for (const KeyAndValue& record : outcome.records) {
+      bytes += size_of(record);
+    }
+    queued_bytes_ += bytes;
+    queue_.push_back({.commit = outcome.commit, .records = std::move(outcome.records), .bytes = bytes});
     queue_event_.notify_all();
   }
   wake_timers();
+}
+
+void GroupPartition::leave_queue() {
+  queued_bytes_ -= queue_.front().bytes;
+  queue_.pop_front();
 }
 
 void GroupPartition::wake_timers() {
@@ -118,41 +120,37 @@ ErrorCode GroupPartition::carry_out(Outcome outcome, ErrorCode late) {
   if (commit == 0) {
     return ErrorCode::kNone;
   }
-  Awaited<ErrorCode> awaited;
-  commits_.emplace(commit, &awaited);
+  Awaited<ErrorCode> awaited(commits_, commit, kRecordsWait);
   // The change may still be made.
-  return await(commits_, commit, awaited, options_.commit_timeout) ? awaited.answer : late;
+  return awaited.wait(options_.commit_timeout) ? awaited.answer() : late;
 }
 
 // ---- calls ----
 
 JoinAnswer GroupPartition::join(const std::string& group, const JoinCall& call) {
-  if (const ErrorCode error = state(); error != ErrorCode::kNone) {
+  if (const ErrorCode error = takes_more(); error != ErrorCode::kNone) {
     return {.error = error, .member_id = call.member_id};
   }
-  Awaited<JoinAnswer> awaited;
   const Ticket ticket = ++last_ticket_;
-  joins_.emplace(ticket, &awaited);
+  Awaited<JoinAnswer> awaited(joins_, ticket, "the next generation of " + group);
   take(coordinator_.join(group, call, ticket, now()));
   // The slowest of the others may be later than this member would be.
-  const Duration patience = options_.groups.session_max + call.rebalance_timeout;
-  if (await(joins_, ticket, awaited, patience)) {
-    return std::move(awaited.answer);
+  if (awaited.wait(options_.groups.session_max + call.rebalance_timeout)) {
+    return std::move(awaited.answer());
   }
   abandon(group, ticket);
   return {.error = ErrorCode::kCoordinatorNotAvailable, .member_id = call.member_id};
 }
 
 SyncAnswer GroupPartition::sync(const std::string& group, const SyncCall& call) {
-  if (const ErrorCode error = state(); error != ErrorCode::kNone) {
+  if (const ErrorCode error = takes_more(); error != ErrorCode::kNone) {
     return {.error = error};
   }
-  Awaited<SyncAnswer> awaited;
   const Ticket ticket = ++last_ticket_;
-  syncs_.emplace(ticket, &awaited);
+  Awaited<SyncAnswer> awaited(syncs_, ticket, "the assignment by the leader of " + group);
   take(coordinator_.sync(group, call, ticket, now()));
-  if (await(syncs_, ticket, awaited, options_.groups.session_max)) {
-    return std::move(awaited.answer);
+  if (awaited.wait(options_.groups.session_max)) {
+    return std::move(awaited.answer());
   }
   abandon(group, ticket);
   return {.error = ErrorCode::kCoordinatorNotAvailable};
@@ -176,29 +174,44 @@ ErrorCode GroupPartition::heartbeat(const std::string& group, const std::string&
 
 ErrorCode GroupPartition::leave(const std::string& group, const std::vector<Coordinator::Leaving>& members,
                                 std::vector<ErrorCode>& errors) {
-  if (const ErrorCode error = state(); error != ErrorCode::kNone) {
+  if (const ErrorCode error = takes_more(); error != ErrorCode::kNone) {
     return error;
   }
   return carry_out(coordinator_.leave(group, members, now(), errors), ErrorCode::kCoordinatorNotAvailable);
 }
 
-ErrorCode GroupPartition::commit_offsets(const CommitCall& call, std::vector<ErrorCode>& errors) {
-  if (const ErrorCode error = state(); error != ErrorCode::kNone) {
-    return error;
+GroupPartition::OffsetCommit GroupPartition::begin_commit(const CommitCall& call) {
+  OffsetCommit begun;
+  begun.error = takes_more();
+  if (begun.error != ErrorCode::kNone) {
+    return begun;
   }
-  return carry_out(coordinator_.commit_offsets(call, now(), errors), ErrorCode::kRequestTimedOut);
+  Outcome outcome = coordinator_.commit_offsets(call, now(), begun.errors);
+  if (outcome.commit != 0) {
+    begun.awaited = std::make_unique<Awaited<ErrorCode>>(commits_, outcome.commit, kRecordsWait);
+  }
+  take(std::move(outcome));
+  return begun;
+}
+
+ErrorCode GroupPartition::finish(OffsetCommit& commit) {
+  if (commit.awaited == nullptr) {
+    return commit.error;
+  }
+  // Too late, the commit may still take effect.
+  return commit.awaited->wait(options_.commit_timeout) ? commit.awaited->answer() : ErrorCode::kRequestTimedOut;
 }
 
 ErrorCode GroupPartition::delete_offsets(const std::string& group, const std::vector<PartitionName>& partitions,
                                          std::vector<ErrorCode>& errors) {
-  if (const ErrorCode error = state(); error != ErrorCode::kNone) {
+  if (const ErrorCode error = takes_more(); error != ErrorCode::kNone) {
     return error;
   }
   return carry_out(coordinator_.delete_offsets(group, partitions, errors), ErrorCode::kCoordinatorNotAvailable);
 }
 
 ErrorCode GroupPartition::delete_group(const std::string& group) {
-  ErrorCode error = state();
+  ErrorCode error = takes_more();
   if (error != ErrorCode::kNone) {
     return error;
   }
@@ -234,7 +247,7 @@ void GroupPartition::run() {
 
 void GroupPartition::run_timers() {
   constexpr int kGroupsAtOnce = 200;
-  MonotonicTime expiry = now().time + options_.expiry_interval;
+  MonotonicTime expiry = now().time;  // the first as soon as it is loaded: topics have gone while nobody was told
   while (!resigned_) {
     timer_at_ = MonotonicTime::never();
     const Moment moment = now();
@@ -262,7 +275,7 @@ void GroupPartition::run_timers() {
 bool GroupPartition::expire_some(const Moment& moment) {
   constexpr int kGroupsAtOnce = 200;
   for (int i = 0; i < kGroupsAtOnce; ++i) {
-    Outcome expired = coordinator_.expire_offsets(moment);
+    Outcome expired = coordinator_.expire_offsets(moment, topic_is_gone_);
     if (expired.commit == 0) {
       return false;
     }
@@ -278,9 +291,10 @@ void GroupPartition::resign() {
   take(coordinator_.resign(ErrorCode::kNotCoordinator));
   count({.groups = 0, .members = 0, .generations = counted_.generations, .offsets = counted_.offsets});
   while (!commits_.empty()) {
-    tell(commits_, commits_.begin()->first, ErrorCode::kNotCoordinator);
+    Awaited<ErrorCode>::tell(commits_, commits_.begin()->first, ErrorCode::kNotCoordinator);
   }
   queue_.clear();
+  queued_bytes_ = 0;
   queue_event_.notify_all();
   timer_event_.notify_all();
 }
@@ -288,7 +302,7 @@ void GroupPartition::resign() {
 void GroupPartition::settle(const std::vector<CommitId>& commits, ErrorCode error) {
   for (const CommitId commit : commits) {
     take(error == ErrorCode::kNone ? coordinator_.committed(commit, now()) : coordinator_.failed(commit, error, now()));
-    tell(commits_, commit, error);
+    Awaited<ErrorCode>::tell(commits_, commit, error);
   }
 }
 
@@ -307,7 +321,7 @@ std::vector<CommitId> GroupPartition::gather(protocol::RecordBatchBuilder& build
                       .headers = {}});
     }
     ended.push_back(next.commit);
-    queue_.pop_front();
+    leave_queue();
   }
   return ended;
 }
@@ -315,7 +329,7 @@ std::vector<CommitId> GroupPartition::gather(protocol::RecordBatchBuilder& build
 void GroupPartition::fail(std::vector<CommitId> commits, ErrorCode error) {
   if (!queue_.empty() && queue_.front().appended > 0) {
     commits.push_back(queue_.front().commit);
-    queue_.pop_front();
+    leave_queue();
   }
   settle(commits, error);
 }

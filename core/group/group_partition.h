@@ -7,12 +7,14 @@
 // who wait are told NOT_COORDINATOR, and what was not committed is forgotten with this object.
 //
 // Life: counted; whoever makes it runs run() and run_timers() in fibers that hold a reference, and calls resign() when
-// the partition is led here no more. Calls suspend.
+// the partition is led here no more. Calls suspend, but for those that say otherwise.
 #pragma once
 
 #include <absl/container/btree_map.h>
+#include <absl/functional/any_invocable.h>
 
 #include <deque>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -35,11 +37,50 @@ struct GroupPartitionOptions {
   Duration commit_timeout = Duration::seconds(5);     // offsets.commit.timeout.ms
 };
 
-class GroupPartition final : public Counted, private WaitDetail {
+// Whether a topic that offsets were committed for is gone; the id is zero where it was not recorded. Asked of whom the
+// partition is led by: it knows of all topics that its predecessors knew, since they knew them before it was elected.
+using TopicIsGone = absl::AnyInvocable<bool(const std::string& topic, const Uuid& id) const>;
+
+// One who waits for an answer by its number, from when this is made until it goes.
+template <typename Answer>
+class Awaited final : private WaitDetail {
+ public:
+  using All = absl::btree_map<std::uint64_t, Awaited*>;
+  // what: for people. all: outlives it.
+  Awaited(All& all, std::uint64_t number, std::string what) : all_(all), number_(number), what_(std::move(what)) {
+    all_.emplace(number, this);
+  }
+  Awaited(const Awaited&) = delete;
+  Awaited& operator=(const Awaited&) = delete;
+  ~Awaited() override { all_.erase(number_); }
+  // False: the deadline passed, or the caller is called off.
+  bool wait(Duration patience) {
+    return told_.wait({WaitKind::kEvent, number_, 0, 0}, fiber::within(patience, Expiry::kPeer), this).ok();
+  }
+  Answer& answer() { return answer_; }
+  static void tell(All& all, std::uint64_t number, Answer answer) {
+    if (const auto found = all.find(number); found != all.end()) {
+      found->second->answer_ = std::move(answer);
+      found->second->told_.set();
+      all.erase(found);
+    }
+  }
+
+ private:
+  std::string describe_wait() const override { return what_; }
+
+  All& all_;
+  std::uint64_t number_;
+  std::string what_;
+  fiber::Latch told_;
+  Answer answer_ = {};
+};
+
+class GroupPartition final : public Counted {
  public:
   // All outlive it.
   GroupPartition(Ref<replication::Partition> partition, log::LogManager& logs, const Clock& clock,
-                 const GroupPartitionOptions& options, GroupMetrics& metrics);
+                 const GroupPartitionOptions& options, const TopicIsGone& topic_is_gone, GroupMetrics& metrics);
 
   void run();
   void run_timers();
@@ -61,7 +102,15 @@ class GroupPartition final : public Counted, private WaitDetail {
   // `errors`: of each member. What it returns concerns all of them.
   protocol::ErrorCode leave(const std::string& group, const std::vector<Coordinator::Leaving>& members,
                             std::vector<protocol::ErrorCode>& errors);
-  protocol::ErrorCode commit_offsets(const CommitCall& call, std::vector<protocol::ErrorCode>& errors);
+  // In two steps, since a client's commits take effect in the order in which they came: the first does not suspend.
+  struct OffsetCommit {
+    protocol::ErrorCode error = protocol::ErrorCode::kNone;      // of all, and then that is the end of it
+    std::vector<protocol::ErrorCode> errors = {};                // of each
+    std::unique_ptr<Awaited<protocol::ErrorCode>> awaited = {};  // null: there is nothing to wait for
+  };
+  OffsetCommit begin_commit(const CommitCall& call);
+  // Returns what concerns all of them.
+  protocol::ErrorCode finish(OffsetCommit& commit);
   protocol::ErrorCode delete_offsets(const std::string& group, const std::vector<PartitionName>& partitions,
                                      std::vector<protocol::ErrorCode>& errors);
   protocol::ErrorCode delete_group(const std::string& group);
@@ -71,17 +120,10 @@ class GroupPartition final : public Counted, private WaitDetail {
   const Coordinator& coordinator() const { return coordinator_; }
 
  private:
-  template <typename Answer>
-  struct Awaited {
-    fiber::Latch done;
-    Answer answer = {};
-  };
-  template <typename Answer>
-  using Waiting = absl::btree_map<std::uint64_t, Awaited<Answer>*>;
-
   bool serves() const { return !resigned_ && !loading_; }
   Moment now() const;
-  std::string describe_wait() const override { return "group"; }
+  // state(), and kCoordinatorNotAvailable where too much waits to be recorded already.
+  protocol::ErrorCode takes_more() const;
   bool load();
   void replay(const log::ReadResult& read, Offset from);
   void take(Outcome outcome);
@@ -98,16 +140,11 @@ class GroupPartition final : public Counted, private WaitDetail {
   void settle(const std::vector<CommitId>& commits, protocol::ErrorCode error);
   // Waits until what the call wants recorded is. late: what is answered where it takes too long.
   protocol::ErrorCode carry_out(Outcome outcome, protocol::ErrorCode late);
-  // False: the deadline passed, or the caller is called off.
-  template <typename Answer>
-  bool await(Waiting<Answer>& waiting, std::uint64_t number, Awaited<Answer>& awaited, Duration patience);
-  template <typename Answer>
-  static void tell(Waiting<Answer>& waiting, std::uint64_t number, Answer answer);
-
   Ref<replication::Partition> partition_;
   log::LogManager& logs_;
   const Clock& clock_;
   const GroupPartitionOptions& options_;
+  const TopicIsGone& topic_is_gone_;
   GroupMetrics& metrics_;
   Coordinator::Counts counted_;
   LeaderEpoch epoch_;
@@ -118,17 +155,20 @@ class GroupPartition final : public Counted, private WaitDetail {
   struct Queued {
     CommitId commit;
     std::vector<KeyAndValue> records;
-    std::size_t appended = 0;  // or about to be
+    std::size_t bytes = 0;     // of the records
+    std::size_t appended = 0;  // how many are, or are about to be
   };
+  void leave_queue();
   std::deque<Queued> queue_;
+  std::size_t queued_bytes_ = 0;
   fiber::Event queue_event_;
   fiber::Event timer_event_;
   MonotonicTime timer_at_ = MonotonicTime::never();  // when the timers' fiber wakes by itself
 
   Ticket last_ticket_ = 0;
-  Waiting<JoinAnswer> joins_;
-  Waiting<SyncAnswer> syncs_;
-  Waiting<protocol::ErrorCode> commits_;
+  Awaited<JoinAnswer>::All joins_;
+  Awaited<SyncAnswer>::All syncs_;
+  Awaited<protocol::ErrorCode>::All commits_;
 };
 
 }  // namespace chronik::group

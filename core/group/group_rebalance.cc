@@ -1,4 +1,6 @@
 // How a generation comes about: everybody joins, the leader assigns, that is recorded, and all are told.
+#include <absl/container/btree_set.h>
+
 #include <algorithm>
 
 #include "core/base/check.h"
@@ -84,13 +86,20 @@ void Group::begin_generation(MonotonicTime now, Effects& effects) {
 
 // What all support and most prefer.
 std::string Group::chosen_protocol() const {
+  absl::btree_map<std::string_view, std::size_t> supporters;
+  for (const auto& [id, member] : members_) {
+    absl::btree_set<std::string_view> once;
+    for (const Protocol& protocol : member.protocols) {
+      supporters[protocol.name] += once.insert(protocol.name).second ? 1U : 0U;
+    }
+  }
   absl::btree_map<std::string_view, std::size_t> votes;
   for (const auto& [id, member] : members_) {
-    for (const Protocol& protocol : member.protocols) {
-      if (supported_by_all({protocol}, nullptr)) {
-        ++votes[protocol.name];
-        break;
-      }
+    const auto preferred =
+        std::find_if(member.protocols.begin(), member.protocols.end(),
+                     [&](const Protocol& protocol) { return supporters.at(protocol.name) == members_.size(); });
+    if (preferred != member.protocols.end()) {
+      ++votes[preferred->name];
     }
   }
   CHECK(!votes.empty());

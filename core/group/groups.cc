@@ -57,7 +57,7 @@ void Groups::follow(PartitionId index, const Ref<replication::Partition>& partit
 }
 
 void Groups::lead(PartitionId index, const Ref<replication::Partition>& partition) {
-  auto led = Ref<GroupPartition>::make(partition, logs_, clock_, options_, metrics_);
+  auto led = Ref<GroupPartition>::make(partition, logs_, clock_, options_, topic_is_gone_, metrics_);
   led_.emplace(index, led);
   scope_.spawn({"group-log", static_cast<std::uint32_t>(index.value())}, [this, index, partition, led] {
     led->run();

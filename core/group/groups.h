@@ -7,6 +7,7 @@
 #include <absl/container/btree_map.h>
 
 #include <string_view>
+#include <utility>
 
 #include "core/fiber/scope.h"
 #include "core/group/group_partition.h"
@@ -20,9 +21,9 @@ PartitionId partition_of(std::string_view group, std::int32_t partitions);
 
 class Groups {
  public:
-  // Both outlive it.
-  Groups(log::LogManager& logs, const Clock& clock, const GroupPartitionOptions& options)
-      : logs_(logs), clock_(clock), options_(options) {}
+  // logs and clock outlive it.
+  Groups(log::LogManager& logs, const Clock& clock, const GroupPartitionOptions& options, TopicIsGone topic_is_gone)
+      : logs_(logs), clock_(clock), options_(options), topic_is_gone_(std::move(topic_is_gone)) {}
 
   // The partition as the image has it now; null: not hosted here. Does not suspend.
   void follow(PartitionId index, const Ref<replication::Partition>& partition);
@@ -42,6 +43,7 @@ class Groups {
   log::LogManager& logs_;
   const Clock& clock_;
   GroupPartitionOptions options_;
+  TopicIsGone topic_is_gone_;
   GroupMetrics metrics_;
   absl::btree_map<PartitionId, Ref<GroupPartition>> led_;
   fiber::FiberScope scope_;

@@ -26,6 +26,12 @@ struct LogConfig {
   Duration retention_age = Duration::seconds(7 * 24 * 3600);  // infinite(): no limit
   std::uint32_t index_interval_bytes = 4096;
   std::uint32_t segment_index_bytes = 10 * 1024 * 1024;
+  bool deletes = true;                                 // segments go by age and size
+  bool compacts = false;                               // of each key the last record is kept
+  Duration compaction_lag_min = Duration::zero();      // a record stays for so long at least
+  Duration compaction_lag_max = Duration::infinite();  // and is compacted after so long, however little there is
+  Duration tombstones_last = Duration::seconds(24 * 3600);
+  double dirty_ratio_min = 0.5;  // how much of the log has to be new before it is compacted
 };
 
 struct RecoverySummary {

@@ -101,6 +101,7 @@ class PartitionLog : public Counted {
   // What the producer window says to a batch: see producer_window.h. Nothing may suspend between this and append()
   // (R11).
   virtual ProducerVerdict check_producer(const ProducerBatch& batch) const = 0;
+  virtual const ProducerWindow& producers() const = 0;
 
   // Leader: gives the batch the next offsets, stamps base offset and leader epoch into its bytes (the caller answers
   // for nobody else looking at them), keeps it and queues it to the WAL. Cannot fail and does not suspend: room was

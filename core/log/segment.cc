@@ -171,6 +171,18 @@ Status Segment::append(std::span<const TailBatch> batches, std::uint32_t index_i
   return ok();
 }
 
+void Segment::note_rewritten(std::span<const Slice> batches, std::uint32_t index_interval_bytes) {
+  CHECK(!loaded_);
+  for (const Slice& bytes : batches) {
+    RecordBatchView batch;
+    CHECK(RecordBatchView::parse(bytes.bytes(), batch) == BatchDefect::kNone);
+    CHECK_EQ(batch.base_offset(), bytes_ == 0 ? base_ : data_end_);
+    note(batch, bytes_, index_interval_bytes);
+    bytes_ += bytes.size();
+    data_end_ = batch.next_offset();
+  }
+}
+
 Status Segment::write_index(const Deadline& deadline) {
   struct Part {
     const char* ending;

@@ -8,6 +8,9 @@
 // Batches lie end to end: each begins at the offset where the one before ends, the first at the segment's name. That,
 // and not the checksum alone, makes a batch count, since base offsets are not under the checksum. What breaks the row
 // is damage, and so are blocks that the disk refuses to read. Damage is stepped over, never mended in place (R18).
+//
+// A segment is appended to or cut, or else another one takes its place, with a file of its own (stored_log_clean.cc):
+// what a segment has read of its file stays true of it.
 #pragma once
 
 #include <absl/functional/function_ref.h>
@@ -28,6 +31,9 @@
 #include "core/protocol/record_batch.h"
 
 namespace chronik::log {
+
+inline constexpr std::uint64_t kPositionsMax = 0x7fffffff;  // positions in an index are 32 bits
+inline constexpr std::int64_t kOffsetsMax = 0x7fffffff;     // and so are offsets, from the segment's base on
 
 // "00000000000000000042.log"
 std::string segment_file_name(Offset base, std::string_view ending);
@@ -84,6 +90,15 @@ class Segment : public Counted {
   Status settle(const Deadline& deadline) { return working_.settle(deadline); }
   // Found by the last load() or truncate(), in order. A segment that has some is never written to again.
   const std::vector<Damage>& damage() const { return damage_; }
+
+  // ---- compaction ----
+  // Another segment takes its place, or is about to: what is read of it now may be read of that one's file.
+  bool replaced() const { return replaced_; }
+  void set_replaced(bool replaced) { replaced_ = replaced; }
+  // Of a segment that was made with no bytes, to take the place of others: what its file will hold, in order.
+  void note_rewritten(std::span<const Slice> batches, std::uint32_t index_interval_bytes);
+  // That was all.
+  void finish_rewritten() { loaded_ = true; }
 
   // Writes batches at the end, with index entries every so many bytes.
   Status append(std::span<const TailBatch> batches, std::uint32_t index_interval_bytes, const Deadline& deadline);
@@ -176,6 +191,7 @@ class Segment : public Counted {
   std::vector<Damage> damage_;
   bool loaded_ = false;
   bool dirty_ = false;
+  bool replaced_ = false;
   fiber::SingleFlight working_;
 };
 

@@ -45,6 +45,7 @@ StoredLog::StoredLog(LogHost& host, const LogState& state, const LogConfig& conf
       number_(number),
       files_turnstile_("log files", number),
       opening_({WaitKind::kTurnstile, number, 0, 1}) {
+  checkpoints_.push_back({.number = 0, .lsn = Lsn(0), .before = synced_before()});
   epochs_.restore(state.epochs);
   for (const auto& [id, producer] : state.producers) {
     producers_.restore(id, producer);
@@ -102,6 +103,8 @@ Appended StoredLog::keep(Slice batch, const BatchSummary& summary, Offset base, 
                                           .last = last,
                                           .crc = view.crc(),
                                           .records = static_cast<std::uint32_t>(summary.record_count),
+                                          .cleaned = view.record_count() != summary.record_count ||
+                                                     view.attributes().has_delete_horizon(),
                                           .producer = summary.producer.id,
                                           .producer_epoch = summary.producer.epoch,
                                           .base_sequence = summary.producer.first_sequence});
@@ -253,6 +256,7 @@ void StoredLog::jump(Lsn lsn, Offset to) {
   log_start_ = log_end_ = to;
   tail_.truncate(Offset(0));  // also what the old start lay within
   written_end_ = synced_end_ = to;
+  cleaned_to_ = to;
   first_unsynced_written_ = Lsn::none();
   synced_lsn_ = std::max(synced_lsn_, lsn);
   epochs_.truncate(Offset(0));
@@ -278,6 +282,10 @@ void StoredLog::forget_written(Lsn lsn, Offset to) {
   // A checkpoint taken from now on counts of the segments only what ends at or below the cut, whether they are cut by
   // then or not.
   written_end_ = std::min(written_end_, to);
+  cleaned_to_ = std::min(cleaned_to_, to);
+  for (Checkpointed& checkpoint : checkpoints_) {
+    checkpoint.before = std::min(checkpoint.before, to);
+  }
   if (to <= synced_end_) {
     // No record before the cut matters to the log any more.
     synced_end_ = to;

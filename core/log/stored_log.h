@@ -4,11 +4,15 @@
 // drainer, one fiber of the manager, alone moves the tail into segments and syncs them. Segments are opened when they
 // are first needed, once for all who ask. The turnstile keeps draining, truncation and deletion of segments from each
 // other; readers do not enter it but look at truncations() after every suspension (R11), before they note anything.
+// Compaction writes beside all that and enters it only to put what it has written in place; a reader that met the
+// segment whose place was taken asks again.
 #pragma once
 
 #include <absl/functional/function_ref.h>
 
+#include <algorithm>
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -55,6 +59,17 @@ class LogHost : public FileHost {
   virtual void on_truncated(StoredLog& log, Offset to) = 0;
 };
 
+// What of a log compaction may clean now: segments end to end from the log start on.
+struct Cleanable {
+  std::vector<Ref<Segment>> segments;
+  Offset end;                     // of the last
+  std::uint64_t clean_bytes = 0;  // of those that were cleaned before
+  std::uint64_t dirty_bytes = 0;
+  std::uint64_t held_bytes = 0;   // of segments behind them that only wait for the next checkpoint
+  std::uint64_t truncations = 0;  // that the log had seen then
+  bool overdue = false;           // max.compaction.lag.ms has passed for some of it
+};
+
 class StoredLog final : public PartitionLog {
  public:
   // `state`: a new log's is all defaults but for key and name.
@@ -74,6 +89,7 @@ class StoredLog final : public PartitionLog {
   StatusOr<std::uint64_t> stored_bytes(const Deadline& deadline) override;
   const std::vector<DamagedRange>& damaged() const override { return damaged_; }
   ProducerVerdict check_producer(const ProducerBatch& batch) const override { return producers_.check(batch); }
+  const ProducerWindow& producers() const override { return producers_; }
   Appended append(Slice batch, const BatchSummary& summary, LeaderEpoch epoch) override;
   Appended append_replicated(Slice batch, const BatchSummary& summary) override;
   StatusOr<ReadResult> read(Offset from, const ReadLimits& limits, const Deadline& deadline) override;
@@ -125,6 +141,40 @@ class StoredLog final : public PartitionLog {
   // Whether the tail holds what retention or the log start no longer want: only segments are ever deleted, and the tail
   // of an idle log may stay undrained for long.
   bool retention_waits_for_drain() const;
+  // ---- compaction, all of it the cleaner's only (stored_log_clean.cc) ----
+  bool compacts() const { return config_.compacts; }
+  StatusOr<Cleanable> cleanable(const Deadline& deadline);
+  bool wants_cleaning(std::uint64_t dirty_bytes, std::uint64_t clean_bytes, bool overdue) const;
+  // Everything below has been cleaned in this life.
+  Offset cleaned_to() const { return cleaned_to_; }
+  void note_cleaned(Offset to) { cleaned_to_ = std::max(cleaned_to_, to); }
+  Duration tombstones_last() const { return config_.tombstones_last; }
+  std::uint32_t index_interval_bytes() const { return config_.index_interval_bytes; }
+  struct SegmentLimits {
+    std::uint64_t bytes = 0;
+    std::uint64_t index_entries = 0;
+    std::int64_t offsets = 0;
+  };
+  SegmentLimits segment_limits() const;
+  // Whether the batch at `base` is one by which a retry of this producer is known.
+  bool remembers(ProducerId producer, Offset base) const;
+  // Of a loaded segment; as Segment::read(). kAborted: the log changed since it had seen so many truncations.
+  StatusOr<Segment::Read> read_to_clean(const Ref<Segment>& segment, Offset from, Offset end, std::uint64_t bytes,
+                                        std::uint64_t truncations);
+  Ref<Segment> fresh_segment(Offset base) {
+    return Ref<Segment>::make(static_cast<FileHost&>(host_), directory(), number_, base, std::uint64_t{0});
+  }
+  // Puts `fresh`, whose NNN.cleaned is synced, in the place of `old`, which are loaded neighbours. kAborted: the log
+  // changed, and nothing happened.
+  Status replace_segments(const std::vector<Ref<Segment>>& old, const Ref<Segment>& fresh, std::uint64_t truncations);
+  // The checkpoint of this number, behind the records before `lsn`, has taken this log's state.
+  void note_checkpoint(std::uint64_t number, Lsn lsn);
+  // It is durable, whether or not a record behind it says so.
+  void note_durable_checkpoint(std::uint64_t number);
+  // What the newest checkpoint, durable or not, lets be cleaned, and what one that is taken now would.
+  Offset newest_checkpoint_before() const { return checkpoints_.back().before; }
+  Offset synced_before() const { return std::min(synced_segment_, synced_end_); }
+
   // Forgets producers that have written nothing since then.
   void expire_producers(WallTime before) { producers_.expire(before); }
   // Unlinks all files and the directory.
@@ -136,6 +186,7 @@ class StoredLog final : public PartitionLog {
   struct Keeping {
     bool in_drain_queue = false;
     bool touched = false;             // by the flush that is being told
+    bool uncleanable = false;         // compaction has failed for good
     bool ripe = false;                // its tail is to be drained, whatever the others hold
     std::uint64_t counted_bytes = 0;  // of the tail, in the sum over all logs
   };
@@ -182,6 +233,8 @@ class StoredLog final : public PartitionLog {
   bool must_roll(const Pending& pending, const TailBatch& next) const;
   Pending nothing_pending() const;
   StatusOr<ReadResult> read_tail(Offset from, const ReadLimits& limits);
+  // The segment that holds the offset, loaded.
+  StatusOr<Ref<Segment>> segment_to_read(Offset from, std::uint64_t truncations, const Deadline& deadline);
   StatusOr<ReadResult> read_segments(Offset from, const ReadLimits& limits, const Deadline& deadline);
   Status make_control_room(const Deadline& deadline);
   // What truncate() does; `to` may lie below the log start, which is then lowered to it.
@@ -211,6 +264,11 @@ class StoredLog final : public PartitionLog {
   StatusOr<WallTime> max_timestamp_of(const Ref<Segment>& segment, const Deadline& deadline);
   std::optional<TimestampOffset> search_batch(ByteSpan batch, WallTime at, Offset below) const;
   Status delete_oldest_segment(const Deadline& deadline);
+  Status rename_over(const Ref<Segment>& fresh);
+  // Segments that end at or below it are believed as they are by whichever checkpoint a start may begin with.
+  Offset settled_before();
+  // A reader that met a segment whose place was taken waits here, and asks again.
+  Status wait_for_replacement(const Deadline& deadline);
   // Its files go, as far as they are there.
   Status unlink_segment(Offset base, const Deadline& deadline);
   Status cut_segments(Offset to);
@@ -258,6 +316,14 @@ class StoredLog final : public PartitionLog {
     Lsn lsn;  // of the last such truncation
   };
   std::optional<Cut> cut_;
+  Offset cleaned_to_;
+  std::uint64_t replacements_ = 0;  // of segments by compaction
+  struct Checkpointed {
+    std::uint64_t number = 0;
+    Lsn lsn;
+    Offset before;  // in the segment that it names as the newest, or that a truncation behind it has cut, lies more
+  };
+  std::deque<Checkpointed> checkpoints_;  // the last durable one, and those that are not known to be
   std::uint64_t number_;
   fiber::Turnstile files_turnstile_;
   fiber::SingleFlight opening_;

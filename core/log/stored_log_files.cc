@@ -5,6 +5,7 @@
 #include "core/base/log_line.h"
 #include "core/base/observer.h"
 #include "core/base/sim_point.h"
+#include "core/log/segment_rewrite.h"
 #include "core/log/stored_log.h"
 
 namespace chronik::log {
@@ -13,8 +14,6 @@ namespace {
 // One hand-over to the disk while draining. Others get their turn in between, so it bounds what a drain adds to their
 // latency: gathering and freeing thousands of small batches takes the shard, writing them a processor.
 constexpr std::uint64_t kDrainBytes = 512 << 10;
-constexpr std::uint64_t kPositionsMax = 0x7fffffff;  // positions in an index are 32 bits
-constexpr std::int64_t kOffsetsMax = 0x7fffffff;     // and so are offsets, from the segment's base on
 }  // namespace
 
 // ---- opening ----
@@ -50,6 +49,11 @@ Status StoredLog::open_listed(const std::vector<std::string>& names, const Deadl
   std::vector<Ref<Segment>> found;
   std::uint64_t bytes = 0;
   for (const std::string& name : names) {
+    if (name.ends_with(kCleanedEnding)) {
+      // Compaction died before it was renamed.
+      RETURN_IF_ERROR(host_.disk().unlink(directory() + "/" + name, deadline));
+      continue;
+    }
     const Offset base = segment_base_of(name);
     if (base == Offset::none()) {
       continue;
@@ -380,10 +384,11 @@ Status StoredLog::enforce_retention(const Deadline& deadline) {
     }
     RETURN_IF_ERROR(load(first, deadline));
     const bool below_start = next <= log_start();
-    const bool too_large = config_.retention_bytes >= 0 && segments_.size() > 1 &&
+    const bool too_large = config_.deletes && config_.retention_bytes >= 0 && segments_.size() > 1 &&
                            size_bytes() - oldest.bytes() >= static_cast<std::uint64_t>(config_.retention_bytes);
     const Duration age = Duration::milliseconds(now.milliseconds() - oldest.max_timestamp().milliseconds());
-    const bool too_old = config_.retention_age != Duration::infinite() && age > config_.retention_age;
+    const bool too_old =
+        config_.deletes && config_.retention_age != Duration::infinite() && age > config_.retention_age;
     if (!below_start && !too_large && !too_old) {
       return ok();
     }
@@ -400,9 +405,9 @@ bool StoredLog::retention_waits_for_drain() const {
   const Duration age =
       Duration::milliseconds(host_.clock().wall().milliseconds() - oldest.max_timestamp.milliseconds());
   const bool below_start = oldest.last < log_start();
-  const bool too_large =
-      config_.retention_bytes >= 0 && tail_.bytes() > static_cast<std::uint64_t>(config_.retention_bytes);
-  const bool too_old = config_.retention_age != Duration::infinite() && age > config_.retention_age;
+  const bool too_large = config_.deletes && config_.retention_bytes >= 0 &&
+                         tail_.bytes() > static_cast<std::uint64_t>(config_.retention_bytes);
+  const bool too_old = config_.deletes && config_.retention_age != Duration::infinite() && age > config_.retention_age;
   return below_start || too_large || too_old;
 }
 

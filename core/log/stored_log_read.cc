@@ -77,47 +77,55 @@ std::size_t StoredLog::segment_holding(Offset offset) const {
   return behind == segments_.begin() ? 0 : static_cast<std::size_t>(behind - segments_.begin()) - 1;
 }
 
-StatusOr<ReadResult> StoredLog::read_segments(Offset from, const ReadLimits& limits, const Deadline& deadline) {
-  const std::uint64_t truncations = truncations_;
-  const auto changed = [] { return absl::AbortedError("the log changed while it was read"); };
-  RETURN_IF_ERROR(open(deadline));
-  Ref<Segment> segment;
-  for (bool loaded = false; !loaded;) {
+StatusOr<Ref<Segment>> StoredLog::segment_to_read(Offset from, std::uint64_t truncations, const Deadline& deadline) {
+  for (;;) {
     if (changed_since(truncations)) {
-      return changed();
+      return absl::AbortedError("the log changed while it was read");
     }
     if (segments_.empty() || from < segments_.front()->base()) {
       return absl::DataLossError("the segment is not there");  // noted when the log was opened
     }
-    segment = segments_[segment_holding(from)];
-    loaded = segment->loaded();
-    if (!loaded) {
-      RETURN_IF_ERROR(load(segment, deadline));
+    const Ref<Segment> segment = segments_[segment_holding(from)];
+    if (segment->loaded()) {
+      return segment;
     }
+    RETURN_IF_ERROR(load(segment, deadline));
   }
-  // Until the segment looks at its own length nothing suspends: what is written and where it ends agree.
-  const std::size_t behind = segment_holding(from) + 1;
-  const Offset end = behind < segments_.size() ? std::min(segments_[behind]->base(), written_end_) : written_end_;
-  Segment::Damage damage;
-  StatusOr<Segment::Read> read = segment->read({.from = from,
-                                                .below = std::min(limits.below, end),
-                                                .segment_end = end,
-                                                .max_bytes = limits.max_bytes,
-                                                .at_least_one = limits.min_one_batch},
-                                               damage, deadline);
-  // R11: what was read, and how it failed, may be of a log that has been cut meanwhile.
-  if (changed_since(truncations)) {
-    return changed();
+}
+
+StatusOr<ReadResult> StoredLog::read_segments(Offset from, const ReadLimits& limits, const Deadline& deadline) {
+  const std::uint64_t truncations = truncations_;
+  RETURN_IF_ERROR(open(deadline));
+  for (;;) {
+    ASSIGN_OR_RETURN(const Ref<Segment> segment, segment_to_read(from, truncations, deadline));
+    // Until the segment looks at its own length nothing suspends: what is written and where it ends agree.
+    const std::size_t behind = segment_holding(from) + 1;
+    const Offset end = behind < segments_.size() ? std::min(segments_[behind]->base(), written_end_) : written_end_;
+    Segment::Damage damage;
+    StatusOr<Segment::Read> read = segment->read({.from = from,
+                                                  .below = std::min(limits.below, end),
+                                                  .segment_end = end,
+                                                  .max_bytes = limits.max_bytes,
+                                                  .at_least_one = limits.min_one_batch},
+                                                 damage, deadline);
+    // R11: what was read, and how it failed, may be of a log that has been cut meanwhile.
+    if (changed_since(truncations)) {
+      return absl::AbortedError("the log changed while it was read");
+    }
+    if (segment->replaced() && !read.ok()) {
+      RETURN_IF_ERROR(wait_for_replacement(deadline));
+      continue;
+    }
+    if (absl::IsDataLoss(read.status())) {
+      note_damage(damage.from, damage.to);
+    }
+    RETURN_IF_ERROR(read.status());
+    ReadResult result{.parts = {}, .bytes = read->bytes.size(), .end = read->end};
+    if (!read->bytes.empty()) {
+      result.parts.push_back(std::move(read->bytes));
+    }
+    return result;
   }
-  if (absl::IsDataLoss(read.status())) {
-    note_damage(damage.from, damage.to);
-  }
-  RETURN_IF_ERROR(read.status());
-  ReadResult result{.parts = {}, .bytes = read->bytes.size(), .end = read->end};
-  if (!read->bytes.empty()) {
-    result.parts.push_back(std::move(read->bytes));
-  }
-  return result;
 }
 
 // ---- by time ----
@@ -162,8 +170,14 @@ Status StoredLog::look_through(Look look, const Deadline& deadline) {
     return ok();
   }
   RETURN_IF_ERROR(open(deadline));
+  std::uint64_t replacements = replacements_;
   std::optional<Offset> last;
   for (;;) {
+    if (replacements != replacements_) {
+      // What was looked at may be a part of another segment now, and what is not be behind it.
+      replacements = replacements_;
+      last.reset();
+    }
     if (changed_since(truncations)) {
       return absl::AbortedError("the log changed while it was searched");
     }
@@ -178,6 +192,11 @@ Status StoredLog::look_through(Look look, const Deadline& deadline) {
       continue;  // deleted, and its files go with the next round of retention
     }
     const StatusOr<bool> more = look(segment);
+    if (segment->replaced()) {
+      RETURN_IF_ERROR(wait_for_replacement(deadline));
+      last.reset();
+      continue;
+    }
     const bool deleted = !more.ok() && std::find(segments_.begin(), segments_.end(), segment) == segments_.end();
     if (deleted && !changed_since(truncations)) {
       continue;
@@ -251,7 +270,7 @@ StatusOr<std::optional<TimestampOffset>> StoredLog::max_timestamp(Offset below, 
   RETURN_IF_ERROR(look_through(
       [&](const Ref<Segment>& segment) -> StatusOr<bool> {
         ASSIGN_OR_RETURN(const WallTime of_segment, max_timestamp_of(segment, deadline));
-        largest = std::max(largest, of_segment);
+        largest = segment->replaced() ? largest : std::max(largest, of_segment);
         return true;
       },
       deadline));

@@ -103,6 +103,9 @@ Status StoredLogs::delete_strays(const Deadline& deadline) {
 void StoredLogs::start() {
   scope_.spawn({"drainer", 0}, [this] { drain_for_ever(); });
   scope_.spawn({"keeper", 0}, [this] { keep_for_ever(); });
+  if (options_.cleaner.enabled) {
+    scope_.spawn({"cleaner", 0}, [this] { clean_for_ever(); });
+  }
 }
 
 Status StoredLogs::stop(const Deadline& deadline) {
@@ -362,12 +365,14 @@ Lsn StoredLogs::first_needed() const {
 }
 
 Lsn StoredLogs::write_checkpoint(wal::CheckpointWriter& checkpoint) {
+  ++checkpoints_taken_;
   std::string part;
   if (assigned_ != LogIndex::none()) {
     encode_mark(assigned_, part);
   }
   for (const auto& [key, log] : logs_) {
     encode_state(log->state(), part);
+    log->note_checkpoint(checkpoints_taken_, checkpoint.lsn());
     if (part.size() >= kPartBytes) {
       checkpoint.add(Slice::copy_of(std::exchange(part, {})));
     }

@@ -1,20 +1,23 @@
 // The logs of a shard, kept: the LogManager of production and simulation alike.
 //
-// Two fibers of its own: the drainer moves tails into segments, syncs them and lets the WAL use its files again; the
-// keeper enforces retention and deletes what was removed. Nothing polls: the drainer sleeps until tails are large or
-// old or the WAL is short of files, the keeper until its interval has passed or a log was removed.
+// Three fibers of its own: the drainer moves tails into segments, syncs them and lets the WAL use its files again; the
+// keeper enforces retention and deletes what was removed; the cleaner compacts. Nothing polls: the drainer sleeps until
+// tails are large or old or the WAL is short of files, the keeper until its interval has passed or a log was removed,
+// the cleaner until its backoff has passed.
 #pragma once
 
 #include <absl/container/btree_map.h>
 #include <absl/container/flat_hash_map.h>
 
 #include <deque>
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "core/base/metrics.h"
 #include "core/fiber/scope.h"
+#include "core/log/cleaning.h"
 #include "core/log/stored_log.h"
 #include "core/ports/ports.h"
 
@@ -31,7 +34,14 @@ struct StoredLogsOptions {
   Duration producer_expiry = Duration::seconds(86'400);  // producer.id.expiration.ms
   Duration write_timeout = Duration::seconds(60);        // of one round of writes to a segment; then the node exits
   Duration file_timeout = Duration::seconds(60);         // of any other file operation of the drainer, syncs above all
-  std::size_t sync_each_max = 16;                        // more dirty logs than this are synced by one sync_all
+  struct Cleaner {
+    bool enabled = true;                                           // log.cleaner.enable
+    Duration backoff = Duration::seconds(15);                      // log.cleaner.backoff.ms
+    double bytes_per_second = std::numeric_limits<double>::max();  // log.cleaner.io.max.bytes.per.second
+    std::uint64_t dedupe_bytes_max = 128ULL << 20;                 // log.cleaner.dedupe.buffer.size
+  };
+  Cleaner cleaner;
+  std::size_t sync_each_max = 16;  // more dirty logs than this are synced by one sync_all
 };
 
 class StoredLogs final : public LogManager, private LogHost, private wal::WalClient {
@@ -58,6 +68,7 @@ class StoredLogs final : public LogManager, private LogHost, private wal::WalCli
   // Since when the oldest operation of the disk is under way, of the write-ahead log's or of the drainer's writes and
   // syncs; never(): there is none.
   MonotonicTime disk_busy_since() const;
+  const CleanerMetrics& cleaner_metrics() const { return cleaner_metrics_; }
   const Gauge& damaged_partitions() const { return damaged_partitions_; }
 
  private:
@@ -110,6 +121,11 @@ class StoredLogs final : public LogManager, private LogHost, private wal::WalCli
   Lsn first_needed() const;
   void keep_for_ever();
   Status delete_removed();
+  void clean_for_ever();
+  // One pass over the log that has most to gain. Whether there was one.
+  StatusOr<bool> clean_dirtiest(CleaningPace& pace);
+  Status clean_log(const Ref<StoredLog>& log, Cleanable what, CleaningPace& pace);
+  Status write_checkpoint_to_clean();
   void count_tail(StoredLog& log);
   void hold_data();
   void check_disk(const Status& status, const char* what);
@@ -141,6 +157,9 @@ class StoredLogs final : public LogManager, private LogHost, private wal::WalCli
   std::uint64_t tail_bytes_ = 0;
   std::uint64_t unsynced_bytes_ = 0;  // drained since the last sync_round()
   std::uint64_t log_numbers_ = 0;
+  std::uint64_t checkpoints_taken_ = 0;
+  CleanerMetrics cleaner_metrics_;
+  MonotonicTime next_checkpoint_to_clean_;
   Gauge damaged_partitions_;  // logs that have damaged offsets
   LogIndex assigned_ = LogIndex::none();
   MonotonicTime draining_since_ = MonotonicTime::never();  // the write or sync of the drainer that is under way

@@ -24,6 +24,7 @@ broker::Limits limits_of(const NodeConfig& config) {
   limits.frame_bytes_max = static_cast<std::int32_t>(settings.request_bytes_max);
   limits.fetch_bytes_max = static_cast<std::int32_t>(settings.fetch_bytes_max);
   limits.idle = settings.connection_idle_max;
+  limits.fetch_sessions_max = settings.fetch_sessions_max;
   return limits;
 }
 
@@ -32,6 +33,10 @@ log::StoredLogsOptions log_options_of(const NodeConfig& config) {
   const cluster::BrokerSettings settings = settings_of(config);
   options.retention_interval = settings.retention_check_interval;
   options.producer_expiry = settings.producer_expiry;
+  options.cleaner = {.enabled = settings.cleaner.enabled,
+                     .backoff = settings.cleaner.backoff,
+                     .bytes_per_second = settings.cleaner.bytes_per_second,
+                     .dedupe_bytes_max = settings.cleaner.dedupe_bytes_max};
   return options;
 }
 
@@ -81,6 +86,7 @@ Status Node::start() {
   metrics_.add("log_lost_total", "Replicas whose logs were not there any more at the start", lost_logs_);
   metrics_.add("log_damaged_partitions", "Partitions of which some offsets are damaged here and answer an error",
                logs_->damaged_partitions());
+  logs_->cleaner_metrics().add_to(metrics_);
 
   phase_ = Phase::kForming;
   RETURN_IF_ERROR(open_metadata(for_others));
@@ -117,6 +123,7 @@ Status Node::start() {
   scope_.spawn({"log-remover", 0}, [this] { remove_logs(); });
   scope_.spawn({"log-maker", 0}, [this] { make_missing_logs(); });
   broker_->metrics().register_in(metrics_);
+  broker_->fetch_sessions().metrics().register_in(metrics_);
   broker_->groups().metrics().register_in(metrics_);
   server_->start();
   replication_->start();

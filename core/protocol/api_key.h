@@ -36,6 +36,8 @@ enum class ApiKey : std::int16_t {
   kListPartitionReassignments = 46,
   kOffsetDelete = 47,
   kDescribeCluster = 60,
+  kDescribeProducers = 61,
+  kListConfigResources = 74,
   kDescribeTopicPartitions = 75,
 };
 

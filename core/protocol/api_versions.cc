@@ -16,6 +16,7 @@
 #include "core/protocol/messages/describe_configs.h"
 #include "core/protocol/messages/describe_groups.h"
 #include "core/protocol/messages/describe_log_dirs.h"
+#include "core/protocol/messages/describe_producers.h"
 #include "core/protocol/messages/describe_topic_partitions.h"
 #include "core/protocol/messages/elect_leaders.h"
 #include "core/protocol/messages/fetch.h"
@@ -25,6 +26,7 @@
 #include "core/protocol/messages/init_producer_id.h"
 #include "core/protocol/messages/join_group.h"
 #include "core/protocol/messages/leave_group.h"
+#include "core/protocol/messages/list_config_resources.h"
 #include "core/protocol/messages/list_groups.h"
 #include "core/protocol/messages/list_offsets.h"
 #include "core/protocol/messages/list_partition_reassignments.h"
@@ -79,6 +81,8 @@ constexpr Api kApis[] = {
     CHRONIK_API(ListPartitionReassignments,  versions(0, 0),  versions(0, 0),  0),
     CHRONIK_API(OffsetDelete,                versions(0, 0),  versions(0, 0),  kNeverFlexible),
     CHRONIK_API(DescribeCluster,             versions(0, 2),  versions(0, 2),  0),
+    CHRONIK_API(DescribeProducers,           versions(0, 0),  versions(0, 0),  0),
+    CHRONIK_API(ListConfigResources,         versions(0, 1),  versions(0, 1),  0),
     CHRONIK_API(DescribeTopicPartitions,     versions(0, 0),  versions(0, 0),  0),
 };
 // clang-format on

@@ -9,6 +9,7 @@
 #include "core/base/sim_point.h"
 #include "core/client/dial.h"
 #include "core/log/batch_at.h"
+#include "core/log/compaction.h"
 #include "core/protocol/record_batch_walk.h"
 
 namespace chronik::replication {
@@ -429,13 +430,16 @@ Status Fetcher::take_records(const Ref<Partition>& partition, LeaderEpoch epoch,
     if (batch.next_offset() <= log.log_end()) {
       continue;
     }
+    // The leader's compaction has made one of several empty batches, and this log ends between two of them.
+    const bool begins_before = log::is_empty_batch(batch) && batch.base_offset() < log.log_end();
+    const Slice own = begins_before ? log::filler_from(batch, log.log_end()) : bytes;
+    CHECK(protocol::RecordBatchView::parse(own.bytes(), batch) == protocol::BatchDefect::kNone);
     const LeaderEpoch of_batch = batch.partition_leader_epoch();
     if (batch.base_offset() != log.log_end() || of_batch < log.last_epoch() || of_batch > epoch) {
-      return absl::DataLossError(fmt::format("{}: a batch at {} of epoch {} where the log ends at {} in epoch {}",
-                                             log.key().to_string(), batch.base_offset(), of_batch, log.log_end(),
-                                             log.last_epoch()));
+      return absl::DataLossError(fmt::format("{}: a batch at {} of epoch {}, not at {} of {}", log.key().to_string(),
+                                             batch.base_offset(), of_batch, log.log_end(), log.last_epoch()));
     }
-    CHECK(partition->append_replicated(epoch, bytes, summary_of(batch)));
+    CHECK(partition->append_replicated(epoch, own, summary_of(batch)));
   }
   return walk.stop() == protocol::BatchDefect::kNone
              ? ok()

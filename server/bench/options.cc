@@ -188,8 +188,10 @@ void Parser::add_producer() {
       [](const std::string& text, BenchOptions& o) { return parse_milliseconds(text, 1, o.request_timeout); });
   add("--message-timeout-ms", "For one message, with all attempts [60000]",
       [](const std::string& text, BenchOptions& o) { return parse_milliseconds(text, 1, o.message_timeout); });
-  add("--consumer-group", "Not in this version", [](const std::string&, BenchOptions&) {
-    return absl::InvalidArgumentError("groups come with a later version; consumers are assigned their partitions");
+  add("--consumer-group", "Refused: consumers here read all partitions", [](const std::string&, BenchOptions&) {
+    return absl::InvalidArgumentError(
+        "must not be given: every consumer of this benchmark reads all partitions, without a group; Kafka's "
+        "ConsumerPerformance measures a group");
   });
 }
 

@@ -1,19 +1,21 @@
 // Consumer groups on one to five nodes: members join, own partitions, commit offsets that only rise, pause for longer
-// than their sessions and go on as if nothing had happened, leave, come back as an instance or as somebody new, and are
-// killed; their coordinators are killed, cut off and restarted.
+// than their sessions and go on as if nothing had happened, leave, come back as an instance or as somebody new, change
+// what they say of themselves, and are killed; their coordinators are killed, cut off and restarted. Beside them
+// observers read at any moment what is committed, and keepers of groups without members commit, forget, delete, and
+// make their topics anew.
 //
 // Judged, besides what group.h says: owners, generations and offsets (GEN-MONO, OFFSETS-COMMIT: sim/group_judge.h);
-// once all is healed, each group has each of its partitions committed by an owner again (GROUP-LIVE).
+// once all is healed, each group has each of its partitions committed by an owner again, and each keeper keeps
+// (GROUP-LIVE).
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <memory>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "core/client/client.h"
-#include "core/protocol/messages/create_topics.h"
-#include "core/protocol/messages/find_coordinator.h"
 #include "core/protocol/messages/heartbeat.h"
 #include "core/protocol/messages/join_group.h"
 #include "core/protocol/messages/leave_group.h"
@@ -23,6 +25,7 @@
 #include "sim/group_judge.h"
 #include "sim/knobs.h"
 #include "sim/scenarios/group.h"
+#include "sim/scenarios/group_visitors.h"
 #include "sim/scenarios/one_node.h"
 #include "sim/scenarios/scenarios.h"
 
@@ -43,12 +46,17 @@ struct ConsumerGroupsState final : GroupState {
   std::int16_t replicas = 1;
   struct Consumer {
     std::string group;
-    std::int64_t instance = 0;    // a name of its own: it comes back as the same
-    std::int64_t pauses_ppm = 0;  // after a commit it says nothing for longer than its session
-    std::int64_t leaves_ppm = 0;  // after a commit
-    std::int64_t forges_ppm = 0;  // commits once more as of the generation before
+    std::int64_t instance = 0;     // a name of its own: it comes back as the same
+    std::int64_t pauses_ppm = 0;   // after a commit it says nothing for longer than its session
+    std::int64_t leaves_ppm = 0;   // after a commit
+    std::int64_t forges_ppm = 0;   // commits once more as of the generation before
+    std::int64_t changes_ppm = 0;  // when it joins: says something else of itself than before
+    std::int64_t rebalance_ms = kRebalanceMs;
+    std::int16_t join_version = 9;  // before 4 a member gets its id and its place at once
   };
   std::map<std::string, Consumer> consumers;
+  VisitedGroups observed{.groups = {}, .topic = kConsumedTopic};
+  std::map<std::string, VisitedGroups> kept;  // by the keeper's machine
 };
 
 std::set<int> parse_partitions(const Slice& assignment) {
@@ -85,25 +93,8 @@ class GroupMemberRun {
 
   StatusOr<std::unique_ptr<client::Client>> find() {
     ASSIGN_OR_RETURN(const std::unique_ptr<client::Client> any, connect_to_any(process_, state_));
-    protocol::CreateTopicsRequest create;
-    create.timeout_ms = 5'000;
-    create.topics.push_back({.name = kConsumedTopic,
-                             .num_partitions = state_.partitions,
-                             .replication_factor = state_.replicas,
-                             .assignments = {},
-                             .configs = {}});
-    ASSIGN_OR_RETURN(const auto created, any->call<protocol::CreateTopicsResponse>(create, 5, patience()));
-    const ErrorCode error = created.topics.at(0).error_code;
-    if (error != ErrorCode::kNone && error != ErrorCode::kTopicAlreadyExists) {
-      return absl::UnavailableError("no topic yet");
-    }
-    protocol::FindCoordinatorRequest request;
-    request.coordinator_keys = {me_.group};
-    ASSIGN_OR_RETURN(const auto found, any->call<protocol::FindCoordinatorResponse>(request, 4, patience()));
-    if (found.coordinators.at(0).error_code != ErrorCode::kNone) {
-      return absl::UnavailableError("no coordinator yet");
-    }
-    return connect_to_group_node(process_, found.coordinators[0].node_id);
+    RETURN_IF_ERROR(make_visited_topic(*any, state_.observed).status());
+    return find_group_coordinator(process_, state_, me_.group);
   }
 
   // One generation. False: another coordinator must be found.
@@ -111,12 +102,13 @@ class GroupMemberRun {
     protocol::JoinGroupRequest request;
     request.group_id = me_.group;
     request.session_timeout_ms = static_cast<std::int32_t>(kSessionMs);
-    request.rebalance_timeout_ms = static_cast<std::int32_t>(kRebalanceMs);
+    request.rebalance_timeout_ms = static_cast<std::int32_t>(me_.rebalance_ms);
     request.member_id = member_;
     request.group_instance_id = instance_;
     request.protocol_type = "consumer";
-    request.protocols.push_back({.name = "bytes", .metadata = Slice::copy_of(std::string_view("x"))});
-    const auto joined = client.call<protocol::JoinGroupResponse>(request, 9, patience());
+    said_ += chance(me_.changes_ppm) ? 1 : 0;
+    request.protocols.push_back({.name = "bytes", .metadata = Slice::copy_of(fmt::format("{}", said_))});
+    const auto joined = client.call<protocol::JoinGroupResponse>(request, me_.join_version, patience());
     if (!joined.ok()) {
       return false;
     }
@@ -139,7 +131,7 @@ class GroupMemberRun {
     request.generation_id = generation_;
     request.member_id = member_;
     request.group_instance_id = instance_;
-    request.protocol_type = joined.protocol_type;
+    request.protocol_type = "consumer";
     request.protocol_name = joined.protocol_name;
     if (joined.leader == member_ && !joined.skip_assignment) {
       std::vector<std::string> shares(joined.members.size());
@@ -279,9 +271,51 @@ class GroupMemberRun {
   std::set<int> mine_;
   std::map<int, std::int64_t> at_;
   bool rejoins_ = false;
+  int said_ = 0;
 };
 
 // ---- the scenario ----
+
+void add_member(World& world, const PlanMachine& planned, ConsumerGroupsState& state) {
+  const auto number = [&planned](const char* name, std::int64_t otherwise) {
+    const auto found = planned.numbers.find(name);
+    return found == planned.numbers.end() ? otherwise : found->second;
+  };
+  const std::string group = fmt::format("group-{}", number("group", 0));
+  state.consumers[planned.name] = {.group = group,
+                                   .instance = number("instance", 0),
+                                   .pauses_ppm = number("pauses_ppm", 0),
+                                   .leaves_ppm = number("leaves_ppm", 0),
+                                   .forges_ppm = number("forges_ppm", 0),
+                                   .changes_ppm = number("changes_ppm", 0),
+                                   .rebalance_ms = number("rebalance_ms", kRebalanceMs),
+                                   .join_version = static_cast<std::int16_t>(number("join_version", 9))};
+  std::vector<std::string>& observed = state.observed.groups;
+  if (std::find(observed.begin(), observed.end(), group) == observed.end()) {
+    observed.push_back(group);
+  }
+  add_planned_machine(world, planned).install([&state](ProcessContext& process) {
+    GroupMemberRun(process, state).run();
+  });
+}
+
+void add_visitor(World& world, const PlanMachine& planned, ConsumerGroupsState& state) {
+  if (planned.role == "observer") {
+    add_planned_machine(world, planned).install([&state](ProcessContext& process) {
+      observe_groups(process, state, state.judge, state.observed);
+    });
+  } else if (planned.role == "keeper") {
+    const VisitedGroups& kept = state.kept[planned.name] = {.groups = {planned.name},
+                                                            .topic = "of-" + planned.name,
+                                                            .partitions = state.partitions,
+                                                            .replicas = state.replicas};
+    add_planned_machine(world, planned).install([&state, &kept](ProcessContext& process) {
+      keep_offsets(process, state, state.judge, kept);
+    });
+  } else {
+    add_member(world, planned, state);
+  }
+}
 
 class ConsumerGroups final : public Scenario {
  public:
@@ -311,6 +345,15 @@ class ConsumerGroups final : public Scenario {
       client.numbers["pauses_ppm"] = draws.below(2) == 0 ? 0 : draws.magnitude(1'000, 200'000);
       client.numbers["leaves_ppm"] = draws.below(2) == 0 ? 0 : draws.magnitude(1'000, 200'000);
       client.numbers["forges_ppm"] = draws.below(2) == 0 ? 0 : draws.magnitude(1'000, 300'000);
+      client.numbers["changes_ppm"] = draws.below(2) == 0 ? 0 : draws.magnitude(1'000, 500'000);
+      client.numbers["rebalance_ms"] = draws.below(3) == 0 ? draws.magnitude(200, kRebalanceMs) : kRebalanceMs;
+      client.numbers["join_version"] = draws.below(4) == 0 && client.numbers["instance"] == 0 ? 3 : 9;
+    }
+    for (std::int64_t i = draws.between(0, 2); i > 0; --i) {
+      plan.machines.push_back(draw_machine(fmt::format("observer-{}", i), "observer", draws));
+    }
+    for (std::int64_t i = draws.between(0, 2); i > 0; --i) {
+      plan.machines.push_back(draw_machine(fmt::format("keeper-{}", i), "keeper", draws));
     }
     std::vector<std::string> names;
     for (const PlanMachine& machine : plan.machines) {
@@ -320,6 +363,9 @@ class ConsumerGroups final : public Scenario {
     if (draws.below(3) == 0) {
       draw_stops(plan, draws.child("stops", 0));
     }
+    Draws compaction = draws.child("compaction", 0);
+    plan.knobs["groups.segment_bytes"] = compaction.below(2) == 0 ? 104'857'600 : compaction.magnitude(200, 1 << 14);
+    plan.knobs["log.tail_age_ms"] = compaction.magnitude(10, 10'000);
     return plan;
   }
 
@@ -329,29 +375,23 @@ class ConsumerGroups final : public Scenario {
     begin_group(world, plan, nemesis, *state);
     state->partitions = static_cast<int>(plan.knob("consumed.partitions", 1));
     state->replicas = static_cast<std::int16_t>(plan.knob("replicas", 1));
+    state->observed.partitions = state->partitions;
+    state->observed.replicas = state->replicas;
     for (const PlanMachine& planned : plan.machines) {
       if (planned.role == "node") {
         add_group_node(world, planned, plan, nemesis, *state);
         continue;
       }
-      const auto number = [&planned](const char* name) {
-        const auto found = planned.numbers.find(name);
-        return found == planned.numbers.end() ? std::int64_t{0} : found->second;
-      };
-      state->consumers[planned.name] = {.group = fmt::format("group-{}", number("group")),
-                                        .instance = number("instance"),
-                                        .pauses_ppm = number("pauses_ppm"),
-                                        .leaves_ppm = number("leaves_ppm"),
-                                        .forges_ppm = number("forges_ppm")};
-      add_planned_machine(world, planned).install([state](ProcessContext& process) {
-        GroupMemberRun(process, *state).run();
-      });
+      add_visitor(world, planned, *state);
     }
     for (auto& [name, config] : state->configs) {
       config.broker["group.min.session.timeout.ms"] = fmt::format("{}", kSessionMs / 2);
       config.broker["group.initial.rebalance.delay.ms"] = fmt::format("{}", plan.knob("groups.initial_delay_ms", 0));
       config.broker["offsets.topic.num.partitions"] = fmt::format("{}", plan.knob("groups.partitions", 1));
       config.broker["offsets.topic.replication.factor"] = fmt::format("{}", state->replicas);
+      config.broker["offsets.topic.segment.bytes"] = fmt::format("{}", plan.knob("groups.segment_bytes", 104'857'600));
+      config.broker["log.cleaner.backoff.ms"] = "500";
+      config.logs.tail_age_max = Duration::milliseconds(plan.knob("log.tail_age_ms", 10'000));
     }
     start_all_machines(world, plan);
     return owned;
@@ -364,11 +404,13 @@ class ConsumerGroups final : public Scenario {
     }
     const VirtualTime since =
         VirtualTime::from_nanoseconds(world.now().nanoseconds() - Duration::seconds(25).nanoseconds());
-    std::set<std::string> groups;
-    for (const auto& [name, consumer] : state.consumers) {
-      groups.insert(consumer.group);
+    for (const auto& [name, kept] : state.kept) {
+      if (state.judge.kept_at(name) < since) {
+        return world.fail("GROUP-LIVE", fmt::format("nothing that {} asked for was done in the last 25 s\n{}", name,
+                                                    world.describe_waits()));
+      }
     }
-    for (const std::string& group : groups) {
+    for (const std::string& group : state.observed.groups) {
       for (int partition = 0; partition < state.partitions; ++partition) {
         if (state.judge.commits_since(group, partition, since) == 0) {
           return world.fail(

@@ -213,8 +213,8 @@ void draw_stops(Plan& plan, Draws draws) {
   if (draws.below(3) == 0) {
     for (std::int64_t i = draws.between(1, 6); i > 0; --i) {
       const Duration at = draws.between(Duration::zero(), plan.lasts);
-      add_stop(plan, nodes[draws.below(nodes.size())], at,
-               Duration::nanoseconds(draws.magnitude(1'000'000, 3'000'000'000)));
+      const Duration lasts = Duration::nanoseconds(draws.magnitude(1'000'000, 3'000'000'000));
+      add_stop(plan, nodes[draws.below(nodes.size())], at, lasts);
     }
   } else {
     const Duration down = Duration::nanoseconds(draws.magnitude(1'000'000, 3'000'000'000));

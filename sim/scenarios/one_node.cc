@@ -148,6 +148,8 @@ OneNodeState::OneNodeState(World& of, const Plan& plan, OneNodeRules with)
       config(config_of(plan)),
       ledger(of, static_cast<std::size_t>(plan.knob("partitions", 1))),
       window(static_cast<std::size_t>(plan.knob("window", 1))),
+      consumer_sessions(plan.knob("consumer.sessions", 0) == 1),
+      consumer_bytes_max(static_cast<std::int32_t>(plan.knob("consumer.bytes", 1 << 20))),
       deletes_everything(plan.knob("trimmer.everything", 0) == 1),
       healed(VirtualTime::zero() + plan.lasts),
       consumer_at(ledger.partitions()) {}
@@ -239,6 +241,11 @@ Plan OneNode::generate(std::uint64_t seed) const {
     }
   }
   draw_faults(plan, draws, names);
+  if (with.ledger) {
+    Draws of_consumer = draws.child("consumer", 0);
+    plan.knobs["consumer.sessions"] = of_consumer.below(2) == 0 ? 1 : 0;
+    plan.knobs["consumer.bytes"] = with.consumer_is_prompt ? 1 << 20 : of_consumer.magnitude(1 << 14, 1 << 20);
+  }
   if (!with.consumer_is_prompt) {
     draw_point_faults(plan, draws.child("points", 0), {"node"});
   }
@@ -313,7 +320,7 @@ std::vector<std::string> OneNode::promises() const {
                                  "EPOCH",      "BOUNDED",    "NO-SPIN",   "CONFORM", "NO-STUCK"};
   if (rules().ledger) {
     names.insert(names.begin(), {"ACK-DURABLE", "OFFSET-CONTIG", "OFFSET-UNIQUE", "ORDER"});
-    names.insert(names.end(), {"IDEMPOTENT", "REFUSED", "LOG-START"});
+    names.insert(names.end(), {"IDEMPOTENT", "REFUSED", "LOG-START", "FETCH-SESSION"});
   }
   return names;
 }

@@ -87,6 +87,8 @@ struct OneNodeState : ScenarioState {
   std::map<std::string, IdempotentProducer> idempotent;  // what such a one knows besides
   std::map<std::int64_t, std::string> producer_ids;      // that were ever given, and to whom
   std::size_t window = 1;
+  bool consumer_sessions = false;             // the consumer fetches in sessions
+  std::int32_t consumer_bytes_max = 1 << 20;  // of an answer to it
   bool deletes_everything = false;  // the trimmer may ask for deletion up to the high watermark, whatever that is
   std::uint64_t node_starts = 0;
   std::uint64_t served = 0;                          // the latest incarnation that came to serve

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <vector>
 
 #include "core/fiber/scope.h"
 #include "core/fiber/wait.h"
@@ -10,6 +11,7 @@
 #include "core/protocol/record_batch_builder.h"
 #include "sim/disk_faults.h"
 #include "sim/obligations.h"
+#include "sim/scenarios/fetch_session.h"
 #include "sim/scenarios/one_node.h"
 
 namespace chronik::sim {
@@ -20,6 +22,7 @@ using protocol::ErrorCode;
 
 constexpr std::int16_t kFetchByName = 12;  // the last version that names topics by their names
 constexpr Duration kConsumerWait = Duration::seconds(30);
+constexpr Duration kPause = Duration::milliseconds(500);  // of a partition that the consumer wants nothing of
 
 // ---- producers ----
 
@@ -175,20 +178,25 @@ Status read_all(OneNodeState& state, client::Client& client) {
 
 // ---- the consumer ----
 
-protocol::FetchRequest wait_for_news(const OneNodeState& state) {
+// Of all partitions but this one, which is paused.
+protocol::FetchRequest wait_for_news(const OneNodeState& state, std::size_t paused) {
+  const bool all = paused >= state.ledger.partitions();
   protocol::FetchRequest request;
-  request.max_wait_ms = static_cast<std::int32_t>(kConsumerWait.milliseconds());
+  request.max_wait_ms = static_cast<std::int32_t>((all ? kConsumerWait : kPause).milliseconds());
   request.min_bytes = 1;
-  request.max_bytes = 1 << 20;
+  request.max_bytes = state.consumer_bytes_max;
   auto& asked = request.topics.emplace_back();
   asked.topic = kLedgerTopic;
   for (std::size_t partition = 0; partition < state.ledger.partitions(); ++partition) {
+    if (partition == paused) {
+      continue;
+    }
     auto& wanted = asked.partitions.emplace_back();
     wanted.partition = partition_id(partition);
     wanted.fetch_offset = Offset(state.consumer_at[partition]);
     wanted.current_leader_epoch = LeaderEpoch::none();
     wanted.last_fetched_epoch = LeaderEpoch::none();
-    wanted.partition_max_bytes = 1 << 18;
+    wanted.partition_max_bytes = std::min(1 << 18, state.consumer_bytes_max);
   }
   return request;
 }
@@ -201,35 +209,96 @@ void settle_news(OneNodeState& state, std::size_t partition) {
   }
 }
 
-Status consume_once(OneNodeState& state, client::Client& client) {
-  std::vector<std::int64_t> known_starts;
-  for (std::size_t partition = 0; partition < state.ledger.partitions(); ++partition) {
-    known_starts.push_back(state.ledger.log_start(partition));
+// In a session one partition pauses now and then: the broker is to forget it meanwhile. All of them: none.
+std::size_t draw_paused(ProcessContext& process, const OneNodeState& state) {
+  const std::size_t partitions = state.ledger.partitions();
+  if (!state.consumer_sessions || partitions < 2 || process.ports.random.next() % 4 != 0) {
+    return partitions;
+  }
+  return process.ports.random.next() % partitions;
+}
+
+// What the consumer has come to with one answer.
+class ConsumedAnswer {
+ public:
+  explicit ConsumedAnswer(OneNodeState& state) : state_(state) {
+    for (std::size_t partition = 0; partition < state.ledger.partitions(); ++partition) {
+      known_starts_.push_back(state.ledger.log_start(partition));
+      known_ends_.push_back(state.ledger.known_end(partition));
+    }
+  }
+
+  Status take_all(const std::vector<protocol::FetchPartitionResponse>& answers) {
+    bool nothing = true;
+    for (const protocol::FetchPartitionResponse& answer : answers) {
+      nothing &= answer.error_code == ErrorCode::kNone && answer.records.value_or(Slice()).empty();
+      RETURN_IF_ERROR(take_one(static_cast<std::size_t>(answer.partition_index.value()), answer));
+    }
+    if (!nothing || state_.rules.disk_rots) {
+      return ok();
+    }
+    for (const protocol::FetchPartitionResponse& answer : answers) {
+      const auto partition = static_cast<std::size_t>(answer.partition_index.value());
+      if (state_.consumer_at[partition] < known_ends_[partition]) {
+        state_.world.fail("OFFSET-CONTIG",
+                          fmt::format("partition {}: nothing is told of what is there from {} to {}", partition,
+                                      state_.consumer_at[partition], known_ends_[partition]));
+      }
+    }
+    return ok();
+  }
+
+ private:
+  Status take_one(std::size_t partition, const protocol::FetchPartitionResponse& answer) {
+    std::int64_t& at = state_.consumer_at[partition];
+    if (answer.error_code == ErrorCode::kNone) {
+      if (!state_.ledger.read_at(partition, at, known_starts_[partition])) {
+        return absl::DataLossError("deleted");
+      }
+      RETURN_IF_ERROR(take(state_, partition, answer.records, at));
+      settle_news(state_, partition);
+    } else if (skip_to_start(state_, partition, answer, known_starts_[partition], at)) {
+      settle_news(state_, partition);
+    } else if (!skip_damaged(state_, partition, answer.error_code, at)) {
+      state_.judge_error(answer.error_code, "fetch that waits");
+      return absl::UnavailableError(std::string(protocol::error_name(answer.error_code)));
+    }
+    return ok();
+  }
+
+  OneNodeState& state_;
+  std::vector<std::int64_t> known_starts_;
+  std::vector<std::int64_t> known_ends_;
+};
+
+// What came last may have come while its partition was paused.
+bool wants_more(const OneNodeState& state) { return !state.all_read || !state.news.empty(); }
+
+Status consume_once(ProcessContext& process, OneNodeState& state, client::Client& client, FetchSessionClient& session) {
+  const std::size_t paused = draw_paused(process, state);
+  protocol::FetchRequest request = wait_for_news(state, paused);
+  const std::size_t wanted = request.topics.front().partitions.size();
+  ConsumedAnswer consumed(state);
+  if (state.consumer_sessions) {
+    session.begin(request);
   }
   StatusOr<protocol::FetchResponse> got = client.call<protocol::FetchResponse>(
-      wait_for_news(state), kFetchByName, fiber::within(kConsumerWait + kNodePatience, Expiry::kPeer));
+      request, kFetchByName, fiber::within(kConsumerWait + kNodePatience, Expiry::kPeer));
   state.judge_answer(got.status(), "fetch that waits");
-  RETURN_IF_ERROR(got.status());
-  if (got->responses.size() != 1 || got->responses[0].partitions.size() != state.ledger.partitions()) {
+  if (!got.ok()) {
+    if (state.consumer_sessions) {
+      session.lost(/*gives_up=*/process.ports.random.next() % 2 == 0);
+    }
+    return got.status();
+  }
+  if (state.consumer_sessions && !session.end(*got)) {
+    return ok();
+  }
+  if (got->responses.size() != 1 || got->responses[0].partitions.size() != wanted) {
     state.world.fail("CONFORM", "an answer about other partitions than were asked for");
     return absl::DataLossError("partitions");
   }
-  for (std::size_t partition = 0; partition < state.ledger.partitions(); ++partition) {
-    const protocol::FetchPartitionResponse& answer = got->responses[0].partitions[partition];
-    if (answer.error_code == ErrorCode::kNone) {
-      if (!state.ledger.read_at(partition, state.consumer_at[partition], known_starts[partition])) {
-        return absl::DataLossError("deleted");
-      }
-      RETURN_IF_ERROR(take(state, partition, answer.records, state.consumer_at[partition]));
-      settle_news(state, partition);
-    } else if (skip_to_start(state, partition, answer, known_starts[partition], state.consumer_at[partition])) {
-      settle_news(state, partition);
-    } else if (!skip_damaged(state, partition, answer.error_code, state.consumer_at[partition])) {
-      state.judge_error(answer.error_code, "fetch that waits");
-      return absl::UnavailableError(std::string(protocol::error_name(answer.error_code)));
-    }
-  }
-  return ok();
+  return consumed.take_all(got->responses[0].partitions);
 }
 
 }  // namespace
@@ -299,11 +368,12 @@ void run_reader(ProcessContext& process, OneNodeState& state) {
 }
 
 void run_consumer(ProcessContext& process, OneNodeState& state) {
-  while (!state.all_read) {
+  FetchSessionClient session([&state](const std::string& what) { state.world.fail("FETCH-SESSION", what); });
+  while (wants_more(state)) {
     StatusOr<std::unique_ptr<client::Client>> client = connect_to_node(process);
     Status going = client.ok() ? expect_topic(state, **client) : client.status();
-    while (going.ok() && !state.all_read) {
-      going = consume_once(state, **client);
+    while (going.ok() && wants_more(state)) {
+      going = consume_once(process, state, **client, session);
     }
     if (client.ok()) {
       state.judge_answer((*client)->violation(), "an answer to the consumer");

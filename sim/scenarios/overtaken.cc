@@ -88,8 +88,8 @@ class OvertakenRound {
   }
 
   void die(const std::string& node, VirtualTime at) {
-    add(draws_.below(3) == 0 ? "kill" : "power", node, at,
-        Duration::nanoseconds(draws_.magnitude(20'000'000, 3'000'000'000)));
+    const Duration lasts = Duration::nanoseconds(draws_.magnitude(20'000'000, 3'000'000'000));
+    add(draws_.below(3) == 0 ? "kill" : "power", node, at, lasts);
   }
 
   void cut_off_but_for_one(VirtualTime at, Duration lasts) {

@@ -147,6 +147,7 @@ Plan Replicated::generate(std::uint64_t seed) const {
   plan.knobs["replica.lag_ms"] = with.unclean          ? draws.magnitude(100, 1'000)
                                  : draws.below(4) == 0 ? 600'000
                                                        : draws.magnitude(500, 30'000);
+  plan.knobs["consumer.sessions"] = draws.child("consumer", 0).below(2) == 0 ? 1 : 0;
   plan.knobs["replica.fetch_wait_ms"] = draws.below(2) == 0 ? 5'000 : draws.magnitude(500, 15'000);
   std::vector<std::string> names;
   for (const PlanMachine& machine : plan.machines) {
@@ -201,6 +202,7 @@ std::unique_ptr<ScenarioState> Replicated::build(World& world, const Plan& plan,
   ReplicatedState* state = owned.get();
   begin_group(world, plan, nemesis, *state);
   state->window = static_cast<std::size_t>(plan.knob("window", 1));
+  state->sessions = plan.knob("consumer.sessions", 0) == 1;
   state->unclean = with.unclean;
   state->undisturbed = with.undisturbed;
   state->forwarded = with.forwards;
@@ -306,7 +308,7 @@ void Replicated::at_end(World& world, ScenarioState& of) const {
 
 std::vector<std::string> Replicated::promises() const {
   return with_group_promises({"ACK-DURABLE", "OFFSET-UNIQUE", "OFFSET-CONTIG", "ORDER", "REFUSED", "LOG-START",
-                              "HW-MONO", "IN-SYNC", "REPLICA-MATCH", "REPLICA-LIVE"});
+                              "HW-MONO", "IN-SYNC", "REPLICA-MATCH", "REPLICA-LIVE", "FETCH-SESSION"});
 }
 
 }  // namespace chronik::sim

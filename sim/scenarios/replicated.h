@@ -27,6 +27,7 @@ struct ReplicatedState : GroupState {
   Ledger ledger;
   bool forwarded = false;    // nodes name themselves the leaders of everything
   bool unclean = false;      // what was acknowledged may be lost: the ledger is not told of it
+  bool sessions = false;     // whoever reads does so in fetch sessions
   bool rots = false;         // a damaged offset may answer an error; all the same it must be read in the end
   bool undisturbed = false;  // nothing goes wrong: who has begun is answered within answer_within
   Duration answer_within = Duration::seconds(10);  // far below a parked fetch's time, far above the slowest network

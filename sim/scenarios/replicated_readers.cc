@@ -1,10 +1,13 @@
 // Readers of replicated partitions: one that reads everything over and over, and consumers that wait at the end.
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <optional>
+#include <utility>
 
 #include "core/fiber/wait.h"
 #include "core/protocol/messages/fetch.h"
+#include "sim/scenarios/fetch_session.h"
 #include "sim/scenarios/one_node.h"
 #include "sim/scenarios/replicated.h"
 
@@ -30,10 +33,26 @@ void ask_for(protocol::FetchRequest& request, std::size_t partition, std::int64_
   wanted.partition_max_bytes = kReplicatedBytes;
 }
 
+// session: null: without one.
+StatusOr<protocol::FetchResponse> fetch_whole(client::Client& client, protocol::FetchRequest request,
+                                              const Deadline& deadline, FetchSessionClient* session) {
+  if (session == nullptr) {
+    return client.call<protocol::FetchResponse>(request, kFetchOfNames, deadline);
+  }
+  session->begin(request);
+  StatusOr<protocol::FetchResponse> got = client.call<protocol::FetchResponse>(request, kFetchOfNames, deadline);
+  if (!got.ok()) {
+    session->lost(/*gives_up=*/false);
+  } else if (!session->end(*got)) {
+    return absl::UnavailableError("the session has ended");
+  }
+  return got;
+}
+
 // Judges what a leader has answered to a fetch of `position`, which was read or is an end that somebody was told of,
-// and moves it. Not ok: it is of no use now.
+// and moves it. Not ok: it is of no use now. may_be_full: other partitions may have left no room in the answer.
 Status take_answer(ReplicatedState& state, std::size_t partition, const FetchPartitionResponse& answer,
-                   std::int64_t known_start, std::int64_t& position) {
+                   std::int64_t known_start, std::int64_t& position, bool may_be_full = false) {
   Ledger& ledger = state.ledger;
   if (answer.error_code == ErrorCode::kOffsetOutOfRange && ledger.asked_start(partition) > 0) {
     if (answer.log_start_offset.value() > position &&
@@ -62,7 +81,8 @@ Status take_answer(ReplicatedState& state, std::size_t partition, const FetchPar
   const std::int64_t before = position;
   RETURN_IF_ERROR(take_records(*state.world, ledger, partition, answer.records.value_or(Slice()),
                                /*may_begin_within=*/false, position));
-  if (position == before && position < answer.high_watermark.value() && !state.rots) {
+  const bool nothing = position == before && position < answer.high_watermark.value();
+  if (nothing && !state.rots && !may_be_full) {
     state.world->fail("OFFSET-CONTIG", fmt::format("partition {}: nothing to be read at {} below the high watermark {}",
                                                    partition, position, answer.high_watermark));
   }
@@ -120,15 +140,18 @@ class ReplicatedReader {
         ask_for(request, partition, positions[partition], LeaderEpoch::none());
       }
       ASSIGN_OR_RETURN(const protocol::FetchResponse got,
-                       node->call<protocol::FetchResponse>(request, kFetchOfNames, node_patience()));
+                       fetch_whole(*node, std::move(request), node_patience(), state_.sessions ? &session_ : nullptr));
       if (got.responses.size() != 1 || got.responses[0].partitions.size() != positions.size()) {
         state_.world->fail("CONFORM", "a fetch is answered for other partitions than were asked for");
         return absl::DataLossError("partitions");
       }
       const std::vector<std::int64_t> before = positions;
+      const bool brings_some =
+          std::any_of(got.responses[0].partitions.begin(), got.responses[0].partitions.end(),
+                      [](const FetchPartitionResponse& answer) { return !answer.records.value_or(Slice()).empty(); });
       for (std::size_t partition = 0; partition < positions.size(); ++partition) {
-        RETURN_IF_ERROR(
-            take_answer(state_, partition, got.responses[0].partitions[partition], 0, positions[partition]));
+        RETURN_IF_ERROR(take_answer(state_, partition, got.responses[0].partitions[partition], 0, positions[partition],
+                                    brings_some));
       }
       if (positions != before) {
         continue;
@@ -168,6 +191,7 @@ class ReplicatedReader {
   ProcessContext& process_;
   ReplicatedState& state_;
   LeaderClients leaders_;
+  FetchSessionClient session_{[this](const std::string& what) { state_.world->fail("FETCH-SESSION", what); }};
 };
 
 // ---- at the end of one partition ----
@@ -201,14 +225,16 @@ class ReplicatedConsumer {
     }
     consumer_.epoch = epoch;
     Offset watermark{0};
+    FetchSessionClient session([this](const std::string& what) { state_.world->fail("FETCH-SESSION", what); });
     for (;;) {
       protocol::FetchRequest request;
       request.max_wait_ms = static_cast<std::int32_t>(consumer_.wait.milliseconds());
       request.min_bytes = 1;
       ask_for(request, partition, consumer_.at, epoch);
       const std::int64_t known_start = known_start_of(state_, partition);
-      const StatusOr<protocol::FetchResponse> got = (*leader)->call<protocol::FetchResponse>(
-          request, kFetchOfNames, fiber::within(consumer_.wait + kNodePatience, Expiry::kPeer));
+      const StatusOr<protocol::FetchResponse> got =
+          fetch_whole(**leader, std::move(request), fiber::within(consumer_.wait + kNodePatience, Expiry::kPeer),
+                      state_.sessions ? &session : nullptr);
       if (!got.ok() || got->responses.size() != 1 || got->responses[0].partitions.size() != 1) {
         return;
       }

@@ -24,6 +24,7 @@ const std::vector<const Scenario*>& scenarios() {
       rolling_scenario(),       rejoined_scenario(),
       topic_storm_scenario(),   overtaken_scenario(),
       jepsen_scenario(),        consumer_groups_scenario(),
+      compacted_scenario(),
   };
   static const std::vector<const Scenario*> kAll = [] {
     std::vector<const Scenario*> all = kOthers;

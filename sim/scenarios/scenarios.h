@@ -42,5 +42,6 @@ const Scenario* overtaken_scenario();
 const Scenario* topic_storm_scenario();
 const Scenario* jepsen_scenario();
 const Scenario* consumer_groups_scenario();
+const Scenario* compacted_scenario();
 
 }  // namespace chronik::sim

@@ -112,6 +112,56 @@ def hash_iterations(files):
     return found
 
 
+# What draws the next of a stream of numbers; or a parenthesis, a brace, a comma.
+DRAW_OR_MARK = re.compile(r"\b\w*(?:draws?|random|page)\w*(?:\(\))?(?:\.|->)(?:below|between|magnitude|next|any_node)\("
+                          r"|[(){},]")
+
+
+def unordered_draws(files):
+    """Calls with draws in two of their arguments: which is drawn first is the compiler's choice, and a seed would mean
+    two things. A lambda's body is drawn from later, so braces begin anew."""
+    found = []
+    for path, text in sorted(files.items()):
+        text = source.code(text)
+        calls = []  # of the open parentheses: where, which argument, in which arguments something was drawn
+        for match in DRAW_OR_MARK.finditer(text):
+            mark = match.group(0)[-1]
+            if len(match.group(0)) > 1:
+                for call in reversed(calls):
+                    if call is None:
+                        break
+                    call[2].add(call[1])
+            if mark == "(":
+                calls.append([match.start(), 0, set()])
+            elif mark == "{":
+                calls.append(None)
+            elif mark == "," and calls and calls[-1] is not None:
+                calls[-1][1] += 1
+            elif mark in ")}" and calls:
+                call = calls.pop()
+                if call is not None and len(call[2]) > 1:
+                    found.append(f"{path}:{source.line_of(text, call[0])}: draws in two arguments of one call")
+    return found
+
+
+class Draws(source.Rules):
+    def test_are_made_in_one_order(self):
+        files = source.read((".h", ".cc"), ("core/", "sim/"))
+        self.assertGreater(len(files), 20)
+        self.assert_none(unordered_draws(files))
+
+    def test_of_two_arguments_are_found(self):
+        for text in ("strike(draws.below(2) == 0 ? 1 : 2, at, Duration(draws.magnitude(1, 2)));",
+                     "uuid(random.next(), ports.random().next());", "f(page.any_node(), g(draws_.between(1, 2)));"):
+            self.assertEqual(1, len(unordered_draws({"sim/a.cc": text})), text)
+
+    def test_that_follow_one_another_are_not(self):
+        for text in ("a = draws.below(2); f(a, draws.below(3));", "T{draws.below(1), draws.below(2)};",
+                     "after(draws.below(2), [] { f(draws.below(2)); });",
+                     "f(draws.below(2) == 0 ? 0 : draws.below(3));"):
+            self.assertEqual([], unordered_draws({"sim/a.cc": text}), text)
+
+
 class Core(source.Rules):
     def setUp(self):
         self.files = source.read((".h", ".cc"), ("core/",))

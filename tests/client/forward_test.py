@@ -5,13 +5,14 @@ import json
 import pathlib
 import re
 import subprocess
+import tempfile
 import textwrap
 import threading
 import time
 import unittest
 
 import producers
-from broker import has_module, run, run_system_python
+from broker import SYSTEM_PYTHON, has_module, run, run_system_python
 from cluster import Cluster
 
 
@@ -113,6 +114,56 @@ class OneNodeOfThree(unittest.TestCase):
             for earlier, later in zip(before, after):
                 self.assertLessEqual(later - earlier, 2, "connections are opened anew")
             self.assertEqual(known.stop(), 0, "a node that forwards can be stopped")
+
+    def test_groups_lose_nothing_when_their_coordinators_die(self):
+        """Six groups, so that each node coordinates some; two members each, which join while others work."""
+        member = textwrap.dedent("""
+            import sys, confluent_kafka
+            consumer = confluent_kafka.Consumer({"bootstrap.servers": sys.argv[1], "group.id": sys.argv[2],
+                                                 "auto.offset.reset": "earliest", "session.timeout.ms": 10000})
+            consumer.subscribe(["grouped"])
+            with open(sys.argv[3], "w", buffering=1) as out:
+                while True:
+                    message = consumer.poll(1)
+                    if message is not None and message.error() is None:
+                        out.write(message.value().decode() + "\\n")
+        """)
+        groups = [f"group-{i}" for i in range(6)]
+        with Cluster(head="forward = true\n") as cluster, tempfile.TemporaryDirectory() as directory:
+            cluster.start()
+            first, known, _ = cluster.nodes
+            files = {group: [pathlib.Path(directory) / f"{group}-{i}" for i in range(2)] for group in groups}
+            values = set()
+
+            def produce(count):
+                new = [str(len(values) + i) for i in range(count)]
+                run("kcat", "-P", "-b", known.address, "-t", "grouped", "-X", "acks=all",
+                    stdin="".join(f"{value}\n" for value in new).encode())
+                values.update(new)
+
+            def missing(group):
+                told = [line for file in files[group] if file.exists() for line in file.read_text().splitlines()]
+                return values - set(told)
+
+            produce(2000)
+            members = []
+            try:
+                for i in range(2):
+                    for group in groups:
+                        members.append(Watched([SYSTEM_PYTHON, "-c", member, known.address, group, files[group][i]]))
+                cluster.wait_until(lambda: not any(missing(group) for group in groups), "all is read", seconds=60)
+                first.kill()
+                produce(1000)
+                time.sleep(3)
+                first.start()
+                cluster.wait_until(lambda: not any(missing(group) for group in groups), "all is read after a kill",
+                                   seconds=60)
+                self.assertGreater(metric(known, "other_forward_count"), 20)
+            finally:
+                for process in members:
+                    process.kill()
+            for process in members:
+                self.assertEqual(process.ports, {known.kafka}, "whom the member was connected to")
 
 
 if __name__ == "__main__":

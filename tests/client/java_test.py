@@ -4,7 +4,9 @@ import os
 import pathlib
 import re
 import shutil
+import subprocess
 import unittest
+import urllib.request
 
 from broker import Broker, run
 
@@ -68,6 +70,56 @@ class Java(unittest.TestCase):
         self.assertEqual(b"".join(sorted(again, key=int)), LINES)
         self.assertIn("successful", self.groups("--delete", "--group", "java-group"))
         self.assertNotIn("java-group", self.groups("--list").split())
+
+    def metric(self, name):
+        page = urllib.request.urlopen(f"http://127.0.0.1:{self.broker.port + 4000}/metrics", timeout=10).read().decode()
+        return int(re.search(rf"^{name} (\d+)", page, re.MULTILINE).group(1))
+
+    def test_a_consumer_fetches_in_a_session(self):
+        java("org.apache.kafka.tools.TopicCommand", "--bootstrap-server", self.broker.address, "--create", "--topic",
+             "sessions", "--partitions", "20")
+        self.produce("sessions")
+        command = ["java", "-cp", f"{JARS}/*", "org.apache.kafka.tools.consumer.ConsoleConsumer", "--bootstrap-server",
+                   self.broker.address, "--topic", "sessions", "--from-beginning", "--timeout-ms", "15000"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as consumer:
+            lines = [consumer.stdout.readline() for _ in range(COUNT)]
+            self.assertEqual(b"".join(sorted(lines, key=int)), LINES)
+            self.assertGreaterEqual(self.metric("chronik_fetch_sessions"), 1)
+            self.assertGreaterEqual(self.metric("chronik_fetch_session_partitions"), 20)
+            # One partition has news; nothing of the others is in the answer, and nothing is missed.
+            fetched = self.metric("chronik_fetch_requests_total{result=\"success\"}")
+            self.produce("sessions")
+            again = [consumer.stdout.readline() for _ in range(COUNT)]
+            self.assertEqual(b"".join(sorted(again, key=int)), LINES)
+            self.assertGreater(self.metric("chronik_fetch_requests_total{result=\"success\"}"), fetched)
+            consumer.terminate()
+
+    def configs(self, *arguments):
+        return java("kafka.admin.ConfigCommand", "--bootstrap-server", self.broker.address, *arguments).decode()
+
+    def test_the_tools_for_configurations_elections_and_producers(self):
+        self.produce("tools")
+        self.configs("--alter", "--entity-type", "topics", "--entity-name", "tools", "--add-config",
+                     "retention.ms=1234567")
+        described = self.configs("--describe", "--entity-type", "topics", "--entity-name", "tools")
+        self.assertIn("retention.ms=1234567 sensitive=false synonyms={DYNAMIC_TOPIC_CONFIG:retention.ms=1234567",
+                      described)
+        everything = self.configs("--describe", "--all", "--entity-type", "topics", "--entity-name", "tools")
+        self.assertIn("segment.bytes=1073741824 sensitive=false synonyms={DEFAULT_CONFIG:log.segment.bytes", everything)
+        self.configs("--alter", "--entity-type", "topics", "--entity-name", "tools", "--delete-config", "retention.ms")
+        self.assertNotIn("1234567", self.configs("--describe", "--entity-type", "topics", "--entity-name", "tools"))
+        of_brokers = self.configs("--describe", "--all", "--entity-type", "brokers", "--entity-name", "1")
+        self.assertIn("max.incremental.fetch.session.cache.slots=1000", of_brokers)
+        # Without a name it lists what there is: ListConfigResources.
+        self.assertIn("Dynamic configs for topic tools", self.configs("--describe", "--entity-type", "topics"))
+        self.assertEqual("", self.configs("--describe", "--entity-type", "client-metrics").strip())
+        elected = java("org.apache.kafka.tools.LeaderElectionCommand", "--bootstrap-server", self.broker.address,
+                       "--election-type", "preferred", "--topic", "tools", "--partition", "0").decode()
+        self.assertIn("Valid replica already elected for partitions tools-0", elected)
+        self.produce("tools", "enable.idempotence=true")
+        states = java("org.apache.kafka.tools.TransactionsCommand", "--bootstrap-server", self.broker.address,
+                      "describe-producers", "--topic", "tools", "--partition", "0").decode()
+        self.assertRegex(states, r"(?m)^\d+\s+0\s+-1\s+\d+\s+\d+\s+None")
 
     def test_segment_files_are_read_by_kafkas_own_dump_tool(self):
         self.produce("dumped", "compression.type=zstd")

@@ -95,8 +95,8 @@ const GroupScenario kF12{GroupPage{
         [](PagePlan& page) {
           page.plan.knobs["replica.lag_ms"] = 30'000;
           const std::string slow = page.any_node();
-          page.slow_disk(slow, page.between(Duration::seconds(3), Duration::seconds(6)), Duration::seconds(20),
-                         Duration::milliseconds(page.draws.magnitude(20, 800)));
+          const Duration most = Duration::milliseconds(page.draws.magnitude(20, 800));
+          page.slow_disk(slow, page.between(Duration::seconds(3), Duration::seconds(6)), Duration::seconds(20), most);
           PlanFault& far = page.strike("slow", slow, page.between(Duration::seconds(3), Duration::seconds(6)),
                                        Duration::seconds(20));
           far.other = "*";
@@ -148,8 +148,9 @@ const GroupScenario kF64{GroupPage{
     .plan =
         [](PagePlan& page) {
           page.quick_network();
-          page.slow_disk(page.any_node(), page.between(Duration::seconds(1), Duration::seconds(5)),
-                         Duration::seconds(20), Duration::milliseconds(page.draws.magnitude(5, 300)));
+          const Duration most = Duration::milliseconds(page.draws.magnitude(5, 300));
+          const VirtualTime at = page.between(Duration::seconds(1), Duration::seconds(5));
+          page.slow_disk(page.any_node(), at, Duration::seconds(20), most);
         },
     .watch =
         [](GroupBench& bench) {

@@ -146,10 +146,10 @@ const GroupScenario kF07{GroupPage{
           }
           const std::size_t dies = page.draws.below(static_cast<std::uint64_t>(page.plan.knob("nodes", 1)));
           const PlanMachine& machine = page.plan.machines[dies];
+          const Duration lasts = Duration::nanoseconds(page.draws.magnitude(1'000'000, 3'000'000'000));
+          const std::int64_t after = page.draws.magnitude(1'000, 3'000'000'000);
           page.strike(page.draws.below(2) == 0 ? "kill" : "power", machine.name,
-                      VirtualTime::from_nanoseconds(machine.numbers.at("start_ns") +
-                                                    page.draws.magnitude(1'000, 3'000'000'000)),
-                      Duration::nanoseconds(page.draws.magnitude(1'000'000, 3'000'000'000)));
+                      VirtualTime::from_nanoseconds(machine.numbers.at("start_ns") + after), lasts);
         },
     .watch =
         [](GroupBench& bench) {

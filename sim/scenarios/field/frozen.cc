@@ -59,8 +59,8 @@ const GroupScenario kF02{GroupPage{
         [](PagePlan& page) {
           page.quick_network();
           page.plan.knobs["replica.lag_ms"] = 8'000;
-          PlanFault& fault = page.strike("freeze", page.any_node(),
-                                         page.between(Duration::seconds(3), Duration::seconds(10)), kFrozenFor);
+          const VirtualTime at = page.between(Duration::seconds(3), Duration::seconds(10));
+          PlanFault& fault = page.strike("freeze", page.any_node(), at, kFrozenFor);
           fault.numbers["store"] = page.draws.between(0, 1);
           page.produce_from(Duration::seconds(1));
           page.add_client("asker");
@@ -89,8 +89,8 @@ const GroupScenario kF32{GroupPage{
         [](PagePlan& page) {
           page.quick_network();
           page.plan.knobs["replica.lag_ms"] = 8'000;
-          page.strike("freeze", page.any_node(), page.between(Duration::seconds(3), Duration::seconds(20)),
-                      Duration::seconds(30));
+          const VirtualTime at = page.between(Duration::seconds(3), Duration::seconds(20));
+          page.strike("freeze", page.any_node(), at, Duration::seconds(30));
         },
     .watch = [](GroupBench& bench) { teach_freezing(bench); },
 }};

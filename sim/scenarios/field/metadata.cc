@@ -90,9 +90,8 @@ const GroupScenario kF22{GroupPage{
     .plan =
         [](PagePlan& page) {
           for (std::int64_t i = page.draws.between(2, 6); i > 0; --i) {
-            PlanFault& cut =
-                page.strike("partition", page.any_node(), page.between(Duration::seconds(2), Duration::seconds(35)),
-                            page.draws.between(Duration::seconds(1), Duration::seconds(6)));
+            PlanFault& cut = page.strike_any("partition", {Duration::seconds(2), Duration::seconds(35)},
+                                             {Duration::seconds(1), Duration::seconds(6)});
             cut.other = group_node_name(cut.target == group_node_name(1) ? 2 : 1);
             cut.numbers["one_way"] = page.draws.between(0, 1);
           }
@@ -147,8 +146,8 @@ const GroupScenario kF24{GroupPage{
                                        Duration::seconds(12));
           far.other = "*";
           far.numbers["delay_ns"] = page.draws.magnitude(20'000'000, 800'000'000);
-          page.strike("power", page.any_node(), page.between(Duration::seconds(3), Duration::seconds(8)),
-                      page.draws.between(Duration::milliseconds(50), Duration::seconds(3)));
+          page.strike_any("power", {Duration::seconds(3), Duration::seconds(8)},
+                          {Duration::milliseconds(50), Duration::seconds(3)});
           page.plan.knobs["raft.snapshot_part_bytes"] = 1 << 16;
           page.add_client("maker");
         },
@@ -225,8 +224,8 @@ const GroupScenario kF67{GroupPage{
           }
           draw_deaths(page.plan, page.draws.child("deaths", 0), nodes);
           for (const char* how : {"kill", "power"}) {
-            page.strike(how, page.any_node(), page.between(Duration::seconds(2), Duration::seconds(28)),
-                        page.draws.between(Duration::milliseconds(100), Duration::seconds(5)));
+            page.strike_any(how, {Duration::seconds(2), Duration::seconds(28)},
+                            {Duration::milliseconds(100), Duration::seconds(5)});
           }
           page.add_client("asker-1");
           page.add_client("asker-2");

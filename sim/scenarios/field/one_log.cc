@@ -23,9 +23,9 @@ const std::vector<std::string> kNothingLost{"ACK-DURABLE", "OFFSET-CONTIG", "OFF
 
 void die_now_and_then(PagePlan& page, std::int64_t least, std::int64_t most) {
   for (std::int64_t i = page.draws.between(least, most); i > 0; --i) {
-    page.strike(page.draws.below(2) == 0 ? "kill" : "power", "node",
-                page.between(Duration::seconds(1), page.plan.lasts - Duration::seconds(1)),
-                Duration::nanoseconds(page.draws.magnitude(1'000'000, 2'000'000'000)));
+    const Duration lasts = Duration::nanoseconds(page.draws.magnitude(1'000'000, 2'000'000'000));
+    const VirtualTime at = page.between(Duration::seconds(1), page.plan.lasts - Duration::seconds(1));
+    page.strike(page.draws.below(2) == 0 ? "kill" : "power", "node", at, lasts);
   }
 }
 

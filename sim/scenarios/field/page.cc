@@ -30,6 +30,12 @@ PlanFault& PagePlan::strike(const std::string& kind, const std::string& target, 
   return add_fault_at(plan, draws, kind, target, at, lasts);
 }
 
+PlanFault& PagePlan::strike_any(const std::string& kind, Range at, Range lasts) {
+  const Duration how_long = draws.between(lasts.first, lasts.second);
+  const VirtualTime when = between(at.first, at.second);
+  return strike(kind, any_node(), when, how_long);
+}
+
 void PagePlan::slow_disk(const std::string& target, VirtualTime at, Duration lasts, Duration most) {
   PlanFault& slow = strike("disk-slow", target, at, lasts);
   slow.numbers["stall_ppm"] = 1'000'000;

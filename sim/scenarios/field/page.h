@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/node/config.h"
@@ -30,6 +31,9 @@ class PagePlan {
   std::string any_node() { return group_node_name(static_cast<int>(draws.between(1, plan.knob("nodes", 1)))); }
   // A fault, and for how long it lasts or its process is away.
   PlanFault& strike(const std::string& kind, const std::string& target, VirtualTime at, Duration lasts);
+  // Strikes any node, at some time and for as long as lies in these ranges.
+  using Range = std::pair<Duration, Duration>;
+  PlanFault& strike_any(const std::string& kind, Range at, Range lasts);
   // All that this disk does takes longer, by up to `most`.
   void slow_disk(const std::string& target, VirtualTime at, Duration lasts, Duration most);
   // A client with a program of the page's own (PageBench::install).

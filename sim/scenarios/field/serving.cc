@@ -318,7 +318,8 @@ const GroupScenario kF54{GroupPage{
               operation.numbers["for_ns"] = page.draws.magnitude(1'000, 1'000'000);
             }
           }
-          draw_strikes(page.plan, page.draws, page.any_node(), page.draws.between(2, 6), all_disk_steps(), kKills);
+          const std::int64_t strikes = page.draws.between(2, 6);
+          draw_strikes(page.plan, page.draws, page.any_node(), strikes, all_disk_steps(), kKills);
         },
 }};
 

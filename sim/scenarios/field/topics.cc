@@ -244,8 +244,8 @@ const GroupScenario kF72{GroupPage{
         [](PagePlan& page) {
           page.add_client("maker");
           for (std::int64_t i = page.draws.between(1, 3); i > 0; --i) {
-            page.strike("power", page.any_node(), page.between(Duration::seconds(2), Duration::seconds(18)),
-                        page.draws.between(Duration::milliseconds(100), Duration::seconds(4)));
+            page.strike_any("power", {Duration::seconds(2), Duration::seconds(18)},
+                            {Duration::milliseconds(100), Duration::seconds(4)});
           }
         },
     .watch =

@@ -129,6 +129,26 @@ TEST(Connections, AtTheBoundOfRequestsTheReaderStopsAndNothingFails) {
   });
 }
 
+TEST(Connections, AtTheBoundOfFibersTheReaderStopsAndNothingFails) {
+  node::NodeConfig config = small_node();
+  config.limits.fibers_per_connection = 2;
+  BrokerWorld world(config);
+  world.run([&](Visit& visit) {
+    make_topic(*visit.connect(), "t", 1);
+    const auto raw = visit.connect_raw();
+    const MonotonicTime sent = visit.ports.clock.monotonic();
+    for (std::int32_t id = 0; id < 6; ++id) {
+      ASSERT_TRUE(raw->send(parked_fetch("t", Offset(0), 1000), kFetchVersion, id).ok());
+    }
+    for (std::int32_t id = 0; id < 6; ++id) {
+      EXPECT_EQ(next_correlation_id(*raw), id);
+      const Duration took = visit.ports.clock.monotonic() - sent;
+      EXPECT_GE(took, Duration::milliseconds(1000 * (id / 2 + 1) - 10)) << id;
+      EXPECT_LT(took, Duration::milliseconds(1000 * (id / 2 + 1) + 500)) << id;
+    }
+  });
+}
+
 TEST(Connections, AtTheBoundOfBytesReadersStopAndNothingFails) {
   node::NodeConfig config = small_node();
   config.limits.request_bytes_per_node = 10'000;
@@ -225,6 +245,21 @@ TEST(Connections, AnIdleOneIsClosed) {
   });
 }
 
+TEST(Connections, WhoseClientWaitsForAnAnswerIsNotIdle) {
+  node::NodeConfig config = small_node();
+  config.broker["connections.max.idle.ms"] = "5000";
+  BrokerWorld world(config);
+  world.run([&](Visit& visit) {
+    make_topic(*visit.connect(), "t", 1);
+    const auto raw = visit.connect_raw();
+    ASSERT_TRUE(raw->send(parked_fetch("t", Offset(0), 12'000), kFetchVersion, 1).ok());
+    EXPECT_EQ(next_correlation_id(*raw), 1);
+    const MonotonicTime last = visit.ports.clock.monotonic();
+    expect_closed(*raw);
+    EXPECT_GT(visit.ports.clock.monotonic() - last, Duration::seconds(1));
+  });
+}
+
 TEST(Connections, BeyondTheMostOneIsClosedAtOnce) {
   node::NodeConfig config = small_node();
   config.limits.connections_max = 2;
@@ -300,12 +335,14 @@ TEST(Connections, EveryAdvertisedApiHasAHandler) {
     for (const auto& api : advertised->api_keys) {
       const auto asking = visit.connect_raw();
       const auto key = static_cast<std::int16_t>(api.api_key);
-      // Zeros are a request of nothing, or nearly, in each of them but two.
+      // Zeros are a request of nothing, or nearly, in each of them but three.
       std::string body(64, '\0');
       if (api.api_key == protocol::ApiKey::kDescribeTopicPartitions) {
         body = std::string("\0\1\0\0\0\0\xff\0", 8);
       } else if (api.api_key == protocol::ApiKey::kAlterPartitionReassignments) {
         body = std::string("\0\0\0\0\0\1\0", 7);
+      } else if (api.api_key == protocol::ApiKey::kDescribeProducers) {
+        body = std::string("\0\1\0", 3);
       }
       const std::int16_t version = key == 0 ? std::int16_t{3} : api.min_version;
       ASSERT_TRUE(asking->send_bytes(request_bytes(key, version, 77, body)).ok());

@@ -44,12 +44,18 @@ TEST(ConfigDefs, WhatCannotBeHonouredIsRefusedWithAReason) {
     return std::string(status.message());
   };
   EXPECT_EQ(message("segment.bytes", "abc"), "segment.bytes = 'abc': it must be a whole number from 14 to 2147483647");
-  EXPECT_EQ(message("cleanup.policy", "compact"),
-            "cleanup.policy = 'compact': it must be 'delete'; log compaction is not available yet");
+  EXPECT_EQ(message("cleanup.policy", "shrink"), "cleanup.policy = 'shrink': it must be 'compact' or 'delete'");
+  EXPECT_EQ(message("min.cleanable.dirty.ratio", "1.5"),
+            "min.cleanable.dirty.ratio = '1.5': it must be a number from 0 to 1");
   EXPECT_EQ(message("no.such.setting", "1"), "there is no topic setting 'no.such.setting'");
   for (const auto& [name, value] :
-       std::vector<std::pair<const char*, const char*>>{{"cleanup.policy", "delete,compact"},
+       std::vector<std::pair<const char*, const char*>>{{"cleanup.policy", "delete,shrink"},
                                                         {"cleanup.policy", ""},
+                                                        {"min.cleanable.dirty.ratio", "half"},
+                                                        {"min.cleanable.dirty.ratio", "nan"},
+                                                        {"min.cleanable.dirty.ratio", "-0.1"},
+                                                        {"delete.retention.ms", "-1"},
+                                                        {"max.compaction.lag.ms", "0"},
                                                         {"compression.type", "zstd"},
                                                         {"flush.messages", "1"},
                                                         {"flush.ms", "1000"},
@@ -65,6 +71,9 @@ TEST(ConfigDefs, WhatCannotBeHonouredIsRefusedWithAReason) {
     EXPECT_NE(message(name, value), "");
   }
   EXPECT_TRUE(check_topic_config("cleanup.policy", "delete").ok());
+  EXPECT_TRUE(check_topic_config("cleanup.policy", "compact, delete").ok());
+  EXPECT_TRUE(check_topic_config("min.cleanable.dirty.ratio", "0.01").ok());
+  EXPECT_TRUE(check_broker_config("log.cleaner.io.max.bytes.per.second", "1.7976931348623157E308").ok());
   EXPECT_TRUE(check_topic_config("flush.ms", "9223372036854775807").ok());
   EXPECT_TRUE(check_topic_config("retention.ms", "-1").ok());
   EXPECT_TRUE(check_topic_config("unclean.leader.election.enable", "true").ok());

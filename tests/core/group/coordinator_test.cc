@@ -15,6 +15,8 @@ using protocol::ErrorCode;
 const PartitionName kP0{"t", PartitionId(0)};
 const PartitionName kP1{"t", PartitionId(1)};
 
+bool none_is_gone(const std::string& /*topic*/, const Uuid& /*id*/) { return false; }
+
 // A coordinator, and the log that it writes.
 struct CoordinatorTest : ::testing::Test {
   CommitCall commit_of(std::int64_t offset, const PartitionName& partition = kP0) const {
@@ -201,17 +203,74 @@ TEST_F(CoordinatorTest, OffsetsGrowOldOnlyWhileNobodyIsInTheGroup) {
   coordinator.committed(append(coordinator.commit_offsets(call, now, errors)), now);
   for (int i = 0; i < 8; ++i) {
     pass(Duration::seconds(24 * 3600));
-    EXPECT_EQ(coordinator.expire_offsets(now).commit, 0u);
+    EXPECT_EQ(coordinator.expire_offsets(now, none_is_gone).commit, 0u);
   }
   errors.clear();
   coordinator.committed(append(coordinator.leave("g", {{.member_id = "a", .instance_id = {}}}, now, errors)), now);
   pass(Duration::seconds(6 * 24 * 3600));
-  EXPECT_EQ(coordinator.expire_offsets(now).commit, 0u);
+  EXPECT_EQ(coordinator.expire_offsets(now, none_is_gone).commit, 0u);
   pass(Duration::seconds(24 * 3600));
-  coordinator.committed(append(coordinator.expire_offsets(now)), now);
+  coordinator.committed(append(coordinator.expire_offsets(now, none_is_gone)), now);
   EXPECT_EQ(coordinator.find("g"), nullptr);
-  EXPECT_EQ(coordinator.expire_offsets(now).commit, 0u);
+  EXPECT_EQ(coordinator.expire_offsets(now, none_is_gone).commit, 0u);
   EXPECT_TRUE(replayed().groups().empty());
+}
+
+TEST_F(CoordinatorTest, WhatALivingGroupDoesNotReadAnyMoreGrowsOld) {
+  form();
+  CommitCall call = commit_of(7);
+  call.member_id = "a";
+  call.generation = 1;
+  call.offsets.push_back({{"other", PartitionId(0)}, call.offsets[0].second});
+  std::vector<ErrorCode> errors;
+  coordinator.committed(append(coordinator.commit_offsets(call, now, errors)), now);
+  pass(Duration::seconds(7 * 24 * 3600 - 1));
+  EXPECT_EQ(coordinator.expire_offsets(now, none_is_gone).commit, 0u);
+  pass(Duration::seconds(1));
+  coordinator.committed(append(coordinator.expire_offsets(now, none_is_gone)), now);
+  EXPECT_EQ(offset_of(coordinator, {"other", PartitionId(0)}), -1);
+  EXPECT_EQ(offset_of(coordinator), 7);
+  EXPECT_EQ(coordinator.find("g")->members().size(), 1u);
+  EXPECT_EQ(replayed().committed_offsets("g").size(), 1u);
+}
+
+TEST_F(CoordinatorTest, ASweepFindsOffsetsOfTopicsThatAreGone) {
+  form();
+  const Uuid before = Uuid::from_random(1, 1);
+  const Uuid after = Uuid::from_random(2, 2);
+  CommitCall call = commit_of(7);
+  call.member_id = "a";
+  call.generation = 1;
+  call.offsets[0].second.topic_id = before;
+  call.offsets.push_back({kP1, call.offsets[0].second});
+  call.offsets[1].second.topic_id = after;
+  std::vector<ErrorCode> errors;
+  coordinator.committed(append(coordinator.commit_offsets(call, now, errors)), now);
+  const auto made_anew = [&](const std::string& topic, const Uuid& id) { return topic == "t" && id != after; };
+  const CommitId swept = append(coordinator.expire_offsets(now, made_anew));
+  ASSERT_NE(swept, 0u);
+  coordinator.failed(swept, ErrorCode::kCoordinatorNotAvailable, now);
+  EXPECT_EQ(offset_of(coordinator), 7);
+  EXPECT_EQ(coordinator.expire_offsets(now, made_anew).commit, 0u);  // the end of the first round
+  coordinator.committed(append(coordinator.expire_offsets(now, made_anew)), now);
+  EXPECT_EQ(offset_of(coordinator), -1);
+  EXPECT_EQ(offset_of(coordinator, kP1), 7);
+  EXPECT_EQ(coordinator.find("g")->members().size(), 1u);
+}
+
+TEST_F(CoordinatorTest, ABeatCostsNoLookAtAllMembersAndItsGroupIsStillLookedAtInTime) {
+  form();
+  pass(Duration::seconds(9));
+  const MonotonicTime before = coordinator.next_deadline();
+  EXPECT_EQ(coordinator.heartbeat("g", "a", {}, 1, now), ErrorCode::kNone);
+  EXPECT_EQ(coordinator.next_deadline(), before);
+  pass(Duration::seconds(1));
+  EXPECT_EQ(coordinator.pass(now).commit, 0u);
+  EXPECT_EQ(coordinator.find("g")->members().size(), 1u);
+  EXPECT_EQ(coordinator.next_deadline(), now.time + Duration::seconds(9));
+  pass(Duration::seconds(9));
+  coordinator.pass(now);
+  EXPECT_TRUE(coordinator.find("g")->members().empty());
 }
 
 TEST_F(CoordinatorTest, AGroupMayBeDeletedTwiceAtOnce) {
@@ -267,11 +326,11 @@ TEST_F(CoordinatorTest, ASweepOfOldOffsetsLooksAtEachGroupOnce) {
   pass(Duration::seconds(8 * 24 * 3600));
   std::vector<CommitId> commits;
   for (int i = 0; i < 3; ++i) {
-    commits.push_back(append(coordinator.expire_offsets(now)));
+    commits.push_back(append(coordinator.expire_offsets(now, none_is_gone)));
     EXPECT_NE(commits.back(), 0u);
   }
-  EXPECT_EQ(coordinator.expire_offsets(now).commit, 0u);
-  EXPECT_EQ(coordinator.expire_offsets(now).commit, 0u) << "what is on its way is not expired again";
+  EXPECT_EQ(coordinator.expire_offsets(now, none_is_gone).commit, 0u);
+  EXPECT_EQ(coordinator.expire_offsets(now, none_is_gone).commit, 0u) << "what is on its way is not expired again";
   coordinator.failed(commits[0], ErrorCode::kNotEnoughReplicas, now);
   coordinator.committed(commits[1], now);
   coordinator.committed(commits[2], now);
@@ -289,9 +348,9 @@ TEST_F(CoordinatorTest, RetentionGoesByTheTimeThatWasRecorded) {
   coordinator.committed(append(coordinator.leave("g", {{.member_id = "a", .instance_id = {}}}, now, errors)), now);
   pass(Duration::seconds(6 * 24 * 3600));
   Coordinator other = replayed();  // a fail-over does not begin it anew
-  EXPECT_EQ(other.expire_offsets(now).commit, 0u);
+  EXPECT_EQ(other.expire_offsets(now, none_is_gone).commit, 0u);
   pass(Duration::seconds(24 * 3600));
-  EXPECT_NE(other.expire_offsets(now).commit, 0u);
+  EXPECT_NE(other.expire_offsets(now, none_is_gone).commit, 0u);
 }
 
 TEST_F(CoordinatorTest, WhatARefusedCallMadeIsNotKept) {

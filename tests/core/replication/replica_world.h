@@ -28,6 +28,7 @@ class PositionsLog final : public log::PartitionLog {
   StatusOr<std::uint64_t> stored_bytes(const Deadline&) override { return 0; }
   const std::vector<log::DamagedRange>& damaged() const override { return damaged_; }
   log::ProducerVerdict check_producer(const log::ProducerBatch&) const override { return {}; }
+  const log::ProducerWindow& producers() const override { return producers_; }
   log::Appended append(Slice, const log::BatchSummary& summary, LeaderEpoch epoch) override {
     epochs.note(epoch, end);
     const Offset base = end;
@@ -82,6 +83,7 @@ class PositionsLog final : public log::PartitionLog {
  private:
   log::LogKey key_{Uuid::from_random(1, 2), PartitionId(0)};
   std::vector<log::DamagedRange> damaged_;
+  log::ProducerWindow producers_;
   Listener* listener_ = nullptr;
 };
 

@@ -1,0 +1,54 @@
+// DescribeProducers: whom with an id a partition remembers. Any replica answers from its own log.
+#include "core/protocol/messages/describe_producers.h"
+#include "core/broker/answering.h"
+#include "core/broker/forward_parts.h"
+
+namespace chronik::broker {
+
+using protocol::DescribeProducersRequest;
+using protocol::DescribeProducersResponse;
+using protocol::ErrorCode;
+
+namespace {
+
+constexpr std::int32_t kNoCoordinator = -1;
+
+void describe_partition(Broker& broker, const std::string& topic, PartitionId index,
+                        protocol::DescribeProducersPartitionResponse& answer) {
+  answer.partition_index = index;
+  Ref<replication::Partition> partition;
+  answer.error_code = broker.find_partition(topic, index, partition);
+  if (answer.error_code != ErrorCode::kNone) {
+    return;
+  }
+  for (const auto& [id, producer] : partition->log().producers().producers()) {
+    auto& described = answer.active_producers.emplace_back();
+    described.producer_id = id;
+    described.producer_epoch = producer.epoch.value();
+    described.last_sequence = producer.count == 0 ? -1 : producer.batches[producer.count - 1].last_sequence;
+    described.last_timestamp = producer.last_seen.milliseconds();
+    described.coordinator_epoch = kNoCoordinator;
+  }
+}
+
+void describe_producers(Broker& broker, Request& request, const DescribeProducersRequest& asked) {
+  DescribeProducersResponse response;
+  auto elsewhere = forward_by_name<DescribeProducersResponse>(broker, request, asked);
+  for (const protocol::DescribeProducersTopicRequest& topic : asked.topics) {
+    auto& answers = response.topics.emplace_back();
+    answers.name = topic.name;
+    for (const PartitionId index : topic.partition_indexes) {
+      describe_partition(broker, topic.name, index, answers.partitions.emplace_back());
+    }
+  }
+  elsewhere.gather_all(broker, response, deadline_of(broker));
+  request.reply(response);
+}
+
+}  // namespace
+
+void handle_describe_producers(Broker& broker, Request&& request) {
+  decode_and_answer<DescribeProducersRequest, &describe_producers>("describe-producers", broker, std::move(request));
+}
+
+}  // namespace chronik::broker

@@ -1,0 +1,118 @@
+// The cleaner of StoredLogs: one fiber that compacts one log after the other, whichever has most to gain.
+#include <algorithm>
+#include <utility>
+
+#include "core/base/log_line.h"
+#include "core/log/cleaning.h"
+#include "core/log/stored_logs.h"
+
+namespace chronik::log {
+
+namespace {
+// A checkpoint that is written for compaction alone costs a file of the write-ahead log: not each time it looks.
+constexpr int kLooksPerCheckpoint = 10;
+}  // namespace
+
+void StoredLogs::clean_for_ever() {
+  CleaningPace pace(options_.cleaner.bytes_per_second);
+  for (;;) {
+    if (!fiber::sleep(options_.cleaner.backoff).ok()) {
+      return;
+    }
+    for (StatusOr<bool> cleaned = true; cleaned.ok() && *cleaned;) {
+      cleaned = clean_dirtiest(pace);
+      if (absl::IsCancelled(cleaned.status())) {
+        return;
+      }
+      check_disk(cleaned.status(), "compacting a log");
+    }
+  }
+}
+
+StatusOr<bool> StoredLogs::clean_dirtiest(CleaningPace& pace) {
+  std::vector<Ref<StoredLog>> logs;
+  for (const auto& [key, log] : logs_) {
+    if (log->compacts()) {
+      logs.push_back(log);
+    }
+  }
+  Ref<StoredLog> dirtiest;
+  Cleanable what;
+  double ratio_max = -1;
+  std::int64_t uncleanable = 0;
+  std::int64_t percent_max = 0;
+  bool wants_checkpoint = false;
+  for (const Ref<StoredLog>& log : logs) {
+    uncleanable += log->keeping.uncleanable || !log->damaged().empty() ? 1 : 0;
+    StatusOr<Cleanable> now = log->keeping.uncleanable ? Cleanable() : log->cleanable(file_deadline());
+    if (absl::IsAborted(now.status())) {
+      continue;
+    }
+    RETURN_IF_ERROR(now.status());
+    const std::uint64_t all = std::max(now->dirty_bytes + now->clean_bytes, std::uint64_t{1});
+    const double ratio = static_cast<double>(now->dirty_bytes) / static_cast<double>(all);
+    percent_max = std::max(percent_max, static_cast<std::int64_t>(ratio * 100));
+    if (log->wants_cleaning(now->dirty_bytes, now->clean_bytes, now->overdue)) {
+      if (now->overdue || ratio > ratio_max) {
+        ratio_max = now->overdue ? 1 : ratio;
+        dirtiest = log;
+        what = *std::move(now);
+      }
+    } else if (log->wants_cleaning(now->dirty_bytes + now->held_bytes, now->clean_bytes, false)) {
+      wants_checkpoint |= log->newest_checkpoint_before() < log->synced_before();
+    }
+  }
+  cleaner_metrics_.dirty_percent_max.set(percent_max);
+  cleaner_metrics_.uncleanable_logs.set(uncleanable);
+  if (!dirtiest) {
+    if (wants_checkpoint) {
+      RETURN_IF_ERROR(write_checkpoint_to_clean());
+    }
+    return false;
+  }
+  Status done = clean_log(dirtiest, std::move(what), pace);
+  if (done.ok()) {
+    return true;
+  }
+  // The log has changed; or it is damaged, which is noted: its turn comes again.
+  const bool changed = absl::IsAborted(done) || (absl::IsDataLoss(done) && !dirtiest->damaged().empty());
+  if (changed) {
+    return false;
+  }
+  if (absl::IsDataLoss(done) || absl::IsFailedPrecondition(done)) {
+    dirtiest->keeping.uncleanable = true;
+    log_error("log cannot be compacted until the next start", field("topic", dirtiest->topic_name()),
+              field("partition", dirtiest->key().partition), field("why", done.ToString()));
+    return true;
+  }
+  return done;
+}
+
+Status StoredLogs::clean_log(const Ref<StoredLog>& log, Cleanable what, CleaningPace& pace) {
+  HashKey hash_key;
+  hash_key.first = ports_.random.next();
+  hash_key.second = ports_.random.next();
+  const CleaningOptions options{.dedupe_bytes_max = options_.cleaner.dedupe_bytes_max,
+                                .free_disk_reserve_bytes = options_.wal.free_disk_reserve_bytes};
+  return Cleaning(*this, log, std::move(what), options, hash_key, pace, cleaner_metrics_).run();
+}
+
+Status StoredLogs::write_checkpoint_to_clean() {
+  const MonotonicTime now = scope_.scheduler().now();
+  if (now < next_checkpoint_to_clean_) {
+    return ok();
+  }
+  next_checkpoint_to_clean_ = now + options_.cleaner.backoff * kLooksPerCheckpoint;
+  const std::uint64_t taken = checkpoints_taken_;
+  const Status rotated = wal_->rotate(file_deadline());
+  if (absl::IsResourceExhausted(rotated)) {
+    return ok();
+  }
+  RETURN_IF_ERROR(rotated);
+  for (const auto& [key, log] : logs_) {
+    log->note_durable_checkpoint(taken + 1);
+  }
+  return ok();
+}
+
+}  // namespace chronik::log

@@ -1,0 +1,172 @@
+// Groups through a broker: what its requests add to the coordinator (core/group).
+#include "core/protocol/messages/delete_groups.h"
+#include "core/protocol/messages/delete_topics.h"
+#include "core/protocol/messages/find_coordinator.h"
+#include "core/protocol/messages/offset_commit.h"
+#include "core/protocol/messages/offset_fetch.h"
+#include "sim/disk.h"
+#include "tests/core/broker/broker_world.h"
+
+namespace chronik::broker::testing {
+namespace {
+
+using protocol::ErrorCode;
+
+constexpr std::int16_t kOffsetCommitVersion = 8;
+constexpr std::int16_t kOffsetFetchVersion = 8;
+
+// Of the node's disk: each operation takes up to so much longer.
+void stall_disk(BrokerWorld& world, Duration most) {
+  sim::DiskKnobs& knobs = static_cast<sim::SimulatedDisk&>(*world.node_machine().disk()).knobs();
+  knobs.stalls = {most > Duration::zero() ? 1'000'000U : 0U};
+  knobs.stall_most = most;
+}
+
+// Waits until somebody coordinates the group.
+void find_coordinator_of(client::Client& client, const std::string& group) {
+  protocol::FindCoordinatorRequest find;
+  find.coordinator_keys = {group};
+  while (ask<protocol::FindCoordinatorResponse>(client, find, 4).coordinators.at(0).error_code != ErrorCode::kNone) {
+    ASSERT_TRUE(fiber::sleep(Duration::milliseconds(50)).ok());
+  }
+}
+
+protocol::OffsetCommitRequest commit_of(const std::string& group, std::int64_t offset,
+                                        const std::string& metadata = {}) {
+  protocol::OffsetCommitRequest request;
+  request.group_id = group;
+  request.topics.push_back({.name = "t", .partitions = {}});
+  protocol::OffsetCommitPartition& partition = request.topics[0].partitions.emplace_back();
+  partition.partition_index = PartitionId(0);
+  partition.committed_offset = Offset(offset);
+  partition.committed_metadata = metadata;
+  return request;
+}
+
+ErrorCode commit(client::Client& client, const std::string& group, std::int64_t offset) {
+  const auto answer = ask<protocol::OffsetCommitResponse>(client, commit_of(group, offset), kOffsetCommitVersion);
+  return answer.topics.at(0).partitions.at(0).error_code;
+}
+
+// -1: none.
+std::int64_t committed(client::Client& client, const std::string& group) {
+  protocol::OffsetFetchRequest request;
+  protocol::OffsetFetchGroup& one = request.groups.emplace_back();
+  one.group_id = group;
+  one.topics.emplace();
+  one.topics->push_back({.name = "t", .partition_indexes = {PartitionId(0)}});
+  const auto answer = ask<protocol::OffsetFetchResponse>(client, request, kOffsetFetchVersion);
+  EXPECT_EQ(answer.groups.at(0).error_code, ErrorCode::kNone);
+  return answer.groups.at(0).topics.at(0).partitions.at(0).committed_offset.value();
+}
+
+std::size_t topics_with_offsets(client::Client& client, const std::string& group) {
+  protocol::OffsetFetchRequest request;
+  protocol::OffsetFetchGroup& one = request.groups.emplace_back();
+  one.group_id = group;
+  one.topics.reset();
+  return ask<protocol::OffsetFetchResponse>(client, request, kOffsetFetchVersion).groups.at(0).topics.size();
+}
+
+TEST(GroupOffsets, CommitsThatComeOneBehindTheOtherTakeEffectInThatOrder) {
+  BrokerWorld world;
+  world.run([&](Visit& visit) {
+    const auto client = visit.connect();
+    make_topic(*client, "t", 1);
+    find_coordinator_of(*client, "g");
+    const auto raw = visit.connect_raw();
+    for (std::int32_t id = 1; id <= 50; ++id) {
+      ASSERT_TRUE(raw->send(commit_of("g", id), kOffsetCommitVersion, id).ok());
+    }
+    for (std::int32_t id = 1; id <= 50; ++id) {
+      const auto answer = raw->receive_as<protocol::OffsetCommitResponse>(kOffsetCommitVersion);
+      ASSERT_TRUE(answer.ok()) << answer.status();
+      EXPECT_EQ(answer->topics.at(0).partitions.at(0).error_code, ErrorCode::kNone);
+    }
+    EXPECT_EQ(committed(*client, "g"), 50);
+  });
+}
+
+TEST(GroupOffsets, MayBeKeptUnderAnEmptyName) {
+  BrokerWorld world;
+  world.run([&](Visit& visit) {
+    const auto client = visit.connect();
+    make_topic(*client, "t", 1);
+    find_coordinator_of(*client, "");
+    EXPECT_EQ(commit(*client, "", 4), ErrorCode::kNone);
+    EXPECT_EQ(committed(*client, ""), 4);
+    protocol::DeleteGroupsRequest remove;
+    remove.groups_names = {""};
+    EXPECT_EQ(ask<protocol::DeleteGroupsResponse>(*client, remove, 2).results.at(0).error_code, ErrorCode::kNone);
+    EXPECT_EQ(committed(*client, ""), -1);
+  });
+}
+
+TEST(GroupOffsets, OfATopicThatWasMadeAnewAreNone) {
+  BrokerWorld world;
+  world.run([&](Visit& visit) {
+    const auto client = visit.connect();
+    make_topic(*client, "t", 1);
+    find_coordinator_of(*client, "g");
+    EXPECT_EQ(commit(*client, "g", 4), ErrorCode::kNone);
+    protocol::DeleteTopicsRequest remove;
+    remove.topics.push_back({.name = "t"});
+    remove.timeout_ms = 10'000;
+    // Nothing can be recorded meanwhile: what was committed is still in the log when the topic is there again.
+    stall_disk(world, Duration::seconds(2));
+    EXPECT_EQ(ask<protocol::DeleteTopicsResponse>(*client, remove, 6).responses.at(0).error_code, ErrorCode::kNone);
+    EXPECT_EQ(committed(*client, "g"), -1);
+    EXPECT_EQ(topics_with_offsets(*client, "g"), 0u);
+    make_topic(*client, "t", 1);
+    EXPECT_EQ(committed(*client, "g"), -1);
+  });
+  world.kill(sim::Death::kPowerLoss);
+  stall_disk(world, Duration::zero());
+  world.run([&](Visit& visit) {
+    const auto client = visit.connect();
+    find_coordinator_of(*client, "g");
+    EXPECT_EQ(committed(*client, "g"), -1);
+    EXPECT_EQ(commit(*client, "g", 1), ErrorCode::kNone);
+    EXPECT_EQ(committed(*client, "g"), 1);
+    EXPECT_EQ(topics_with_offsets(*client, "g"), 1u);
+  });
+}
+
+TEST(GroupOffsets, WhereTooMuchWaitsToBeRecordedMoreIsRefused) {
+  constexpr int kPartitions = 200;
+  node::NodeConfig config = small_node();
+  config.logs.wal.rotation_bytes = 4 << 20;
+  config.logs.wal.record_bytes_max = config.logs.wal.batch_bytes_max = 1 << 20;
+  config.logs.wal.queue_bytes_max = 2 << 20;
+  BrokerWorld world(config);
+  world.run([&](Visit& visit) {
+    const auto client = visit.connect();
+    make_topic(*client, "t", kPartitions);
+    find_coordinator_of(*client, "g");
+    stall_disk(world, Duration::seconds(20));
+    protocol::OffsetCommitRequest request = commit_of("g", 1, std::string(4'000, 'm'));
+    std::vector<protocol::OffsetCommitPartition>& partitions = request.topics[0].partitions;
+    partitions.resize(kPartitions, partitions[0]);
+    for (int partition = 0; partition < kPartitions; ++partition) {
+      partitions[static_cast<std::size_t>(partition)].partition_index = PartitionId(partition);
+    }
+    const auto raw = visit.connect_raw();
+    for (std::int32_t id = 0; id < 16; ++id) {
+      ASSERT_TRUE(raw->send(request, kOffsetCommitVersion, id).ok());
+    }
+    int taken = 0;
+    int refused = 0;
+    for (std::int32_t id = 0; id < 16; ++id) {
+      const auto answer = raw->receive_as<protocol::OffsetCommitResponse>(kOffsetCommitVersion);
+      ASSERT_TRUE(answer.ok()) << answer.status();
+      const ErrorCode error = answer->topics.at(0).partitions.at(0).error_code;
+      taken += error == ErrorCode::kNone || error == ErrorCode::kRequestTimedOut ? 1 : 0;
+      refused += error == ErrorCode::kCoordinatorNotAvailable ? 1 : 0;
+    }
+    EXPECT_EQ(taken, 11);  // 8 MiB and one more
+    EXPECT_EQ(refused, 5);
+  });
+}
+
+}  // namespace
+}  // namespace chronik::broker::testing
