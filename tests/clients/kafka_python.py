@@ -80,7 +80,8 @@ class KafkaPython(Suite):
         environment = {"KAFKA_URI": f"kafka://{address}", "KAFKA_VERSION": self.version_taken_for(address),
                        "KAFKA_ROOT": str(self.directory), "CHRONIK_NODES": str(len(nodes.nodes))}
         pytest = [self.python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "addopts=", "--timeout=120"]
-        _, said = execute([*pytest, f"--junitxml={report}", *chosen, *self.files], 1200, log, self.directory, environment)
+        command = [*pytest, f"--junitxml={report}", *chosen, *self.files]
+        _, said = execute(command, 1200, log, self.directory, environment)
         if not report.exists():
             raise Unavailable(f"pytest left no report: {said[-500:]}")
         return parse(report)
