@@ -132,9 +132,9 @@ std::uint64_t connects_among_nodes(const GroupBench& bench) {
 
 std::uint64_t pairs_of(const GroupBench& bench) { return bench.state.nodes() * (bench.state.nodes() - 1); }
 
-// What may be connected for the first time, and only then: a client's requests to another node go over one link.
+// What may be connected for the first time: each node has a link to each other for each client that it has at once.
 std::uint64_t links_of(const GroupBench& bench) {
-  return (bench.plan.machines.size() - bench.state.nodes()) * (bench.state.nodes() - 1);
+  return (bench.plan.machines.size() - bench.state.nodes()) * pairs_of(bench);
 }
 
 std::uint64_t count_of(const GroupBench& bench, const std::string& metric) {
