@@ -171,18 +171,19 @@ Status StoredLog::look_through(Look look, const Deadline& deadline) {
   }
   RETURN_IF_ERROR(open(deadline));
   std::uint64_t replacements = replacements_;
-  std::optional<Offset> last;
+  constexpr Offset kNone(-1);
+  Offset last = kNone;  // the base of the segment that was looked at last
   for (;;) {
     if (replacements != replacements_) {
       // What was looked at may be a part of another segment now, and what is not be behind it.
       replacements = replacements_;
-      last.reset();
+      last = kNone;
     }
     if (changed_since(truncations)) {
       return absl::AbortedError("the log changed while it was searched");
     }
     // By base offset, not by position: segments may be deleted and rolled while one is looked at.
-    const auto next = std::upper_bound(segments_.begin(), segments_.end(), last.value_or(Offset(-1)), before_segment);
+    const auto next = std::upper_bound(segments_.begin(), segments_.end(), last, before_segment);
     if (next == segments_.end()) {
       return ok();
     }
@@ -194,7 +195,7 @@ Status StoredLog::look_through(Look look, const Deadline& deadline) {
     const StatusOr<bool> more = look(segment);
     if (segment->replaced()) {
       RETURN_IF_ERROR(wait_for_replacement(deadline));
-      last.reset();
+      last = kNone;
       continue;
     }
     const bool deleted = !more.ok() && std::find(segments_.begin(), segments_.end(), segment) == segments_.end();
