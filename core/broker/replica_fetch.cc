@@ -152,9 +152,11 @@ void serve(ReplicaFetch& work) {
   Broker& broker = work.broker;
   const Duration wait = std::min(Duration::milliseconds(std::max(work.asked.max_wait_ms, 0)), broker.limits().request);
   const Deadline reading = fiber::within(wait + broker.limits().request, Expiry::kPeer);
+  // From now on, not from when its turn comes: a follower that has asked twice waits for both from when it asked.
+  const Deadline waiting = fiber::within(wait, Expiry::kNormal);
   Status status = work.session->enter(work.number, reading);
   if (status.ok()) {
-    status = work.session->wait_for_news(work.number, fiber::within(wait, Expiry::kNormal));
+    status = work.session->wait_for_news(work.number, waiting);
   }
   if (!status.ok()) {
     work.session->end(work.number);

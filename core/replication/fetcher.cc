@@ -1,5 +1,6 @@
 #include "core/replication/fetcher.h"
 
+#include <absl/cleanup/cleanup.h>
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -194,13 +195,10 @@ Status Fetcher::serve(client::Client& client) {
       mark(*following);
     }
   }
-  struct Serving {
-    Fetcher& fetcher;
-    ~Serving() {
-      fetcher.client_ = nullptr;
-      fetcher.answers_.clear();
-    }
-  } const serving{*this};
+  const absl::Cleanup serving = [this] {
+    client_ = nullptr;
+    answers_.clear();
+  };
   client_ = &client;
   Status taken = ok();
   fiber::FiberScope scope;
@@ -210,9 +208,10 @@ Status Fetcher::serve(client::Client& client) {
     changed_.notify_all();
   });
   const Status asked = ask_for_ever(client);
+  const bool ended = client.broken();  // not by this node: who takes the answers knows why
   client.close();
   scope.cancel_and_join();
-  return absl::IsCancelled(asked) || absl::IsAborted(asked) || taken.ok() ? asked : taken;
+  return absl::IsCancelled(asked) || absl::IsAborted(asked) || !ended || taken.ok() ? asked : taken;
 }
 
 Status Fetcher::wait_to_ask(const client::Client& client) {

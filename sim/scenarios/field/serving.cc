@@ -153,6 +153,8 @@ const NodeScenario kF39Wide{NodePage{
           page.plan.knobs["wal.rotation_bytes"] = 1 << 20;
           page.plan.knobs["log.tail_bytes_max"] = 1 << 20;
           page.plan.knobs["log.tail_age_s"] = 3'600;
+          // A request that is held up between two of its partitions may well meet two flushes.
+          std::erase_if(page.plan.faults, [](const PlanFault& fault) { return fault.other == "produce.before_room"; });
           page.add_client("writer");
         },
     .watch =
