@@ -382,7 +382,7 @@ std::vector<PartitionName> Coordinator::expired_of(const Entry& entry, const Mom
   return expired;
 }
 
-Outcome Coordinator::expire_offsets(const Moment& now, TopicIsGone topic_is_gone) {
+Outcome Coordinator::expire_offsets(const Moment& now, TopicIsGone topic_is_gone, EmptyGroups empty_groups) {
   for (auto at = entries_.upper_bound(expired_to_); at != entries_.end(); ++at) {
     const std::string& name = at->first;
     Entry& entry = at->second;
@@ -396,7 +396,7 @@ Outcome Coordinator::expire_offsets(const Moment& now, TopicIsGone topic_is_gone
     for (const PartitionName& partition : expired_of(entry, now, topic_is_gone)) {
       write_offset(entry, partition, std::nullopt, outcome, pending);
     }
-    if (entry.group.idle() && pending.offsets.size() == entry.offsets.size()) {
+    if (empty_groups == EmptyGroups::kGo && entry.group.idle() && pending.offsets.size() == entry.offsets.size()) {
       pending.deletes = true;
       outcome.records.push_back({.key = encode_key(GroupKey{.group = name}), .value = std::nullopt});
     }

@@ -119,7 +119,8 @@ class Coordinator {
   // members nor offsets: of one group, and of the next when asked again. No commit: all were looked at.
   // topic_is_gone: the id is zero where it was not recorded.
   using TopicIsGone = absl::FunctionRef<bool(const std::string& topic, const Uuid& id)>;
-  Outcome expire_offsets(const Moment& now, TopicIsGone topic_is_gone);
+  enum class EmptyGroups : std::uint8_t { kStay, kGo };
+  Outcome expire_offsets(const Moment& now, TopicIsGone topic_is_gone, EmptyGroups empty_groups = EmptyGroups::kGo);
 
   // ---- the log ----
   Outcome committed(CommitId commit, const Moment& now);

@@ -275,8 +275,12 @@ void GroupPartition::run_timers() {
 bool GroupPartition::expire_some(const Moment& moment) {
   constexpr int kGroupsAtOnce = 200;
   for (int i = 0; i < kGroupsAtOnce; ++i) {
-    Outcome expired = coordinator_.expire_offsets(moment, topic_is_gone_);
+    // A group that its members have just left goes with a later round: it may well come back, and its generations then
+    // go on.
+    Outcome expired = coordinator_.expire_offsets(
+        moment, topic_is_gone_, swept_ ? Coordinator::EmptyGroups::kGo : Coordinator::EmptyGroups::kStay);
     if (expired.commit == 0) {
+      swept_ = true;
       return false;
     }
     take(std::move(expired));

@@ -151,6 +151,7 @@ class GroupPartition final : public Counted {
   Coordinator coordinator_;
   bool loading_ = true;
   bool resigned_ = false;
+  bool swept_ = false;  // once, since it was loaded
 
   struct Queued {
     CommitId commit;

@@ -294,9 +294,14 @@ void add_member(World& world, const PlanMachine& planned, ConsumerGroupsState& s
   if (std::find(observed.begin(), observed.end(), group) == observed.end()) {
     observed.push_back(group);
   }
-  add_planned_machine(world, planned).install([&state](ProcessContext& process) {
-    GroupMemberRun(process, state).run();
-  });
+  Machine& machine = add_planned_machine(world, planned);
+  machine.install([&state](ProcessContext& process) { GroupMemberRun(process, state).run(); });
+  if (const std::int64_t dies = number("dies_ns", 0); dies > 0) {
+    world.at(VirtualTime::zero() + Duration::nanoseconds(dies), [&world, &machine] {
+      world.fault_fired("a member is gone", mix_text(machine.name()));
+      machine.kill(Death::kProcessKill);
+    });
+  }
 }
 
 void add_visitor(World& world, const PlanMachine& planned, ConsumerGroupsState& state) {
@@ -321,7 +326,11 @@ class ConsumerGroups final : public Scenario {
  public:
   const char* name() const override { return "consumer-groups"; }
   const char* description() const override { return "members of consumer groups, and coordinators that go"; }
-  std::vector<std::string> announced_faults() const override { return group_fault_names(); }
+  std::vector<std::string> announced_faults() const override {
+    std::vector<std::string> names = group_fault_names();
+    names.emplace_back("a member is gone");
+    return names;
+  }
   std::vector<std::string> promises() const override {
     return with_group_promises({"GEN-MONO", "OFFSETS-COMMIT", "GROUP-LIVE"});
   }
@@ -345,6 +354,9 @@ class ConsumerGroups final : public Scenario {
       client.numbers["pauses_ppm"] = draws.below(2) == 0 ? 0 : draws.magnitude(1'000, 200'000);
       client.numbers["leaves_ppm"] = draws.below(2) == 0 ? 0 : draws.magnitude(1'000, 200'000);
       client.numbers["forges_ppm"] = draws.below(2) == 0 ? 0 : draws.magnitude(1'000, 300'000);
+      // For good, where others of its group are left.
+      const bool may_die = i > groups && draws.below(3) == 0;
+      client.numbers["dies_ns"] = may_die ? draws.between(Duration::seconds(1), plan.lasts).nanoseconds() : 0;
       client.numbers["changes_ppm"] = draws.below(2) == 0 ? 0 : draws.magnitude(1'000, 500'000);
       client.numbers["rebalance_ms"] = draws.below(3) == 0 ? draws.magnitude(200, kRebalanceMs) : kRebalanceMs;
       client.numbers["join_version"] = draws.below(4) == 0 && client.numbers["instance"] == 0 ? 3 : 9;

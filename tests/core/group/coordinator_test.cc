@@ -258,6 +258,15 @@ TEST_F(CoordinatorTest, ASweepFindsOffsetsOfTopicsThatAreGone) {
   EXPECT_EQ(coordinator.find("g")->members().size(), 1u);
 }
 
+TEST_F(CoordinatorTest, ASweepForGoneTopicsAloneLeavesEmptyGroups) {
+  form();
+  std::vector<ErrorCode> errors;
+  coordinator.committed(append(coordinator.leave("g", {{.member_id = "a", .instance_id = {}}}, now, errors)), now);
+  EXPECT_EQ(coordinator.expire_offsets(now, none_is_gone, Coordinator::EmptyGroups::kStay).commit, 0u);
+  coordinator.committed(append(coordinator.expire_offsets(now, none_is_gone)), now);
+  EXPECT_EQ(coordinator.find("g"), nullptr);
+}
+
 TEST_F(CoordinatorTest, ABeatCostsNoLookAtAllMembersAndItsGroupIsStillLookedAtInTime) {
   form();
   pass(Duration::seconds(9));
