@@ -1,4 +1,4 @@
-"""Log compaction on a real server: of each key the last record stays, at its offset, also where the server is killed."""
+"""Log compaction on a real server: of each key the last record stays, at its offset, also where it is killed."""
 
 import pathlib
 import textwrap
