@@ -50,8 +50,10 @@ class Administrator {
     switch (below(5)) {
       case 0: return elect(client);
       case 1: return reassign(client, some_partition(), std::nullopt);
-      default: return reassign(client, some_partition(), some_nodes());
+      default: break;
     }
+    const std::vector<NodeId> nodes = some_nodes();
+    return reassign(client, some_partition(), nodes);
   }
 
   // Everything on all nodes. What changes that later was asked for before.

@@ -140,8 +140,8 @@ class OneDisk final : public Replicated {
       }
     }
     for (std::int64_t i = faults.below(2) == 0 ? 0 : faults.between(1, 4); i > 0; --i) {
-      PlanFault& death = add_fault(plan, faults, faults.below(2) == 0 ? "kill" : "power",
-                                   group_node_name(static_cast<int>(faults.between(1, nodes))));
+      const std::string node = group_node_name(static_cast<int>(faults.between(1, nodes)));
+      PlanFault& death = add_fault(plan, faults, faults.below(2) == 0 ? "kill" : "power", node);
       death.numbers["for_ns"] = faults.magnitude(10'000'000, 5'000'000'000);
     }
   }

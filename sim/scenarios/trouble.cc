@@ -90,7 +90,8 @@ class Episode {
       const VirtualTime at = at_ + soon();
       add("power", nodes_[i], at, draws_.between(Duration::milliseconds(20), Duration::milliseconds(500)));
     }
-    die(nodes_[0], at_ + soon(), draws_.between(Duration::milliseconds(2500), Duration::seconds(5)));
+    const Duration lasts = draws_.between(Duration::milliseconds(2500), Duration::seconds(5));
+    die(nodes_[0], at_ + soon(), lasts);
   }
 
   // The next one, or one soon after: of a batch that goes to all of them, the same.

@@ -113,7 +113,8 @@ def hash_iterations(files):
 
 
 # What draws the next of a stream of numbers; or a parenthesis, a brace, a comma.
-DRAW_OR_MARK = re.compile(r"\b\w*(?:draws?|random|page)\w*(?:\(\))?(?:\.|->)(?:below|between|magnitude|next|any_node)\("
+DRAW_OR_MARK = re.compile(r"\b\w*(?:draws?|faults|random|page)\w*(?:\(\))?(?:\.|->)"
+                          r"(?:below|between|magnitude|next|any_node)\(|\b(?:soon|a_while|long_enough|some_[a-z]+)\("
                           r"|[(){},]")
 
 
