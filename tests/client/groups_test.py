@@ -110,7 +110,7 @@ MAKE = textwrap.dedent("""
     import sys
     from confluent_kafka.admin import AdminClient, NewTopic
     admin = AdminClient({"bootstrap.servers": sys.argv[1]})
-    admin.create_topics([NewTopic(sys.argv[2], 6, 3)])[sys.argv[2]].result(30)
+    admin.create_topics([NewTopic(sys.argv[2], int(sys.argv[3]), 3)])[sys.argv[2]].result(30)
 """)
 
 PRODUCE = textwrap.dedent("""
@@ -178,7 +178,7 @@ class GroupsOfThreeNodes(unittest.TestCase):
             out = [stack.enter_context(open(cluster.directory / f"member-{i}", "w+b")) for i in range(3)]
             err = stack.enter_context(open(cluster.directory / "members", "w+b"))
             # The topic of groups is made by whoever asks first, and with as many replicas as there are nodes then.
-            run_system_python(MAKE, cluster.addresses, topic, seconds=60)
+            run_system_python(MAKE, cluster.addresses, topic, "6", seconds=60)
             members = [subprocess.Popen([SYSTEM_PYTHON, "-c", MEMBER, cluster.addresses, topic, group], stdout=file,
                                         stderr=err) for file in out]
             for member in members:

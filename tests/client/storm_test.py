@@ -14,17 +14,10 @@ import unittest
 
 from broker import SYSTEM_PYTHON, has_module, run_system_python
 from cluster import Cluster
-from groups_test import coordinator_of
+from groups_test import MAKE, coordinator_of
 
 MEMBERS, PARTITIONS, SECONDS = (int(n) for n in os.environ.get("CHRONIK_STORM", "8,24,20").split(","))
 RATE = 20 * MEMBERS  # records a second
-
-MAKE = textwrap.dedent("""
-    import sys
-    from confluent_kafka.admin import AdminClient, NewTopic
-    admin = AdminClient({"bootstrap.servers": sys.argv[1]})
-    admin.create_topics([NewTopic(sys.argv[2], int(sys.argv[3]), 3)])[sys.argv[2]].result(60)
-""")
 
 PRODUCE = textwrap.dedent("""
     import sys, time

@@ -3,22 +3,20 @@
 import pathlib
 import re
 import shutil
-import sys
 import tarfile
 import xml.etree.ElementTree
 
-from suite import FAILED, PASSED, SKIPPED, Case, Suite, Unavailable, execute, must
+from suite import FAILED, PASSED, SKIPPED, Case, PythonSuite, Unavailable, execute, must
 
 FIXTURES = pathlib.Path(__file__).resolve().parent / "fixtures"
 ASKS_FOR_VERSION = """
 import sys, kafka
 print(".".join(map(str, kafka.KafkaConsumer(bootstrap_servers=sys.argv[1]).config["api_version"])))
 """
-PIP_FLAGS = ["--quiet", "--disable-pip-version-check", "--timeout", "20", "--retries", "1"]
 CODECS = ["lz4", "python-snappy", "zstandard", "crc32c"]
 
 
-class KafkaPython(Suite):
+class KafkaPython(PythonSuite):
     name = "kafka-python"
     title = "kafka-python"
     source = "PyPI `kafka-python`"
@@ -29,20 +27,13 @@ class KafkaPython(Suite):
     # Its own brokers have these.
     broker_settings = {"group.min.session.timeout.ms": 1000, "group.initial.rebalance.delay.ms": 0}
 
-    @property
-    def python(self):
-        return self.directory / "venv" / "bin" / "python"
-
     def fetch(self):
         done = self.directory / "done"
         if not done.exists():
-            shutil.rmtree(self.directory, ignore_errors=True)
-            self.directory.mkdir(parents=True)
-            must([sys.executable, "-m", "venv", self.directory / "venv"], 120)
-            pip = [self.python, "-m", "pip", *PIP_FLAGS]
-            must([*pip, "install", f"kafka-python=={self.release}", *self.tools, *CODECS], 300)
-            must([*pip, "download", "--no-deps", "--no-binary", "kafka-python", "-d", self.directory,
-                  f"kafka-python=={self.release}"], 300)
+            self.make_environment()
+            self.pip("install", f"kafka-python=={self.release}", *self.tools, *CODECS)
+            self.pip("download", "--no-deps", "--no-binary", "kafka-python", "-d", self.directory,
+                     f"kafka-python=={self.release}")
             with tarfile.open(next(self.directory.glob("kafka*.tar.gz"))) as packed:
                 for member in packed.getmembers():
                     if member.isfile() and (place := re.search(r"^[^/]+/(test/.*)", member.name)):

@@ -3,10 +3,8 @@
 import pathlib
 import re
 import shutil
-import sys
 
-from kafka_python import PIP_FLAGS
-from suite import FAILED, PASSED, Case, Suite, Unavailable, execute, must
+from suite import FAILED, PASSED, Case, PythonSuite, Suite, Unavailable, execute, must
 
 PROGRAMS = pathlib.Path(__file__).resolve().parent / "programs"
 
@@ -51,23 +49,17 @@ class KafkaJs(OwnProgram):
         return ["node", self.directory / "kafkajs_suite.js"]
 
 
-class ConfluentPython(OwnProgram):
+class ConfluentPython(OwnProgram, PythonSuite):
     name = "confluent-kafka-python"
     title = "confluent-kafka-python"
     source = "PyPI `confluent-kafka`, which has no tests of a broker: our `tests/clients/programs/confluent_suite.py`"
     release = "2.16.1"
 
-    @property
-    def python(self):
-        return self.directory / "venv" / "bin" / "python"
-
     def fetch(self):
         done = self.directory / "done"
         if not done.exists():
-            shutil.rmtree(self.directory, ignore_errors=True)
-            must([sys.executable, "-m", "venv", self.directory / "venv"], 120)
-            must([self.python, "-m", "pip", *PIP_FLAGS, "install", "--only-binary", ":all:",
-                  f"confluent-kafka=={self.release}"], 120)
+            self.make_environment()
+            self.pip("install", "--only-binary", ":all:", f"confluent-kafka=={self.release}", seconds=120)
             must([self.python, "-c", "import confluent_kafka"], 60)
             done.touch()
         return self.release

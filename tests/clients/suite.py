@@ -3,8 +3,10 @@
 import dataclasses
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
+import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 WORK = ROOT / "build" / "client-suites"
@@ -85,3 +87,21 @@ def must(command, seconds, **more):
         why = "took too long" if status is None else last_line(text)
         raise Unavailable(f"{' '.join(map(str, command))[:100]}: {why}")
     return text
+
+
+class PythonSuite(Suite):
+    """A suite in a virtual environment of its own."""
+
+    @property
+    def python(self):
+        return self.directory / "venv" / "bin" / "python"
+
+    def pip(self, *arguments, seconds=300):
+        must([self.python, "-m", "pip", "--quiet", "--disable-pip-version-check", "--timeout", "20", "--retries", "1",
+              *arguments], seconds)
+
+    def make_environment(self):
+        """In place of what is there."""
+        shutil.rmtree(self.directory, ignore_errors=True)
+        self.directory.mkdir(parents=True)
+        must([sys.executable, "-m", "venv", self.directory / "venv"], 120)
