@@ -123,10 +123,15 @@ struct Cleaning {
 };
 
 TEST(KeyedHash, IsSipHashOf128Bits) {
-  // The first vector of the paper's authors: key 00 01 … 0f, no input.
-  const Hash128 hash = keyed_hash({.first = 0x0706050403020100, .second = 0x0f0e0d0c0b0a0908}, {});
-  EXPECT_EQ(hash.first, 0xe6a825ba047f81a3u);
-  EXPECT_EQ(hash.second, 0x930255c71472f66du);
+  // Vectors of the paper's authors: key 00 01 … 0f, inputs 00 01 …: none, a part of a word, a word and a part.
+  const HashKey key{.first = 0x0706050403020100, .second = 0x0f0e0d0c0b0a0908};
+  const std::uint8_t input[] = {0, 1, 2, 3, 4, 5, 6, 7, 8};
+  const auto expect = [&](std::size_t size, std::uint64_t first, std::uint64_t second) {
+    EXPECT_EQ(keyed_hash(key, ByteSpan(input, size)), (Hash128{.first = first, .second = second})) << size;
+  };
+  expect(0, 0xe6a825ba047f81a3, 0x930255c71472f66d);
+  expect(1, 0x44af996bd8c187da, 0x45fc229b11597634);
+  expect(9, 0xabbad90a06994426, 0xed716dbb028b7fc4);
 }
 
 TEST(KeyOffsets, KnowsTheLatestOfEachKeyAndWhenItIsFull) {
