@@ -1,7 +1,9 @@
 // OffsetCommit, OffsetFetch, OffsetDelete: how far groups have come.
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <utility>
+#include <vector>
 
 #include "core/broker/answering.h"
 #include "core/broker/coordinators.h"
@@ -105,6 +107,17 @@ void finish_commit_elsewhere(Broker& broker, Request& request, const protocol::O
 
 // ---- fetching ----
 
+constexpr Duration kConfirmPatience = Duration::seconds(3);  // an election, and its winner found
+
+// A coordinator that has been deposed and has not heard of it would answer what was committed before, and its client
+// would read again what is committed elsewhere. What was decided before the client asked is known here after a read
+// index (Raft thesis, 6.4). kNotCoordinator: nobody can tell.
+ErrorCode confirm_leadership(Broker& broker) {
+  const Duration patience = std::min(kConfirmPatience, broker.limits().request);
+  const Status caught_up = broker.metadata().catch_up(fiber::within(patience, Expiry::kNormal));
+  return caught_up.ok() ? ErrorCode::kNone : ErrorCode::kNotCoordinator;
+}
+
 void add_offset(const group::OffsetValue* value, PartitionId partition, protocol::OffsetFetchTopicResult& topic) {
   auto& answer = topic.partitions.emplace_back();
   answer.partition_index = partition;
@@ -129,13 +142,17 @@ void fetch_all(const cluster::Image& image, const group::Coordinator& coordinato
   }
 }
 
-void fetch_group(Broker& broker, const protocol::OffsetFetchGroup& asked, std::int16_t version,
+// `confirmed`: of confirm_leadership(), without a suspension since.
+void fetch_group(Broker& broker, const protocol::OffsetFetchGroup& asked, std::int16_t version, ErrorCode confirmed,
                  protocol::OffsetFetchGroupResult& answer) {
   constexpr std::int16_t kOneError = 2;
   answer.group_id = asked.group_id;
   const cluster::ImageRef image = broker.metadata().image();
   const Ref<group::GroupPartition> coordinator =
       find_coordinator(broker, asked.group_id, GroupName::kAny, answer.error_code);
+  if (answer.error_code == ErrorCode::kNone) {
+    answer.error_code = confirmed;
+  }
   const bool refused = answer.error_code != ErrorCode::kNone;
   if (!asked.topics.has_value()) {
     if (!refused) {
@@ -160,17 +177,24 @@ void fetch_group(Broker& broker, const protocol::OffsetFetchGroup& asked, std::i
 }
 
 void offset_fetch(Broker& broker, Request& request, const protocol::OffsetFetchRequest& asked) {
-  protocol::OffsetFetchResponse response;
+  std::vector<std::optional<protocol::OffsetFetchResponse>> told;
+  told.reserve(asked.groups.size());
   for (const protocol::OffsetFetchGroup& one : asked.groups) {
-    auto told = part_of_coordinator<protocol::OffsetFetchResponse>(broker, request, one.group_id, [&] {
+    told.push_back(part_of_coordinator<protocol::OffsetFetchResponse>(broker, request, one.group_id, [&] {
       return protocol::OffsetFetchRequest{.groups = {one}, .require_stable = asked.require_stable};
-    });
-    if (told.has_value() && told->groups.size() == 1) {
-      response.groups.push_back(std::move(told->groups.front()));
-      response.groups.back().group_id = one.group_id;  // old versions do not say it
-      continue;
+    }));
+  }
+  const ErrorCode confirmed = confirm_leadership(broker);
+  protocol::OffsetFetchResponse response;
+  for (std::size_t index = 0; index < asked.groups.size(); ++index) {
+    const protocol::OffsetFetchGroup& one = asked.groups[index];
+    protocol::OffsetFetchGroupResult& answer = response.groups.emplace_back();
+    if (told[index].has_value() && told[index]->groups.size() == 1) {
+      answer = std::move(told[index]->groups.front());
+      answer.group_id = one.group_id;  // old versions do not say it
+    } else {
+      fetch_group(broker, one, request.header.version, confirmed, answer);
     }
-    fetch_group(broker, one, request.header.version, response.groups.emplace_back());
   }
   request.reply(response);
 }
