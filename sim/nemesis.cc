@@ -207,7 +207,7 @@ void Nemesis::teach_network() {
     }
     later(fault, [this, covered] {
       for (const auto& [from, to] : covered) {
-        world_.network().link(*from, *to).set_bytes_per_second(0);
+        world_.network().widen(world_.network().link(*from, *to));
       }
     });
   });

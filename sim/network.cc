@@ -2,6 +2,8 @@
 
 #include <arpa/inet.h>
 
+#include <algorithm>
+
 #include "sim/machine.h"
 #include "sim/world.h"
 
@@ -203,6 +205,14 @@ void NetworkFabric::unblock(const Machine& from, const Machine& to) {
   }
 }
 
+void NetworkFabric::widen(Link& link) {
+  link.bytes_per_second_ = 0;
+  link.busy_until_ = std::min(link.busy_until_, world_.now());
+  for (const std::shared_ptr<Stream>& stream : streams_) {
+    stream->hurry(link);
+  }
+}
+
 void NetworkFabric::release(Link& link) {
   for (const auto& [stream, from] : std::exchange(link.waiting_, {})) {
     if (const std::shared_ptr<Stream> live = stream.lock(); live != nullptr) {
@@ -228,14 +238,18 @@ bool NetworkFabric::break_a_connection(Draws& draws, bool tell_peer) {
 }
 
 void NetworkFabric::calm() {
+  std::vector<Link*> thin;
   for (const auto& [ends, link] : links_) {
     link->blocked_ = 0;
     link->extra_delay_ = link->port_delay_ = Duration::zero();
-    link->bytes_per_second_ = 0;
     link->clogged_until_ = VirtualTime::zero();
+    if (link->bytes_per_second_ > 0) {
+      thin.push_back(link.get());
+    }
     link->busy_until_ = std::min(link->busy_until_, world_.now() + Duration::seconds(1));
     release(*link);
   }
+  std::for_each(thin.begin(), thin.end(), [this](Link* link) { widen(*link); });
   knobs_.delay_most = std::min(knobs_.delay_most, std::max(knobs_.delay, Duration::milliseconds(50)));
   knobs_.reset = knobs_.half_open = knobs_.refuse = knobs_.lost_syn = knobs_.no_descriptor = PerMillion{0};
 }

@@ -39,6 +39,7 @@ class Link {
     port_delay_ = delay;
   }
   std::int64_t bytes_per_second() const { return bytes_per_second_; }
+  // Of what is sent from now on, until NetworkFabric::widen().
   void set_bytes_per_second(std::int64_t rate) { bytes_per_second_ = rate; }
   void clog_until(VirtualTime until) { clogged_until_ = std::max(clogged_until_, until); }
   // When something sent now, of this size, arrives; the link is busy with it until then but for the delay.
@@ -98,6 +99,8 @@ class NetworkFabric {
   Link& link(const Machine& from, const Machine& to);
   void block(const Machine& from, const Machine& to);
   void unblock(const Machine& from, const Machine& to);
+  // As wide as the network's again: what is under way arrives as if it were sent now.
+  void widen(Link& link);
   // One live connection, drawn: false where there is none.
   bool break_a_connection(Draws& draws, bool tell_peer);
   std::size_t live_streams() const;

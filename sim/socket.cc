@@ -378,9 +378,21 @@ void Stream::await_power(std::uint32_t from) {
   fabric_.world().after(kRetransmit, [self = shared_from_this(), from] { self->arrive(from); });
 }
 
-void Stream::retry(std::uint32_t from) {
-  std::size_t stalled = std::exchange(ways_[from].stalled, 0);
-  for (; stalled > 0; --stalled) {
+void Stream::retry(std::uint32_t from) { expect(from, std::exchange(ways_[from].stalled, 0)); }
+
+// The arrivals that were planned before find nothing, or what was sent since, then.
+void Stream::hurry(const Link& wide) {
+  for (const std::uint32_t from : {0U, 1U}) {
+    if (sides_[1].machine_ != nullptr && &link(from) == &wide) {
+      Way& way = ways_[from];
+      way.last_arrival = std::min(way.last_arrival, fabric_.world().now());
+      expect(from, way.segments.size() - std::min(way.segments.size(), way.stalled));
+    }
+  }
+}
+
+void Stream::expect(std::uint32_t from, std::size_t arrivals) {
+  for (; arrivals > 0; --arrivals) {
     fabric_.world().at(arrival(from, 0), [self = shared_from_this(), from] { self->arrive(from); });
   }
 }

@@ -99,6 +99,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
   void begin();                    // sends the SYN
   void abandon();                  // the client gave up connecting
   void retry(std::uint32_t from);  // the way from this side is free again
+  void hurry(const Link& wide);    // it is wide again
   // A fault: one side is reset; the other hears of it only where `tell`.
   void break_off(std::uint32_t side, bool tell);
 
@@ -130,6 +131,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
   void deliver(std::uint32_t to, Segment segment);
   void stall(std::uint32_t from);
   void await_power(std::uint32_t from);
+  void expect(std::uint32_t from, std::size_t arrivals);
   void arm_give_up(std::uint32_t from);
   void window_opens(std::uint32_t from);
   void send_reset(std::uint32_t from);

@@ -172,19 +172,35 @@ TEST(Network, AClogDeliversEverythingAtItsEnd) {
   EXPECT_EQ(two.got, 90u);
 }
 
+// Connects, and sends 20,000 bytes at once.
+void send_much(ProcessContext& process) {
+  const auto connection = process.ports.network.connect(Address::ipv4(10, 0, 0, 1, kPort), patience());
+  ASSERT_TRUE(connection.ok());
+  const Slice much = Slice::copy_of(std::string(20'000, 'x'));
+  EXPECT_TRUE((*connection)->write({&much, 1}, patience()).ok());
+  CHECK_OK(fiber::sleep(Duration::seconds(60)));
+}
+
 TEST(Network, AThinLinkTakesItsTime) {
-  std::string outcome;
-  Two two([](ProcessContext& process) {
-    const auto connection = process.ports.network.connect(Address::ipv4(10, 0, 0, 1, kPort), patience());
-    ASSERT_TRUE(connection.ok());
-    const Slice much = Slice::copy_of(std::string(20'000, 'x'));
-    EXPECT_TRUE((*connection)->write({&much, 1}, patience()).ok());
-    CHECK_OK(fiber::sleep(Duration::seconds(60)));
-  });
+  Two two(send_much);
   two.small.world.network().link(*two.client, *two.server).set_bytes_per_second(1'000);
   two.small.world.run_for(Duration::seconds(50));
   EXPECT_EQ(two.got, 20'000u);
   EXPECT_NEAR(static_cast<double>(seconds(two.last)), 20, 2);
+}
+
+TEST(Network, WhatIsUnderWayOnAThinLinkArrivesOnceItIsWide) {
+  for (const bool healed : {false, true}) {
+    Two two(send_much);
+    NetworkFabric& network = two.small.world.network();
+    Link& link = network.link(*two.client, *two.server);
+    link.set_bytes_per_second(1'000);
+    two.small.world.after(Duration::seconds(5), [&] { healed ? network.calm() : network.widen(link); });
+    two.small.world.run_for(Duration::milliseconds(4900));
+    EXPECT_LT(two.got, 6'000u);
+    two.small.world.run_for(Duration::milliseconds(1100));
+    EXPECT_EQ(two.got, 20'000u);
+  }
 }
 
 TEST(Network, AFullBacklogLosesConnectionsUntilThereIsRoom) {
