@@ -73,7 +73,7 @@ Offset Cleaning::end_of(std::size_t index) const {
 Status Cleaning::run() {
   RETURN_IF_ERROR(learn());
   RETURN_IF_ERROR(clean_segments());
-  log_->note_cleaned(known_to_);
+  RETURN_IF_ERROR(log_->note_cleaned(known_to_, truncations_));
   RETURN_IF_ERROR(merge_small());
   metrics_.passes.add();
   sim_point("cleaner.pass_ended");
@@ -181,10 +181,7 @@ StatusOr<SegmentRewrite> Cleaning::begin_rewrite(std::size_t index, std::uint64_
   if (free < bytes_max + options_.free_disk_reserve_bytes) {
     return absl::ResourceExhaustedError("too little room on the disk to write a segment anew");
   }
-  SegmentRewrite rewrite(host_.disk(), log_->fresh_segment(what_.segments[index]->base()),
-                         log_->index_interval_bytes());
-  RETURN_IF_ERROR(rewrite.begin(deadline));
-  return rewrite;
+  return log_->begin_rewrite(what_.segments[index]->base(), truncations_, deadline);
 }
 
 Status Cleaning::write(SegmentRewrite& rewrite, std::vector<Slice>& gathered, std::size_t enough) {

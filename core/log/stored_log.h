@@ -26,6 +26,7 @@
 #include "core/log/partition_log.h"
 #include "core/log/producer_window.h"
 #include "core/log/segment.h"
+#include "core/log/segment_rewrite.h"
 #include "core/log/tail.h"
 #include "core/ports/clock.h"
 #include "core/protocol/compression.h"
@@ -147,9 +148,9 @@ class StoredLog final : public PartitionLog {
   bool wants_cleaning(std::uint64_t dirty_bytes, std::uint64_t clean_bytes, bool overdue) const;
   // Everything below has been cleaned in this life.
   Offset cleaned_to() const { return cleaned_to_; }
-  void note_cleaned(Offset to) { cleaned_to_ = std::max(cleaned_to_, to); }
+  // kAborted: the log changed since it had seen so many truncations, and others may be there by now.
+  Status note_cleaned(Offset to, std::uint64_t truncations);
   Duration tombstones_last() const { return config_.tombstones_last; }
-  std::uint32_t index_interval_bytes() const { return config_.index_interval_bytes; }
   struct SegmentLimits {
     std::uint64_t bytes = 0;
     std::uint64_t index_entries = 0;
@@ -161,9 +162,8 @@ class StoredLog final : public PartitionLog {
   // Of a loaded segment; as Segment::read(). kAborted: the log changed since it had seen so many truncations.
   StatusOr<Segment::Read> read_to_clean(const Ref<Segment>& segment, Offset from, Offset end, std::uint64_t bytes,
                                         std::uint64_t truncations);
-  Ref<Segment> fresh_segment(Offset base) {
-    return Ref<Segment>::make(static_cast<FileHost&>(host_), directory(), number_, base, std::uint64_t{0});
-  }
+  // Makes the file; kAborted as above.
+  StatusOr<SegmentRewrite> begin_rewrite(Offset base, std::uint64_t truncations, const Deadline& deadline);
   // Puts `fresh`, whose NNN.cleaned is synced, in the place of `old`, which are loaded neighbours. kAborted: the log
   // changed, and nothing happened.
   Status replace_segments(const std::vector<Ref<Segment>>& old, const Ref<Segment>& fresh, std::uint64_t truncations);
@@ -187,6 +187,7 @@ class StoredLog final : public PartitionLog {
     bool in_drain_queue = false;
     bool touched = false;             // by the flush that is being told
     bool uncleanable = false;         // compaction has failed for good
+    std::uint64_t passed_over = 0;    // by the cleaner's look of this number: others first
     bool ripe = false;                // its tail is to be drained, whatever the others hold
     std::uint64_t counted_bytes = 0;  // of the tail, in the sum over all logs
   };
@@ -265,6 +266,7 @@ class StoredLog final : public PartitionLog {
   std::optional<TimestampOffset> search_batch(ByteSpan batch, WallTime at, Offset below) const;
   Status delete_oldest_segment(const Deadline& deadline);
   Status rename_over(const Ref<Segment>& fresh);
+  void forget_old_checkpoints();
   // Segments that end at or below it are believed as they are by whichever checkpoint a start may begin with.
   Offset settled_before();
   // A reader that met a segment whose place was taken waits here, and asks again.

@@ -16,6 +16,7 @@
 namespace chronik::log {
 
 void StoredLog::note_checkpoint(std::uint64_t number, Lsn lsn) {
+  forget_old_checkpoints();
   checkpoints_.push_back({.number = number, .lsn = lsn, .before = synced_before()});
 }
 
@@ -25,11 +26,15 @@ void StoredLog::note_durable_checkpoint(std::uint64_t number) {
   }
 }
 
-Offset StoredLog::settled_before() {
-  // A record that is durable behind a checkpoint says that it is, too: they go out in this order.
+// A record that is durable behind a checkpoint says that it is, too: they go out in this order.
+void StoredLog::forget_old_checkpoints() {
   while (checkpoints_.size() > 1 && checkpoints_[1].lsn <= host_.wal().durable()) {
     checkpoints_.pop_front();
   }
+}
+
+Offset StoredLog::settled_before() {
+  forget_old_checkpoints();
   Offset before = synced_before();
   for (const Checkpointed& checkpoint : checkpoints_) {
     before = std::min(before, checkpoint.before);
@@ -59,7 +64,11 @@ StatusOr<Cleanable> StoredLog::cleanable(const Deadline& deadline) {
     return result;
   }
   RETURN_IF_ERROR(open(deadline));
+  if (closed_) {
+    return absl::AbortedError("the log is closed");
+  }
   const std::uint64_t truncations = result.truncations = truncations_;
+  const Offset settled = settled_before();
   const std::int64_t now_ms = host_.clock().wall().milliseconds();
   const std::vector<Ref<Segment>> segments = segments_;
   // The last one is being written.
@@ -82,10 +91,12 @@ StatusOr<Cleanable> StoredLog::cleanable(const Deadline& deadline) {
       break;
     }
     const bool dirty = end > cleaned_to_;
-    if (dirty && now_ms - segment->max_timestamp().milliseconds() < config_.compaction_lag_min.milliseconds()) {
+    // Without a lag what bears a time to come is cleaned as well.
+    if (dirty && config_.compaction_lag_min > Duration::zero() &&
+        now_ms - segment->max_timestamp().milliseconds() < config_.compaction_lag_min.milliseconds()) {
       break;
     }
-    if (end > settled_before()) {
+    if (end > settled) {
       result.held_bytes += segment->bytes();
       continue;
     }
@@ -133,6 +144,28 @@ Status StoredLog::wait_for_replacement(const Deadline& deadline) {
 }
 
 // ---- a file in the place of others ----
+
+Status StoredLog::note_cleaned(Offset to, std::uint64_t truncations) {
+  if (changed_since(truncations)) {
+    return absl::AbortedError("the log was cut or closed");
+  }
+  cleaned_to_ = std::max(cleaned_to_, to);
+  return ok();
+}
+
+StatusOr<SegmentRewrite> StoredLog::begin_rewrite(Offset base, std::uint64_t truncations, const Deadline& deadline) {
+  // Within the turnstile: whoever removes the log does not take its directory away between the look and the file.
+  std::optional<fiber::Turnstile::Pass> pass;
+  RETURN_IF_ERROR(files_turnstile_.enter(pass, deadline));
+  if (changed_since(truncations)) {
+    return absl::AbortedError("the log was cut or closed");
+  }
+  SegmentRewrite rewrite(
+      host_.disk(), Ref<Segment>::make(static_cast<FileHost&>(host_), directory(), number_, base, std::uint64_t{0}),
+      config_.index_interval_bytes);
+  RETURN_IF_ERROR(rewrite.begin(deadline));
+  return rewrite;
+}
 
 Status StoredLog::replace_segments(const std::vector<Ref<Segment>>& old, const Ref<Segment>& fresh,
                                    std::uint64_t truncations) {

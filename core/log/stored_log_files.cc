@@ -119,10 +119,11 @@ Status StoredLog::load(const Ref<Segment>& segment, const Deadline& deadline) {
   }
   const std::uint64_t truncations = truncations_;
   sim_pause("log.before_load");
-  RETURN_IF_ERROR(Segment::load(segment, deadline));
+  const Status loaded = Segment::load(segment, deadline);
   if (changed_since(truncations)) {
     return absl::AbortedError("the log changed while a segment was loaded");
   }
+  RETURN_IF_ERROR(loaded);
   for (const Segment::Damage& damage : segment->damage()) {
     note_damage(damage.from, damage.to);
   }
@@ -427,7 +428,10 @@ Status StoredLog::delete_files(const Deadline& deadline) {
   for (const std::string& name : *names) {
     const std::string path = directory() + "/" + name;
     host_.files().forget(path);
-    RETURN_IF_ERROR(host_.disk().unlink(path, deadline));
+    Status gone = host_.disk().unlink(path, deadline);
+    if (!gone.ok() && !absl::IsNotFound(gone)) {  // the cleaner unlinks what it has begun, too
+      return gone;
+    }
   }
   return host_.disk().remove_directory(directory(), deadline);
 }

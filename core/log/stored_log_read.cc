@@ -112,7 +112,8 @@ StatusOr<ReadResult> StoredLog::read_segments(Offset from, const ReadLimits& lim
     if (changed_since(truncations)) {
       return absl::AbortedError("the log changed while it was read");
     }
-    if (segment->replaced() && !read.ok()) {
+    // The old file's index may have led to bytes of the new one that only look like a batch.
+    if (segment->replaced()) {
       RETURN_IF_ERROR(wait_for_replacement(deadline));
       continue;
     }

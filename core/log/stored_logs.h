@@ -160,6 +160,7 @@ class StoredLogs final : public LogManager, private LogHost, private wal::WalCli
   std::uint64_t checkpoints_taken_ = 0;
   CleanerMetrics cleaner_metrics_;
   MonotonicTime next_checkpoint_to_clean_;
+  std::uint64_t cleaner_looks_ = 0;
   Gauge damaged_partitions_;  // logs that have damaged offsets
   LogIndex assigned_ = LogIndex::none();
   MonotonicTime draining_since_ = MonotonicTime::never();  // the write or sync of the drainer that is under way

@@ -19,6 +19,7 @@ void StoredLogs::clean_for_ever() {
     if (!fiber::sleep(options_.cleaner.backoff).ok()) {
       return;
     }
+    ++cleaner_looks_;
     for (StatusOr<bool> cleaned = true; cleaned.ok() && *cleaned;) {
       cleaned = clean_dirtiest(pace);
       if (absl::IsCancelled(cleaned.status())) {
@@ -53,7 +54,7 @@ StatusOr<bool> StoredLogs::clean_dirtiest(CleaningPace& pace) {
     const double ratio = static_cast<double>(now->dirty_bytes) / static_cast<double>(all);
     percent_max = std::max(percent_max, static_cast<std::int64_t>(ratio * 100));
     if (log->wants_cleaning(now->dirty_bytes, now->clean_bytes, now->overdue)) {
-      if (now->overdue || ratio > ratio_max) {
+      if (log->keeping.passed_over != cleaner_looks_ && (now->overdue || ratio > ratio_max)) {
         ratio_max = now->overdue ? 1 : ratio;
         dirtiest = log;
         what = *std::move(now);
@@ -74,10 +75,16 @@ StatusOr<bool> StoredLogs::clean_dirtiest(CleaningPace& pace) {
   if (done.ok()) {
     return true;
   }
-  // The log has changed; or it is damaged, which is noted: its turn comes again.
-  const bool changed = absl::IsAborted(done) || (absl::IsDataLoss(done) && !dirtiest->damaged().empty());
-  if (changed) {
-    return false;
+  // The log has changed, or it is damaged, which is noted, or it is too large for what the disk has left: its turn
+  // comes again, and what cleaning others frees may help.
+  const bool no_room = absl::IsResourceExhausted(done);
+  if (no_room || absl::IsAborted(done) || (absl::IsDataLoss(done) && !dirtiest->damaged().empty())) {
+    if (no_room) {
+      log_warn("log cannot be compacted now", field("topic", dirtiest->topic_name()),
+               field("partition", dirtiest->key().partition), field("why", done.ToString()));
+    }
+    dirtiest->keeping.passed_over = cleaner_looks_;
+    return true;
   }
   if (absl::IsDataLoss(done) || absl::IsFailedPrecondition(done)) {
     dirtiest->keeping.uncleanable = true;

@@ -1,5 +1,6 @@
 // Compacted topics on one to three nodes: writers with few keys and tombstones, small segments, a cleaner that is
-// always at it; nodes die, lose their power at any step of their disks, stop, are cut off and stand still.
+// always at it; nodes die, lose their power at any step of their disks, stop, are cut off and stand still. In some
+// runs another such topic comes and goes all the time: its logs are removed while they are compacted.
 //
 // Judged, besides what group.h says: COMPACTED (sim/compaction_judge.h), at any time and once all is healed; every
 // replica is in sync then, though each has compacted its own log (REPLICA-LIVE); no death makes a log look damaged
@@ -13,6 +14,7 @@
 
 #include "core/client/client.h"
 #include "core/protocol/messages/create_topics.h"
+#include "core/protocol/messages/delete_topics.h"
 #include "core/protocol/record_batch_builder.h"
 #include "sim/compaction_judge.h"
 #include "sim/damage_checker.h"
@@ -190,6 +192,62 @@ class CompactedReader {
   CompactedState& state_;
 };
 
+// ---- a topic that comes and goes ----
+
+constexpr const char* kPassingTopic = "passing";
+
+class PassingTopic {
+ public:
+  PassingTopic(ProcessContext& process, const CompactedState& state) : process_(process), state_(state) {}
+
+  void run() {
+    protocol::CreateTopicsRequest wanted = state_.topic;
+    wanted.topics.front().name = kPassingTopic;
+    protocol::DeleteTopicsRequest unwanted;
+    unwanted.topics.push_back({.name = kPassingTopic, .topic_id = {}});
+    unwanted.timeout_ms = wanted.timeout_ms;
+    while (state_.world->now() < state_.healed) {
+      const StatusOr<std::unique_ptr<client::Client>> client = connect_to_any(process_, state_);
+      while (client.ok() && state_.world->now() < state_.healed) {
+        if (!(*client)->call<protocol::CreateTopicsResponse>(wanted, 5, node_patience()).ok()) {
+          break;
+        }
+        fill(**client);
+        sleep_between(process_, 0, 600);
+        if (!(*client)->call<protocol::DeleteTopicsResponse>(unwanted, 6, node_patience()).ok()) {
+          break;
+        }
+      }
+      sleep_between(process_, 20, 300);
+    }
+  }
+
+ private:
+  // Some batches of few keys, as far as this node leads it.
+  void fill(client::Client& client) {
+    const std::uint64_t batches = 1 + process_.ports.random.next() % 40;
+    for (std::uint64_t i = 0; i < batches; ++i) {
+      const std::string key = fmt::format("{}", process_.ports.random.next() % 4);
+      const std::string value = compacted_value(static_cast<std::int64_t>(i));
+      protocol::RecordBatchBuilder builder;
+      protocol::RecordInput record;
+      record.timestamp = process_.ports.clock.wall();
+      record.key = as_bytes(key);
+      record.value = as_bytes(value);
+      builder.append(record);
+      const auto answer = client.produce(kPassingTopic, PartitionId(0),
+                                         builder.build({}, protocol::Codec::kNone, codecs_), 1, node_patience());
+      if (!answer.ok() || answer->error_code != ErrorCode::kNone) {
+        return;
+      }
+    }
+  }
+
+  ProcessContext& process_;
+  const CompactedState& state_;
+  protocol::Codecs codecs_;
+};
+
 // ---- the scenario ----
 
 void draw_compaction(Plan& plan, Draws& draws, int nodes) {
@@ -245,6 +303,9 @@ class Compacted final : public Scenario {
       client.numbers["codec"] = draws.between(0, 4);
     }
     plan.machines.push_back(draw_machine("reader", "reader", draws));
+    if (draws.below(2) == 0) {
+      plan.machines.push_back(draw_machine("passer", "passer", draws));
+    }
     std::vector<std::string> names;
     std::vector<std::string> struck;
     for (const PlanMachine& machine : plan.machines) {
@@ -278,6 +339,10 @@ class Compacted final : public Scenario {
       } else if (planned.role == "reader") {
         add_planned_machine(world, planned).install([state](ProcessContext& process) {
           CompactedReader(process, *state).run();
+        });
+      } else if (planned.role == "passer") {
+        add_planned_machine(world, planned).install([state](ProcessContext& process) {
+          PassingTopic(process, *state).run();
         });
       } else {
         const Numbers& numbers = planned.numbers;
