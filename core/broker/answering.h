@@ -11,8 +11,9 @@
 
 namespace chronik::broker {
 
-// Calls answer() in a fiber of the request's connection. What cannot be decoded closes the connection.
-template <typename M, void (*answer)(Broker&, Request&, const M&)>
+// Calls answer(broker, request, message) in a fiber of the request's connection; where it takes the message by value,
+// that is all there is of it. What cannot be decoded closes the connection.
+template <typename M, auto answer>
 void decode_and_answer(const char* name, Broker& broker, Request&& request) {
   StatusOr<M> asked = protocol::decode<M>(request.body, request.header.version);
   if (!asked.ok()) {
@@ -20,7 +21,7 @@ void decode_and_answer(const char* name, Broker& broker, Request&& request) {
   }
   ClientConnection& connection = request.connection;
   connection.spawn(name, [&broker, request = std::move(request), asked = *std::move(asked)]() mutable {
-    answer(broker, request, asked);
+    answer(broker, request, std::move(asked));
   });
 }
 

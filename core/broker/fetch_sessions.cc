@@ -1,8 +1,10 @@
 #include "core/broker/fetch_sessions.h"
 
+#include <algorithm>
 #include <limits>
 
 #include "core/base/check.h"
+#include "core/cluster/topic_names.h"
 
 namespace chronik::broker {
 
@@ -24,6 +26,13 @@ std::size_t partitions_asked(const FetchRequest& asked) {
   return count;
 }
 
+// A name that no topic can have is as long as its client likes, and a session would keep it.
+bool may_be_kept(const FetchRequest& asked) {
+  return std::all_of(asked.topics.begin(), asked.topics.end(), [](const protocol::FetchTopic& topic) {
+    return topic.topic.size() <= cluster::kTopicNameBytesMax;
+  });
+}
+
 }  // namespace
 
 FetchSessions::~FetchSessions() {
@@ -38,7 +47,7 @@ FetchSessions::Admission FetchSessions::admit(const FetchRequest& asked, std::in
     if (found != sessions_.end()) {
       remove(*found->second);
     }
-    return {.opens = asked.session_epoch == kFirstEpoch};
+    return {.opens = asked.session_epoch == kFirstEpoch && may_be_kept(asked)};
   }
   if (found == sessions_.end()) {
     return {.error = ErrorCode::kFetchSessionIdNotFound};
@@ -55,6 +64,10 @@ FetchSessions::Admission FetchSessions::admit(const FetchRequest& asked, std::in
 
 FetchSessions::Admission FetchSessions::go_on(FetchSession& session, const FetchRequest& asked, MonotonicTime now) {
   const Ref<FetchSession> held = Ref<FetchSession>::another(session);
+  if (!may_be_kept(asked)) {
+    remove(session);
+    return {.error = ErrorCode::kFetchSessionIdNotFound};
+  }
   unlist(session);
   session.take(asked.topics);
   session.forget(asked.forgotten_topics_data);

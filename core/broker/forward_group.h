@@ -65,9 +65,9 @@ class NodeCall {
 // What `node` answers; none: no answer has come.
 template <typename Response, typename M>
 std::optional<Response> ask_node(Broker& broker, Request& request, NodeId node, const M& asked,
-                                 const Deadline& deadline, bool alone = false) {
+                                 const Deadline& deadline) {
   NodeCall call;
-  call.start(broker, request, node, asked, alone);
+  call.start(broker, request, node, asked);
   return call.wait<Response>(broker, request.header.version, deadline);
 }
 
@@ -85,20 +85,21 @@ bool answered_by_coordinator(Broker& broker, Request& request, const M& asked) {
   return answer.has_value();
 }
 
-// The same for one that waits for other members, up to `wait`.
+// The same for one that waits for other members, up to `wait`: of what was asked nothing is kept meanwhile, and where
+// no answer comes, it is `unanswered`.
 template <typename Response, typename M>
-bool answered_when_others_come(Broker& broker, Request& request, const M& asked, Duration wait) {
+bool answered_when_others_come(Broker& broker, Request& request, M& asked, Duration wait, const Response& unanswered) {
   const NodeId node = coordinator_elsewhere(broker, request, asked.group_id);
   if (node == NodeId::none()) {
     return false;
   }
+  NodeCall call;
+  call.start(broker, request, node, asked, /*alone=*/true);
+  asked = {};
+  request.let_go_of_frame();
   const Deadline deadline = fiber::within(wait + broker.limits().request, Expiry::kPeer);
-  request.frame_hold = fiber::Budget::Hold();  // room that requests need
-  const std::optional<Response> answer = ask_node<Response>(broker, request, node, asked, deadline, /*alone=*/true);
-  if (answer.has_value()) {
-    request.reply(*answer);
-  }
-  return answer.has_value();
+  request.reply(call.wait<Response>(broker, request.header.version, deadline).value_or(unanswered));
+  return true;
 }
 
 // Of a request of many groups: what concerns one of them, which is all that part() asks for. None: to be answered here.

@@ -79,10 +79,14 @@ class LinkConnection final : public Connection {
 
 ForwardPin::ForwardPin(ForwardLink& link, ClientConnection* client) : link_(&link), client_(client) {
   ++link.users_;
+  link.alone_ = client == nullptr;
   link.pins_.push_back(*this);
 }
 
-ForwardPin::~ForwardPin() { --link_->users_; }
+ForwardPin::~ForwardPin() {
+  --link_->users_;
+  link_->alone_ = false;
+}
 
 // ---- ForwardLink ----
 

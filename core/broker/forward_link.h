@@ -56,6 +56,8 @@ class ForwardLink {
   // When it broke, where it is broken.
   MonotonicTime ended() const { return ended_; }
   std::size_t users() const { return users_; }
+  // Whether somebody uses it who shares it with nobody: a request of the node's own that may wait for long.
+  bool alone() const { return alone_; }
   // Requests whose answers have not come, whether or not anybody still waits for them.
   std::size_t unanswered() const { return unanswered_; }
   // Breaks it.
@@ -72,6 +74,7 @@ class ForwardLink {
   bool reached_ = false;
   MonotonicTime ended_;
   std::size_t users_ = 0;
+  bool alone_ = false;
   std::size_t unanswered_ = 0;
   IntrusiveList<ForwardPin, ForwardPinTag> pins_;
   client::Client client_;

@@ -120,14 +120,26 @@ std::vector<std::unique_ptr<ForwardLink>> Forwarding::take_ended(Target& target)
 }
 
 ForwardLink* Forwarding::choose(Target& target, const cluster::Broker& broker, bool shared_too) {
+  ForwardLink* idle = nullptr;
   ForwardLink* least_used = nullptr;
+  std::size_t alone = 0;
   for (const std::unique_ptr<ForwardLink>& link : target.links) {
-    if (!link->broken() && (least_used == nullptr || link->users() < least_used->users())) {
+    alone += link->alone() ? 1U : 0U;
+    if (link->broken() || link->alone()) {
+      continue;
+    }
+    if (link->users() == 0) {
+      // Where an answer is still to come, nobody waits for it any more, but others would have to behind it.
+      idle = link->unanswered() == 0 ? link.get() : idle;
+    } else if (least_used == nullptr || link->users() < least_used->users()) {
       least_used = link.get();
     }
   }
-  if (least_used != nullptr && least_used->users() == 0) {
-    return least_used;
+  if (!shared_too && alone >= options_.links_per_node_max / 2) {
+    return nullptr;  // the rest is for those who can share
+  }
+  if (idle != nullptr) {
+    return idle;
   }
   if (target.links.size() < options_.links_per_node_max) {
     if (fiber::Scheduler::current().now() < target.not_before) {

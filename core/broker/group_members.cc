@@ -26,12 +26,6 @@ std::string fresh_member_id(Broker& broker, const std::string& prefix) {
   return text;
 }
 
-// Of what a call has copied: who waits for others for long holds no room that requests need.
-void let_go(Request& request) {
-  request.body = Slice();
-  request.frame_hold = fiber::Budget::Hold();
-}
-
 group::JoinCall call_of(Broker& broker, const Request& request, const protocol::JoinGroupRequest& asked) {
   constexpr std::int16_t kIdFirst = 4;
   constexpr std::int16_t kSkips = 9;
@@ -58,10 +52,12 @@ group::JoinCall call_of(Broker& broker, const Request& request, const protocol::
 // A rebalance lasts as long as the slowest member may take, which only the coordinator knows.
 constexpr Duration kSyncPatience = Duration::seconds(600);
 
-void join_group(Broker& broker, Request& request, const protocol::JoinGroupRequest& asked) {
+void join_group(Broker& broker, Request& request, protocol::JoinGroupRequest asked) {
   const std::int32_t waits_ms = std::max({asked.rebalance_timeout_ms, asked.session_timeout_ms, 0});
-  if (answered_when_others_come<protocol::JoinGroupResponse>(broker, request, asked,
-                                                             Duration::milliseconds(waits_ms))) {
+  protocol::JoinGroupResponse unanswered;
+  unanswered.error_code = ErrorCode::kNotCoordinator;
+  unanswered.member_id = asked.member_id;
+  if (answered_when_others_come(broker, request, asked, Duration::milliseconds(waits_ms), unanswered)) {
     return;
   }
   group::JoinAnswer joined{.member_id = asked.member_id};
@@ -69,8 +65,10 @@ void join_group(Broker& broker, Request& request, const protocol::JoinGroupReque
       find_coordinator(broker, asked.group_id, GroupName::kNotEmpty, joined.error);
   if (joined.error == ErrorCode::kNone) {
     const group::JoinCall call = call_of(broker, request, asked);
-    let_go(request);
-    joined = coordinator->join(asked.group_id, call);
+    const std::string group_id = asked.group_id;
+    asked = {};
+    request.let_go_of_frame();
+    joined = coordinator->join(group_id, call);
   }
   protocol::JoinGroupResponse response;
   response.error_code = joined.error;
@@ -90,9 +88,11 @@ void join_group(Broker& broker, Request& request, const protocol::JoinGroupReque
   request.reply(response);
 }
 
-void sync_group(Broker& broker, Request& request, const protocol::SyncGroupRequest& asked) {
+void sync_group(Broker& broker, Request& request, protocol::SyncGroupRequest asked) {
   constexpr std::int16_t kNamesProtocol = 5;
-  if (answered_when_others_come<protocol::SyncGroupResponse>(broker, request, asked, kSyncPatience)) {
+  protocol::SyncGroupResponse unanswered;
+  unanswered.error_code = ErrorCode::kNotCoordinator;
+  if (answered_when_others_come(broker, request, asked, kSyncPatience, unanswered)) {
     return;
   }
   group::SyncAnswer synced;
@@ -112,8 +112,10 @@ void sync_group(Broker& broker, Request& request, const protocol::SyncGroupReque
     for (const protocol::SyncGroupAssignment& one : asked.assignments) {
       call.assignments.emplace_back(one.member_id, one.assignment.text());
     }
-    let_go(request);
-    synced = coordinator->sync(asked.group_id, call);
+    const std::string group_id = asked.group_id;
+    asked = {};
+    request.let_go_of_frame();
+    synced = coordinator->sync(group_id, call);
   }
   protocol::SyncGroupResponse response;
   response.error_code = synced.error;

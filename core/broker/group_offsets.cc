@@ -101,7 +101,9 @@ void finish_commit_elsewhere(Broker& broker, Request& request, const protocol::O
   if (told.has_value()) {
     return request.reply(*told);
   }
-  begin_commit(broker, asked, work);
+  // Not made here where this node has come to coordinate meanwhile: what the client committed after it may be recorded.
+  call_of(broker, asked, work.response, work.places);
+  work.commit.error = ErrorCode::kNotCoordinator;
   finish_commit(request, work);
 }
 
@@ -184,12 +186,14 @@ void offset_fetch(Broker& broker, Request& request, const protocol::OffsetFetchR
       return protocol::OffsetFetchRequest{.groups = {one}, .require_stable = asked.require_stable};
     }));
   }
-  const ErrorCode confirmed = confirm_leadership(broker);
+  const auto answered = [](const auto& part) { return part.has_value() && part->groups.size() == 1; };
+  const bool asks_here = !std::all_of(told.begin(), told.end(), answered);
+  const ErrorCode confirmed = asks_here ? confirm_leadership(broker) : ErrorCode::kNone;
   protocol::OffsetFetchResponse response;
   for (std::size_t index = 0; index < asked.groups.size(); ++index) {
     const protocol::OffsetFetchGroup& one = asked.groups[index];
     protocol::OffsetFetchGroupResult& answer = response.groups.emplace_back();
-    if (told[index].has_value() && told[index]->groups.size() == 1) {
+    if (answered(told[index])) {
       answer = std::move(told[index]->groups.front());
       answer.group_id = one.group_id;  // old versions do not say it
     } else {

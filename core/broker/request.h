@@ -66,6 +66,13 @@ struct Request {
   ClientConnection& connection;
   fiber::Budget::Hold frame_hold;  // of the frame's bytes; given back when the request is done with
 
+  // Its frame goes, unless somebody else has a part of it: who waits for others for long holds no room that requests
+  // need.
+  void let_go_of_frame() {
+    body = Slice();
+    frame_hold = fiber::Budget::Hold();
+  }
+
   template <typename M>
   void reply(const M& message, fiber::Budget::Hold hold = {}) {
     protocol::note_errors(message);

@@ -95,6 +95,21 @@ TEST_F(SessionCache, KnowsASessionByIdAndEpochAndHowItsTopicsAreNamed) {
   EXPECT_EQ(sessions_.metrics().partitions.value(), 2);
 }
 
+// Its bound counts partitions, not bytes.
+TEST_F(SessionCache, KeepsNoNameThatNoTopicCanHave) {
+  const auto naming = [](FetchRequest request, std::size_t bytes) {
+    request.topics.at(0).topic = std::string(bytes, 'n');
+    return request;
+  };
+  EXPECT_TRUE(sessions_.admit(naming(fetch_of(1), 249), kByName, at_seconds(0)).opens);
+  EXPECT_FALSE(sessions_.admit(naming(fetch_of(1), 250), kByName, at_seconds(0)).opens);
+  const std::int32_t id = open(1, 0);
+  EXPECT_EQ(sessions_.admit(naming(fetch_of(1, id, 1), 249), kByName, at_seconds(0)).error, ErrorCode::kNone);
+  EXPECT_EQ(sessions_.admit(naming(fetch_of(1, id, 2), 250), kByName, at_seconds(0)).error,
+            ErrorCode::kFetchSessionIdNotFound);
+  EXPECT_EQ(sessions_.metrics().sessions.value(), 0);
+}
+
 TEST_F(SessionCache, AFullRequestThatNamesASessionEndsIt) {
   const std::int32_t first = open(2, 0);
   EXPECT_TRUE(sessions_.admit(fetch_of(2, first, 0), kByName, at_seconds(1)).opens);
