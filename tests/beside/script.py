@@ -1,0 +1,113 @@
+"""The operations, run in their order against one broker: each is asked, answered and noted."""
+
+import time
+
+from answers import Names, Step, texts_of
+from operations import cluster, configs, fetch, group_offsets, groups, offsets, produce, topics
+from wire import Closed, Connection
+
+SECTIONS = (cluster, topics, configs, produce, fetch, offsets, groups, group_offsets)
+# Both brokers are told these.
+SETTINGS = {"num.partitions": 1, "offsets.topic.replication.factor": 1, "group.initial.rebalance.delay.ms": 0,
+            "log.retention.ms": -1}
+UNTIL_S = 10
+
+
+class Script:
+    def __init__(self, address):
+        self.address = address
+        self.names = Names(address)
+        self.steps = []
+        self.connections = {}
+
+    def connection(self, client="beside"):
+        """The connection of a client, made anew where the broker has closed it."""
+        if client not in self.connections:
+            self.connections[client] = Connection(self.address, client)
+        return self.connections[client]
+
+    def call(self, api, version, client="beside", **fields):
+        """An answer that is not noted; None where the broker closes the connection."""
+        connection = self.connection(client)
+        try:
+            connection.send(api, version, fields)
+            return connection.receive(api, version)
+        except Closed:
+            self.connections.pop(client).close()
+            return None
+
+    def ask(self, name, api, version, until=None, client="beside", **fields):
+        """Notes the answer to a request. until: asks again while this is not true of the answer; a broker may need a
+        moment until what it has answered is seen everywhere."""
+        end = time.monotonic() + UNTIL_S
+        answer = self.call(api, version, client, **fields)
+        while until and answer and not until(answer) and time.monotonic() < end:
+            time.sleep(0.05)
+            answer = self.call(api, version, client, **fields)
+        self.note(name, f"{api} {version}", answer)
+        return answer
+
+    def wait(self, api, version, until, **fields):
+        """Like ask(), not noted; an error where it does not become true."""
+        end = time.monotonic() + UNTIL_S
+        answer = self.call(api, version, **fields)
+        while not answer or not until(answer):
+            if time.monotonic() > end:
+                raise AssertionError(f"{self.address} still answers {api} with {answer}")
+            time.sleep(0.05)
+            answer = self.call(api, version, **fields)
+        return answer
+
+    def ask_bytes(self, name, key, version, body, answered_as, flexible=False):
+        """A request that has no description; answered_as: the API and version of its answer."""
+        connection = self.connection()
+        try:
+            connection.send_bytes(key, version, body, flexible)
+            answer = connection.receive(*answered_as)
+        except Closed:
+            self.connections.pop("beside").close()
+            answer = None
+        self.note(name, f"key {key} {version}", answer)
+
+    def begin(self, client, api, version, **fields):
+        """Sends what is answered only when others have done something: end() notes that answer."""
+        self.connection(client).send(api, version, fields)
+
+    def end(self, name, client, api, version):
+        answer = self.connection(client).receive(api, version)
+        self.note(name, f"{api} {version}", answer)
+        return answer
+
+    def note(self, name, request, answer):
+        if any(step.name == name for step in self.steps):
+            raise ValueError(f"two operations are called {name!r}")
+        if answer is None:
+            self.steps.append(Step(name, request, {"": {"Connection": "closed"}}))
+        else:
+            self.steps.append(Step(name, request, self.names.structs(answer), texts_of(answer)))
+
+    def topic(self, name, partitions=1, **configs):
+        """Makes a topic without noting it, and waits until it is led; its id."""
+        self.call("CreateTopics", 7, timeoutMs=10_000, Topics=[
+            {"Name": name, "NumPartitions": partitions, "ReplicationFactor": 1,
+             "Configs": [{"Name": key.replace("_", "."), "Value": str(value)} for key, value in configs.items()]}])
+        return self.led(name, partitions)
+
+    def led(self, name, partitions=1):
+        def is_led(answer):
+            found = answer["Topics"][0]
+            return found["ErrorCode"] == 0 and [one["ErrorCode"] for one in found["Partitions"]] == [0] * partitions
+        answer = self.wait("Metadata", 12, is_led, Topics=[{"Name": name}], AllowAutoTopicCreation=False)
+        topic = answer["Topics"][0]
+        self.names.of_topic(topic["TopicId"], name)
+        return topic["TopicId"]
+
+
+def run(address):
+    """All operations against a broker that was just started; the steps."""
+    script = Script(address)
+    for section in SECTIONS:
+        section.run(script)
+    for connection in script.connections.values():
+        connection.close()
+    return script.steps
