@@ -14,8 +14,9 @@ import wire
 
 ERRORS = pathlib.Path(__file__).resolve().parents[2] / "core" / "protocol" / "errors.h"
 # What an element of a list is called by: the first of these that it has.
-IDENTITIES = ("Topic", "TopicName", "TopicId", "GroupId", "MemberId", "ResourceName", "Name", "PartitionIndex",
+IDENTITIES = ("Topic", "TopicName", "GroupId", "MemberId", "ResourceName", "Name", "TopicId", "PartitionIndex",
               "Partition", "PartitionId", "NodeId", "BrokerId", "ProducerId", "ApiKey", "Key", "BaseOffset", "Offset")
+NAME_MAX = 60  # of a name that is shown
 TEXTS = ("ErrorMessage", "BatchIndexErrorMessage")
 GIVEN_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 HOUR_MS = 3_600_000
@@ -69,12 +70,14 @@ class Names:
             return "its port"
         if field in ("ClusterId", "LogDir") and value:
             return "its own"
-        if field in ("TotalBytes", "UsableBytes") and value > 0:
+        if field in ("TotalBytes", "UsableBytes", "FinalizedFeaturesEpoch") and value > 0:
             return "some"
         if isinstance(value, int) and abs(value - time.time() * 1000) < HOUR_MS:
             return "now"
         if isinstance(value, bytes):
             value = value.decode(errors="backslashreplace")
+        if isinstance(value, str) and len(value) > NAME_MAX:
+            return f"{value[:9]}... ({len(value)})"
         if isinstance(value, str):
             return GIVEN_ID.sub(lambda match: self.member(match.group()), value)
         return value

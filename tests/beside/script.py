@@ -4,13 +4,14 @@ import time
 
 from answers import Names, Step, texts_of
 from operations import cluster, configs, fetch, group_offsets, groups, offsets, produce, topics
-from wire import Closed, Connection
+from wire import Connection
 
 SECTIONS = (cluster, topics, configs, produce, fetch, offsets, groups, group_offsets)
 # Both brokers are told these.
-SETTINGS = {"num.partitions": 1, "offsets.topic.replication.factor": 1, "group.initial.rebalance.delay.ms": 0,
-            "log.retention.ms": -1}
+SETTINGS = {"num.partitions": 1, "offsets.topic.replication.factor": 1, "offsets.topic.num.partitions": 1,
+            "group.initial.rebalance.delay.ms": 0, "log.retention.ms": -1}
 UNTIL_S = 10
+CLOSED, NO_ANSWER = {"Answer": "the connection is closed"}, {"Answer": "none"}
 
 
 class Script:
@@ -27,21 +28,24 @@ class Script:
         return self.connections[client]
 
     def call(self, api, version, client="beside", **fields):
-        """An answer that is not noted; None where the broker closes the connection."""
+        """An answer that is not noted, or the reason why there is none."""
+        return self._answer(client, lambda connection: connection.send(api, version, fields), api, version)
+
+    def _answer(self, client, send, api, version):
         connection = self.connection(client)
         try:
-            connection.send(api, version, fields)
+            send(connection)
             return connection.receive(api, version)
-        except Closed:
+        except (ConnectionError, TimeoutError) as error:
             self.connections.pop(client).close()
-            return None
+            return NO_ANSWER if isinstance(error, TimeoutError) else CLOSED
 
     def ask(self, name, api, version, until=None, client="beside", **fields):
         """Notes the answer to a request. until: asks again while this is not true of the answer; a broker may need a
         moment until what it has answered is seen everywhere."""
         end = time.monotonic() + UNTIL_S
         answer = self.call(api, version, client, **fields)
-        while until and answer and not until(answer) and time.monotonic() < end:
+        while until and answer not in (CLOSED, NO_ANSWER) and not until(answer) and time.monotonic() < end:
             time.sleep(0.05)
             answer = self.call(api, version, client, **fields)
         self.note(name, f"{api} {version}", answer)
@@ -51,7 +55,7 @@ class Script:
         """Like ask(), not noted; an error where it does not become true."""
         end = time.monotonic() + UNTIL_S
         answer = self.call(api, version, **fields)
-        while not answer or not until(answer):
+        while answer in (CLOSED, NO_ANSWER) or not until(answer):
             if time.monotonic() > end:
                 raise AssertionError(f"{self.address} still answers {api} with {answer}")
             time.sleep(0.05)
@@ -60,13 +64,8 @@ class Script:
 
     def ask_bytes(self, name, key, version, body, answered_as, flexible=False):
         """A request that has no description; answered_as: the API and version of its answer."""
-        connection = self.connection()
-        try:
-            connection.send_bytes(key, version, body, flexible)
-            answer = connection.receive(*answered_as)
-        except Closed:
-            self.connections.pop("beside").close()
-            answer = None
+        answer = self._answer("beside", lambda connection: connection.send_bytes(key, version, body, flexible),
+                              *answered_as)
         self.note(name, f"key {key} {version}", answer)
 
     def begin(self, client, api, version, **fields):
@@ -81,10 +80,7 @@ class Script:
     def note(self, name, request, answer):
         if any(step.name == name for step in self.steps):
             raise ValueError(f"two operations are called {name!r}")
-        if answer is None:
-            self.steps.append(Step(name, request, {"": {"Connection": "closed"}}))
-        else:
-            self.steps.append(Step(name, request, self.names.structs(answer), texts_of(answer)))
+        self.steps.append(Step(name, request, self.names.structs(answer), texts_of(answer)))
 
     def topic(self, name, partitions=1, **configs):
         """Makes a topic without noting it, and waits until it is led; its id."""

@@ -9,7 +9,7 @@ import descriptions
 INTEGERS = {"int8": ">b", "int16": ">h", "uint16": ">H", "int32": ">i", "uint32": ">I", "int64": ">q", "float64": ">d",
             "bool": ">?"}
 NO_ID = "A" * 22  # the uuid of which all bits are 0
-TIMEOUT_S = 15
+TIMEOUT_S = 4
 
 
 def encode_unsigned(value):
@@ -120,10 +120,6 @@ class Reader:
         return None if length < 0 else length
 
 
-class Closed(Exception):
-    """The broker has closed the connection instead of answering."""
-
-
 class Connection:
     """Requests that are answered in their order; each wait ends after TIMEOUT_S."""
     messages = descriptions.read()
@@ -164,24 +160,11 @@ class Connection:
             raise ValueError(f"{len(frame) - reader.at} bytes after the end of the answer: {frame.hex()}")
         return answer
 
-    def is_silent(self, seconds):
-        """Whether nothing comes for so long."""
-        self.socket.settimeout(seconds)
-        try:
-            return not self.socket.recv(1)
-        except TimeoutError:
-            return True
-        finally:
-            self.socket.settimeout(TIMEOUT_S)
-
     def _receive_exactly(self, count):
         data = bytearray()
         while len(data) < count:
-            try:
-                part = self.socket.recv(count - len(data))
-            except ConnectionResetError:
-                part = b""
+            part = self.socket.recv(count - len(data))
             if not part:
-                raise Closed()
+                raise ConnectionResetError("the broker has closed the connection")
             data += part
         return bytes(data)
