@@ -15,7 +15,8 @@ import wire
 ERRORS = pathlib.Path(__file__).resolve().parents[2] / "core" / "protocol" / "errors.h"
 # What an element of a list is called by: the first of these that it has.
 IDENTITIES = ("Topic", "TopicName", "GroupId", "MemberId", "ResourceName", "Name", "TopicId", "PartitionIndex",
-              "Partition", "PartitionId", "NodeId", "BrokerId", "ProducerId", "ApiKey", "Key", "BaseOffset", "Offset")
+              "Partition", "PartitionId", "Index", "BaseOffset", "Offset", "Key", "NodeId", "BrokerId", "ProducerId",
+              "ApiKey")
 NAME_MAX = 60  # of a name that is shown
 TEXTS = ("ErrorMessage", "BatchIndexErrorMessage")
 GIVEN_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")

@@ -28,7 +28,8 @@ class KafkaNode:
                       "advertised.listeners": listeners, "controller.listener.names": "CONTROLLER",
                       "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
                       "controller.quorum.bootstrap.servers": controller, "log.dirs": self.directory / "data",
-                      "transaction.state.log.replication.factor": 1, "transaction.state.log.min.isr": 1, **settings}
+                      "transaction.state.log.replication.factor": 1, "transaction.state.log.min.isr": 1,
+                      "transaction.state.log.num.partitions": 1, **settings}
         self.config = self.directory / "server.properties"
         self.config.write_text("".join(f"{name}={value}\n" for name, value in properties.items()))
 

@@ -96,7 +96,20 @@ class Script:
         answer = self.wait("Metadata", 12, is_led, Topics=[{"Name": name}], AllowAutoTopicCreation=False)
         topic = answer["Topics"][0]
         self.names.of_topic(topic["TopicId"], name)
+        # A broker may be told of as a leader before it has begun to lead.
+        self.wait("ListOffsets", 7, lambda answer: all(one["ErrorCode"] == 0 for one in answer["Topics"][0]["Partitions"]),
+                  ReplicaId=-1, Topics=[{"Name": name, "Partitions": [
+                      {"PartitionIndex": index, "Timestamp": -1} for index in range(partitions)]}])
         return topic["TopicId"]
+
+
+    def produce(self, topic, *batches):
+        """Appends batches to partition 0 without noting it."""
+        for records in batches:
+            answer = self.call("Produce", 9, Acks=-1, TimeoutMs=5000, TopicData=[
+                {"Name": topic, "PartitionData": [{"Index": 0, "Records": records}]}])
+            if code := answer["Responses"][0]["PartitionResponses"][0]["ErrorCode"]:
+                raise AssertionError(f"{self.address} answers a produce to {topic} with {code}")
 
 
 def run(address):

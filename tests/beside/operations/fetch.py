@@ -19,8 +19,7 @@ def fetch(script, name, *partitions, topic=FETCHED, version=12, wait_ms=0, bytes
 def run(script):
     topic_id = script.topic(FETCHED, 2)
     script.topic(OTHER)
-    for values in ((b"0", b"1", b"2"), (b"3",), (b"4", b"5")):
-        produce(script, FETCHED, *values)
+    script.produce(FETCHED, batch(b"0", b"1", b"2"), batch(b"3"), batch(b"4", b"5"))
     ranges(script)
     by_id(script, topic_id)
     limits(script)
@@ -28,12 +27,6 @@ def run(script):
     session(script)
     bad_sessions(script)
     session_by_id(script, topic_id)
-
-
-def produce(script, topic, *values, number=0):
-    answer = script.call("Produce", 9, Acks=-1, TimeoutMs=5000, TopicData=[
-        {"Name": topic, "PartitionData": [{"Index": number, "Records": batch(*values)}]}])
-    assert answer["Responses"][0]["PartitionResponses"][0]["ErrorCode"] == 0, answer
 
 
 def ranges(script):
@@ -102,7 +95,7 @@ def session(script):
         fetch(script, f"session: {name}", SessionId=number, SessionEpoch=epoch, **more)
 
     ask("nothing new to tell", 1, partition(6))
-    produce(script, FETCHED, b"6")
+    script.produce(FETCHED, batch(b"6"))
     ask("a record is new", 2)
     ask("the same record again", 3)
     ask("go on", 4, partition(7))

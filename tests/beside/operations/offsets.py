@@ -1,6 +1,5 @@
 """Offsets of a log: by time, by epoch, and its start moved."""
 
-from operations.fetch import produce
 from records import batch
 
 LATEST, EARLIEST, MAX_TIMESTAMP, EARLIEST_LOCAL, LATEST_TIERED = -1, -2, -3, -4, -5
@@ -8,9 +7,8 @@ LATEST, EARLIEST, MAX_TIMESTAMP, EARLIEST_LOCAL, LATEST_TIERED = -1, -2, -3, -4,
 
 def run(script):
     script.topic("timeline", 2)
-    for time, values in ((1_000_000, (b"0", b"1")), (3_000_000, (b"2",)), (2_000_000, (b"3", b"4"))):
-        script.call("Produce", 9, Acks=-1, TimeoutMs=5000, TopicData=[
-            {"Name": "timeline", "PartitionData": [{"Index": 0, "Records": batch(*values, time=time)}]}])
+    script.produce("timeline", batch(b"0", b"1", time=1_000_000), batch(b"2", time=3_000_000),
+                   batch(b"3", b"4", time=2_000_000))
     by_time(script)
     by_epoch(script)
     delete_records(script)
@@ -90,6 +88,6 @@ def delete_records(script):
     script.ask("delete records: the epoch of nothing", "OffsetForLeaderEpoch", 4, Topics=[{"Topic": "timeline", "Partitions": [
         {"Partition": 0, "LeaderEpoch": 0}]}])
     script.ask("delete records: of nothing", "DeleteRecords", 2, TimeoutMs=5000, Topics=[])
-    produce(script, "timeline", b"new")
+    script.produce("timeline", batch(b"new"))
     script.ask("delete records: what came after", "Fetch", 12, MaxWaitMs=0, MinBytes=0, Topics=[
         {"Topic": "timeline", "Partitions": [{"Partition": 0, "FetchOffset": 5, "PartitionMaxBytes": 1000}]}])

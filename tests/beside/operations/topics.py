@@ -34,7 +34,8 @@ def create(script):
     for name in ("", ".", "..", "a/b", "x" * 250):
         ask(f"the name {name[:9]!r}", one(name))
     ask("a name that collides with another", one("with.dot"), one("with_dot"))
-    ask("a name that collides with one that is there", one("with_dot"))
+    script.topic("other.dot")
+    ask("a name that collides with one that is there", one("other_dot"))
     ask("no partitions", one("bad", 0))
     ask("less than no partitions", one("bad", -2))
     ask("more replicas than brokers", one("bad", 1, 2))
