@@ -59,8 +59,8 @@ class Names:
 
     def value(self, field, value, struct):
         """A field that is no struct."""
-        if field in TEXTS and value:
-            return "(a text)"
+        if field in TEXTS:
+            return "(a text)" if value else None
         if field.endswith("ErrorCode"):
             return self.errors.get(value, value)
         if field == "TopicId":

@@ -2,6 +2,23 @@
 
 TOPIC, BROKER, LOGGER, CLIENT_METRICS, GROUP = 2, 4, 8, 16, 32
 SET, DELETE, APPEND, SUBTRACT = range(4)
+# Those that have an effect here.
+BROKER_SETTINGS = """auto.create.topics.enable auto.leader.rebalance.enable broker.heartbeat.interval.ms broker.session.timeout.ms
+    connections.max.idle.ms controller.quorum.election.timeout.ms default.replication.factor delete.topic.enable
+    fetch.max.bytes group.initial.rebalance.delay.ms group.max.session.timeout.ms group.max.size
+    group.min.session.timeout.ms leader.catch.up.time.percentage leader.imbalance.check.interval.seconds
+    leader.imbalance.per.broker.percentage log.cleaner.backoff.ms log.cleaner.dedupe.buffer.size
+    log.cleaner.delete.retention.ms log.cleaner.enable log.cleaner.io.max.bytes.per.second
+    log.cleaner.max.compaction.lag.ms log.cleaner.min.cleanable.ratio log.cleaner.min.compaction.lag.ms
+    log.cleanup.policy log.flush.interval.messages log.flush.interval.ms log.index.interval.bytes
+    log.index.size.max.bytes log.message.timestamp.after.max.ms log.message.timestamp.before.max.ms
+    log.message.timestamp.type log.retention.bytes log.retention.check.interval.ms log.retention.hours
+    log.retention.minutes log.retention.ms log.roll.hours log.roll.ms log.segment.bytes
+    max.incremental.fetch.session.cache.slots message.max.bytes min.insync.replicas num.partitions
+    offset.metadata.max.bytes offsets.commit.timeout.ms offsets.retention.check.interval.ms
+    offsets.retention.minutes offsets.topic.num.partitions offsets.topic.replication.factor
+    offsets.topic.segment.bytes producer.id.expiration.ms replica.fetch.wait.max.ms replica.lag.time.max.ms
+    socket.request.max.bytes unclean.leader.election.enable""".split()
 
 
 def run(script):
@@ -47,7 +64,7 @@ def describe_brokers(script):
     some = ["log.retention.ms", "num.partitions", "message.max.bytes", "log.cleaner.io.max.bytes.per.second"]
     ask("some of one", "1", some, IncludeSynonyms=True)
     ask("some of one, version 1", "1", some, version=1)
-    ask("all of one, its names", "1", None)
+    ask("all of one that exist here", "1", BROKER_SETTINGS)
     ask("of all together", "", None)
     ask("another", "7", some)
     ask("not a number", "one", some)

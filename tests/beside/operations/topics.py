@@ -221,7 +221,8 @@ def delete(script):
     ask("nothing")
     script.ask("delete: it is gone", "Metadata", 12, Topics=[{"Name": "c"}], AllowAutoTopicCreation=False,
                until=lambda answer: answer["Topics"][0]["ErrorCode"])
-    script.ask("delete: its id is gone", "Metadata", 12, Topics=[{"TopicId": topic_id, "Name": None}])
+    script.ask("delete: its id is gone", "Metadata", 12, Topics=[{"TopicId": topic_id, "Name": None}],
+               until=lambda answer: answer["Topics"][0]["ErrorCode"])
     script.topic("again")
     ask("one that is made again", {"Name": "again"})
     script.wait("Metadata", 12, lambda answer: answer["Topics"][0]["ErrorCode"], Topics=[{"Name": "again"}],
