@@ -32,7 +32,6 @@ void list_brokers(const cluster::Image& image, bool fenced_too, NodeId only, Des
 
 void describe_cluster(Broker& broker, Request& request, const DescribeClusterRequest& asked) {
   DescribeClusterResponse response;
-  response.endpoint_type = asked.endpoint_type;
   if (asked.endpoint_type == kBrokerEndpoints) {
     const cluster::ImageRef image = broker.metadata().image();
     response.cluster_id = image->cluster.to_string();

@@ -2,6 +2,7 @@
 #include "core/protocol/messages/describe_producers.h"
 #include "core/broker/answering.h"
 #include "core/broker/forward_parts.h"
+#include "core/cluster/topic_names.h"
 
 namespace chronik::broker {
 
@@ -18,6 +19,12 @@ void describe_partition(Broker& broker, const std::string& topic, PartitionId in
   answer.partition_index = index;
   Ref<replication::Partition> partition;
   answer.error_code = broker.find_partition(topic, index, partition);
+  if (std::string problem = cluster::topic_name_problem(topic); !problem.empty()) {
+    answer.error_code = ErrorCode::kInvalidTopicException;
+    answer.error_message = std::move(problem);
+  } else if (broker.metadata().image()->find_topic(topic) == nullptr) {
+    answer.error_message = "there is no such topic";
+  }
   if (answer.error_code != ErrorCode::kNone) {
     return;
   }

@@ -44,6 +44,7 @@ DescribeTopicPartitionsPartition describe_partition(const cluster::Image& image,
 DescribeTopicPartitionsTopic describe_unknown_topic(const std::string& name) {
   DescribeTopicPartitionsTopic described;
   described.name = name;
+  described.topic_authorized_operations = kTopicOperations;
   described.error_code = cluster::topic_name_problem(name).empty() ? ErrorCode::kUnknownTopicOrPartition
                                                                    : ErrorCode::kInvalidTopicException;
   return described;
@@ -111,8 +112,17 @@ DescribeTopicPartitionsResponse describe_page(const cluster::Image& image,
   return response;
 }
 
+// Whether the cursor may be of an answer to such a request: it stands at a topic that is asked for.
+bool continues(const DescribeTopicPartitionsRequest& asked) {
+  const auto is_cursors = [&asked](const protocol::DescribeTopicPartitionsTopicRequest& topic) {
+    return topic.name == asked.cursor->topic_name;
+  };
+  return asked.cursor->partition_index.value() >= 0 &&
+         (asked.topics.empty() || std::any_of(asked.topics.begin(), asked.topics.end(), is_cursors));
+}
+
 void describe_topic_partitions(Broker& broker, Request& request, const DescribeTopicPartitionsRequest& asked) {
-  if (asked.cursor.has_value() && asked.cursor->partition_index.value() < 0) {
+  if (asked.cursor.has_value() && !continues(asked)) {
     // There is no error for the whole: each topic carries it.
     DescribeTopicPartitionsResponse response;
     for (const protocol::DescribeTopicPartitionsTopicRequest& topic : asked.topics) {

@@ -96,6 +96,9 @@ void prepare(Broker& broker, FetchWork& work) {
       asked.wanted = &topic.partitions[p];
       asked.answer = &answer;
       answer.error_code = find_partition(broker, work, topic, asked.wanted->partition, asked.partition);
+      if (answer.error_code != ErrorCode::kNone) {
+        answer.aborted_transactions.emplace();
+      }
       const bool led_here = asked.partition && asked.partition->leading();
       if (forwards && !led_here && forward(broker, work, {t, p}, asked)) {
         asked.elsewhere = true;
@@ -129,16 +132,21 @@ bool describe(const FetchWork& work, const Asked& asked) {
     answer.aborted_transactions.emplace();
   }
   const Offset from = asked.wanted->fetch_offset;
-  if (from < log.log_start() || from > log.log_end()) {
+  if (asked.wanted->last_fetched_epoch > partition.epoch()) {
     answer.error_code = ErrorCode::kOffsetOutOfRange;
     return false;
   }
+  // Before its range: a client that has read what was cut since is told where to go on.
   if (asked.wanted->last_fetched_epoch != LeaderEpoch::none()) {
     const log::EpochEnd end = log.end_of_epoch(asked.wanted->last_fetched_epoch);
     if (end.epoch < asked.wanted->last_fetched_epoch || end.end < from) {
       answer.diverging_epoch = {.epoch = end.epoch, .end_offset = end.end};
       return false;
     }
+  }
+  if (from < log.log_start() || from > log.log_end()) {
+    answer.error_code = ErrorCode::kOffsetOutOfRange;
+    return false;
   }
   return from < partition.high_watermark();
 }

@@ -72,6 +72,7 @@ void answer_find_coordinator(Broker& broker, Request& request, const FindCoordin
     FindCoordinatorResult& answer = response.coordinators.emplace_back();
     answer.key = key;
     answer.node_id = NodeId::none();
+    answer.port = -1;
     if (asked.key_type == CoordinatorType::kTransaction) {
       answer.error_code = ErrorCode::kCoordinatorNotAvailable;
       answer.error_message = "transactions are not supported by this broker";

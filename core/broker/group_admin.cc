@@ -1,8 +1,10 @@
 // ListGroups, DescribeGroups, DeleteGroups.
+#include <absl/container/btree_set.h>
 #include <absl/strings/match.h>
 
 #include <algorithm>
 #include <iterator>
+#include <string_view>
 #include <utility>
 
 #include "core/broker/answering.h"
@@ -83,7 +85,7 @@ void describe_members(const group::Group& group, protocol::DescribedGroup& answe
                               .client_id = member.client_id,
                               .client_host = member.client_host,
                               .member_metadata = metadata == nullptr ? Slice() : Slice::copy_of(*metadata),
-                              .member_assignment = stable ? Slice::copy_of(member.assignment) : Slice()});
+                              .member_assignment = Slice::copy_of(member.assignment)});
   }
 }
 
@@ -130,7 +132,11 @@ void describe_groups(Broker& broker, Request& request, const protocol::DescribeG
 
 void delete_groups(Broker& broker, Request& request, const protocol::DeleteGroupsRequest& asked) {
   protocol::DeleteGroupsResponse response;
+  absl::btree_set<std::string_view> answered;  // each once, however often it is named
   for (const std::string& name : asked.groups_names) {
+    if (!answered.insert(name).second) {
+      continue;
+    }
     auto told = part_of_coordinator<protocol::DeleteGroupsResponse>(
         broker, request, name, [&] { return protocol::DeleteGroupsRequest{.groups_names = {name}}; });
     if (told.has_value() && told->results.size() == 1) {

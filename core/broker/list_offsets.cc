@@ -34,6 +34,16 @@ void refuse(const Status& why, ListOffsetsPartitionResponse& answer) {
   answer.error_code = absl::IsAborted(why) ? ErrorCode::kNotLeaderOrFollower : ErrorCode::kKafkaStorageError;
 }
 
+// From which version on a client may ask for a time that is none.
+std::int16_t first_version_of(std::int64_t timestamp) {
+  switch (timestamp) {
+    case protocol::kMaxTimestamp: return 7;
+    case protocol::kEarliestLocalTimestamp: return 8;
+    case protocol::kLatestTieredTimestamp: return 9;
+    default: return 0;
+  }
+}
+
 void look_up(Broker& broker, std::string_view topic, const ListOffsetsPartition& asked, std::int16_t version,
              ListOffsetsPartitionResponse& answer, const Deadline& deadline) {
   answer.partition_index = asked.partition_index;
@@ -43,6 +53,10 @@ void look_up(Broker& broker, std::string_view topic, const ListOffsetsPartition&
     answer.error_code = partition->check_leadership(asked.current_leader_epoch);
   }
   if (answer.error_code != ErrorCode::kNone) {
+    return;
+  }
+  if (version < first_version_of(asked.timestamp)) {
+    answer.error_code = ErrorCode::kUnsupportedVersion;
     return;
   }
   log::PartitionLog& log = partition->log();

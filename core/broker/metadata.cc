@@ -1,4 +1,6 @@
 // Metadata: brokers, topics and their leaders, as the image has them; and topics that are made by being asked for.
+#include <absl/container/btree_set.h>
+
 #include <utility>
 
 #include "core/broker/broker.h"
@@ -95,8 +97,13 @@ void name_successors(const cluster::Image& image, NodeId self, MetadataResponse&
   }
 }
 
-// Whether the request asks by id; from version 12 on a topic without a name does.
-bool by_id(const MetadataRequestTopic& asked, std::int16_t version) { return version >= 12 && !asked.name.has_value(); }
+// From this version on a topic may be asked for by its id; that has a field for it since version 10.
+constexpr std::int16_t kAsksById = 12;
+
+// Whether the request asks by id: whatever name stands beside it does not count.
+bool by_id(const MetadataRequestTopic& asked, std::int16_t version) {
+  return version >= kAsksById && (!asked.name.has_value() || !asked.topic_id.is_zero());
+}
 
 // Makes the topics that are missing, all in one commit.
 void create_missing(Broker& broker, const MetadataRequest& asked, std::int16_t version, const Deadline& deadline) {
@@ -106,7 +113,7 @@ void create_missing(Broker& broker, const MetadataRequest& asked, std::int16_t v
   }
   std::vector<cluster::TopicRequest> missing;
   for (const MetadataRequestTopic& topic : *asked.topics) {
-    if (topic.name.has_value() && topic.name != group::kGroupsTopic &&
+    if (topic.name.has_value() && topic.topic_id.is_zero() && topic.name != group::kGroupsTopic &&
         broker.metadata().image()->find_topic(*topic.name) == nullptr) {
       missing.push_back({.name = *topic.name, .assignments = {}, .configs = {}});
     }
@@ -121,13 +128,19 @@ void create_missing(Broker& broker, const MetadataRequest& asked, std::int16_t v
 
 MetadataTopic describe_asked(const cluster::Image& image, const MetadataRequestTopic& asked, std::int16_t version) {
   MetadataTopic answer;
+  if (version < kAsksById && (!asked.topic_id.is_zero() || !asked.name.has_value())) {
+    answer.topic_id = asked.topic_id;
+    answer.name = asked.name;
+    answer.error_code = ErrorCode::kInvalidRequest;
+    return answer;
+  }
   const bool id_only = by_id(asked, version);
   const cluster::Topic* topic = id_only ? image.find_topic(asked.topic_id) : image.find_topic(asked.name.value_or(""));
   if (topic != nullptr) {
     describe_topic(image, *topic, answer);
     return answer;
   }
-  answer.name = asked.name;
+  answer.name = id_only ? std::nullopt : asked.name;
   answer.topic_id = id_only ? asked.topic_id : TopicId{};
   if (id_only) {
     answer.error_code = ErrorCode::kUnknownTopicId;
@@ -151,8 +164,11 @@ void answer_metadata(Broker& broker, Request& request, const MetadataRequest& as
     image->topics.for_each(
         [&](const cluster::TopicRef& topic) { describe_topic(*image, *topic, response.topics.emplace_back()); });
   } else {
+    absl::btree_set<std::pair<TopicId, std::string_view>> answered;  // a topic that is named twice is told once
     for (const MetadataRequestTopic& topic : *asked.topics) {
-      response.topics.push_back(describe_asked(*image, topic, version));
+      if (answered.emplace(topic.topic_id, topic.name.has_value() ? std::string_view(*topic.name) : "").second) {
+        response.topics.push_back(describe_asked(*image, topic, version));
+      }
     }
   }
   if (forwards) {

@@ -202,6 +202,10 @@ bool append(Appending& work, const ProduceRequest& whole, HostedTopic* topic, Pr
       records.bytes(), checks_of(topic->settings, work.version, now), broker.codecs());
   if (!verdict.ok()) {
     refuse(answer, verdict.error, verdict.message);
+    // As Kafka does: what is not looked at for its damage or its size alone is refused at the log.
+    if (verdict.error != ErrorCode::kCorruptMessage && verdict.error != ErrorCode::kMessageTooLarge) {
+      answer.log_start_offset = partition->log().log_start();
+    }
     for (protocol::RecordError& error : verdict.record_errors) {
       answer.record_errors.push_back(
           {.batch_index = error.batch_index, .batch_index_error_message = std::move(error.message)});
@@ -233,6 +237,7 @@ bool append(Appending& work, const ProduceRequest& whole, HostedTopic* topic, Pr
   const std::size_t bytes = records.size();
   const auto outcome = partition->append(std::move(records), summary, work.acks);
   if (outcome.error != ErrorCode::kNone) {
+    answer.log_start_offset = partition->log().log_start();
     return refuse(answer, outcome.error);
   }
   sim_point("produce.appended");

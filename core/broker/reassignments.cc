@@ -40,16 +40,36 @@ void add_named_partitions(const std::vector<protocol::ElectLeadersTopic>& topics
   }
 }
 
+protocol::ElectLeadersTopicResult& results_of(const std::string& topic, protocol::ElectLeadersResponse& response) {
+  auto& results = response.replica_election_results;
+  if (results.empty() || results.back().topic != topic) {
+    results.emplace_back().topic = topic;
+  }
+  return results.back();
+}
+
+void add_result(const cluster::NamedPartition& partition, const cluster::ItemResult& item,
+                protocol::ElectLeadersResponse& response) {
+  results_of(partition.topic, response)
+      .partition_result.push_back(
+          {.partition_id = partition.index, .error_code = item.error, .error_message = message_of(item)});
+}
+
 void elect_leaders(Broker& broker, Request& request, const protocol::ElectLeadersRequest& asked) {
   protocol::ElectLeadersResponse response;
-  if (asked.election_type != kPreferredElection && asked.election_type != kUncleanElection) {
-    response.error_code = ErrorCode::kInvalidRequest;
-    return request.reply(response);
-  }
   std::vector<cluster::NamedPartition> partitions;
   const bool all = !asked.topic_partitions.has_value();
   if (!all) {
     add_named_partitions(*asked.topic_partitions, partitions);
+  }
+  if (asked.election_type != kPreferredElection && asked.election_type != kUncleanElection) {
+    response.error_code = ErrorCode::kInvalidRequest;
+    const cluster::ItemResult refused{ErrorCode::kInvalidRequest,
+                                      fmt::format("there is no election of type {}", asked.election_type)};
+    for (const cluster::NamedPartition& partition : partitions) {
+      add_result(partition, refused, response);
+    }
+    return request.reply(response);
   }
   const Deadline deadline = deadline_of(broker, asked.timeout_ms);
   auto plan = plan_change(broker, deadline, [&](const cluster::Image& now) {
@@ -60,17 +80,12 @@ void elect_leaders(Broker& broker, Request& request, const protocol::ElectLeader
   });
   carry_out(broker, plan, deadline);
   for (std::size_t i = 0; i < partitions.size(); ++i) {
-    // Of all that there are, those that need no election are not worth a word.
+    // Of all that there are, those that need no election are not worth a word; their topics are named.
     if (all && plan.items[i].error == ErrorCode::kElectionNotNeeded) {
-      continue;
+      results_of(partitions[i].topic, response);
+    } else {
+      add_result(partitions[i], plan.items[i], response);
     }
-    auto& results = response.replica_election_results;
-    if (results.empty() || results.back().topic != partitions[i].topic) {
-      results.emplace_back().topic = partitions[i].topic;
-    }
-    results.back().partition_result.push_back({.partition_id = partitions[i].index,
-                                               .error_code = plan.items[i].error,
-                                               .error_message = message_of(plan.items[i])});
   }
   request.reply(response);
 }

@@ -1,8 +1,13 @@
 // CreateTopics, DeleteTopics, CreatePartitions: one command for all that is well in a request.
+#include <absl/container/btree_set.h>
+
+#include <limits>
+#include <string_view>
 #include <utility>
 
 #include "core/broker/answering.h"
 #include "core/broker/proposing.h"
+#include "core/cluster/apply.h"
 #include "core/cluster/config_values.h"
 #include "core/protocol/messages/create_partitions.h"
 #include "core/protocol/messages/create_topics.h"
@@ -57,24 +62,48 @@ void describe_created(Broker& broker, const cluster::Image& image, protocol::Cre
   describe_created_settings(broker, image, *topic, answer);
 }
 
+// As it would be if they were made. Nothing is proposed.
+cluster::ImageRef image_with(NodeId self, const cluster::ImageRef& now, cluster::CreateTopics topics) {
+  const cluster::Broker* registered = now->find_broker(self);
+  if (registered == nullptr) {
+    return now;
+  }
+  // Behind all that this node has proposed.
+  const cluster::ProposalId proposal{
+      .node = self, .incarnation = registered->incarnation, .sequence = std::numeric_limits<std::int64_t>::max()};
+  return cluster::apply(now, now->applied.next(), {.proposal = proposal, .body = std::move(topics)}).image;
+}
+
 void create_topics(Broker& broker, Request& request, const protocol::CreateTopicsRequest& asked) {
   std::vector<cluster::TopicRequest> topics;
   for (const protocol::CreateTopicsTopic& topic : asked.topics) {
     topics.push_back(request_of(topic));
   }
   const Deadline deadline = deadline_of(broker, asked.timeout_ms);
+  cluster::CreateTopics planned;
   const std::vector<cluster::ItemResult> results =
-      place(broker, topics, asked.validate_only, deadline, [&broker](const cluster::Image& now, const auto& due) {
-        return cluster::plan_create_topics(now, broker.settings(), due, broker.ports().random);
+      place(broker, topics, asked.validate_only, deadline, [&](const cluster::Image& now, const auto& due) {
+        auto plan = cluster::plan_create_topics(now, broker.settings(), due, broker.ports().random);
+        if (asked.validate_only) {
+          planned = plan.command;
+        }
+        return plan;
       });
-  const cluster::ImageRef image = broker.metadata().image();
+  const cluster::ImageRef now = broker.metadata().image();
+  // What is only validated is described as it would be.
+  const cluster::ImageRef image = asked.validate_only ? image_with(broker.self(), now, std::move(planned)) : now;
   protocol::CreateTopicsResponse response;
+  absl::btree_set<std::string_view> answered;  // a topic that is named twice is refused, and that is said once
   for (std::size_t i = 0; i < topics.size(); ++i) {
+    if (!answered.insert(topics[i].name).second) {
+      continue;
+    }
     auto& answer = response.topics.emplace_back();
     answer.name = topics[i].name;
     answer.error_code = results[i].error;
     answer.error_message = message_of(results[i]);
-    if (results[i].ok() && !asked.validate_only) {
+    answer.configs.emplace();
+    if (results[i].ok()) {
       describe_created(broker, *image, answer);
     }
   }
@@ -97,12 +126,17 @@ void delete_topics(Broker& broker, Request& request, const protocol::DeleteTopic
   const cluster::ImageRef before = broker.metadata().image();
   carry_out(broker, plan, deadline);
   protocol::DeleteTopicsResponse response;
+  absl::btree_set<TopicId> answered;  // a topic that is named twice is refused, and that is said once
   for (std::size_t i = 0; i < deletions.size(); ++i) {
-    auto& answer = response.responses.emplace_back();
     const cluster::Topic* topic =
         deletions[i].name.has_value() ? before->find_topic(*deletions[i].name) : before->find_topic(deletions[i].id);
-    answer.name = topic != nullptr && plan.items[i].ok() ? std::optional<std::string>(topic->name) : deletions[i].name;
-    answer.topic_id = topic != nullptr ? topic->id : deletions[i].id;
+    if (topic != nullptr && !answered.insert(topic->id).second) {
+      continue;
+    }
+    auto& answer = response.responses.emplace_back();
+    const bool deleted = topic != nullptr && plan.items[i].ok();
+    answer.name = deleted ? std::optional<std::string>(topic->name) : deletions[i].name;
+    answer.topic_id = deleted ? topic->id : deletions[i].id;
     answer.error_code = plan.items[i].error;
     answer.error_message = message_of(plan.items[i]);
   }
@@ -127,7 +161,11 @@ void create_partitions(Broker& broker, Request& request, const protocol::CreateP
         return cluster::plan_create_partitions(now, due, broker.ports().random);
       });
   protocol::CreatePartitionsResponse response;
+  absl::btree_set<std::string_view> answered;  // as of CreateTopics
   for (std::size_t i = 0; i < topics.size(); ++i) {
+    if (!answered.insert(topics[i].name).second) {
+      continue;
+    }
     auto& answer = response.results.emplace_back();
     answer.name = topics[i].name;
     answer.error_code = results[i].error;

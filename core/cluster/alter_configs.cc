@@ -9,6 +9,7 @@
 
 #include "core/cluster/config_values.h"
 #include "core/cluster/controller.h"
+#include "core/cluster/topic_names.h"
 
 namespace chronik::cluster {
 
@@ -46,7 +47,13 @@ ItemResult find_target(const Image& image, const ConfigRequest& request, Target&
     return refused(ErrorCode::kInvalidRequest,
                    fmt::format("resources of type {} have no configuration here", static_cast<int>(request.type)));
   }
+  if (request.name.empty()) {
+    return refused(ErrorCode::kInvalidRequest, "there are no settings of all topics together");
+  }
   const Topic* topic = image.find_topic(request.name);
+  if (std::string problem = topic_name_problem(request.name); topic == nullptr && !problem.empty()) {
+    return refused(ErrorCode::kInvalidTopicException, std::move(problem));
+  }
   if (topic == nullptr) {
     return refused(ErrorCode::kUnknownTopicOrPartition, fmt::format("there is no topic '{}'", request.name));
   }
@@ -78,6 +85,9 @@ std::string edited_list(const ConfigDef& def, const Target& target, const Config
 
 ItemResult plan_change(const ConfigRequest::Change& change, Target& target) {
   const ConfigDef* def = target.of_topic ? find_topic_config(change.name) : find_broker_config(change.name);
+  if (def == nullptr && change.operation == ConfigOperation::kDelete) {
+    return {};  // what does not exist is not set
+  }
   if (def == nullptr) {
     return refused(ErrorCode::kInvalidConfig,
                    fmt::format("there is no {} setting '{}'", target.of_topic ? "topic" : "broker", change.name));
@@ -102,7 +112,8 @@ ItemResult plan_change(const ConfigRequest::Change& change, Target& target) {
   const Status status =
       target.of_topic ? check_topic_config(change.name, value) : check_dynamic_broker_config(change.name, value);
   if (!status.ok()) {
-    return refused(ErrorCode::kInvalidConfig, std::string(status.message()));
+    return refused(target.of_topic ? ErrorCode::kInvalidConfig : ErrorCode::kInvalidRequest,
+                   std::string(status.message()));
   }
   target.resource.changes.push_back({.name = change.name, .value = std::move(value)});
   return {};

@@ -157,6 +157,7 @@ void Group::join_known(const JoinCall& call, Ticket ticket, MonotonicTime now, E
 // leads to the same protocol, nobody else is bothered.
 void Group::take_over_instance(const JoinCall& call, Ticket ticket, MonotonicTime now, Effects& effects) {
   std::string& id = instances_.at(*call.instance_id);
+  const std::string led_as = id;
   auto node = members_.extract(id);
   Member& member = node.mapped();
   const bool led = leader_ == id;
@@ -185,7 +186,7 @@ void Group::take_over_instance(const JoinCall& call, Ticket ticket, MonotonicTim
   if (led && call.knows_skipping) {
     answer.skip_assignment = true;
   } else if (led) {
-    answer.leader = {};  // it must not assign: the others would not hear of it (KIP-814)
+    answer.leader = led_as;  // it must not assign: the others would not hear of it (KIP-814)
     answer.members.clear();
   }
   effects.joined.emplace_back(ticket, std::move(answer));

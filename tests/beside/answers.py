@@ -100,7 +100,8 @@ class Names:
 
     def elements(self, values, path):
         found, seen = {}, {}
-        for index, value in enumerate(values):
+        # Producers are given their names in the order of their ids.
+        for index, value in enumerate(sorted(values, key=lambda value: value.get("ProducerId", 0))):
             name = next((self.value(field, value[field], value) for field in IDENTITIES
                          if value.get(field) not in (None, "", wire.NO_ID)), index)
             seen[name] = seen.get(name, 0) + 1

@@ -40,10 +40,10 @@ class Script:
             self.connections.pop(client).close()
             return NO_ANSWER if isinstance(error, TimeoutError) else CLOSED
 
-    def ask(self, name, api, version, until=None, client="beside", **fields):
-        """Notes the answer to a request. until: asks again while this is not true of the answer; a broker may need a
-        moment until what it has answered is seen everywhere."""
-        end = time.monotonic() + UNTIL_S
+    def ask(self, name, api, version, until=None, within_s=UNTIL_S, client="beside", **fields):
+        """Notes the answer to a request. until: asks again, for so long, while this is not true of the answer; a broker
+        may need a moment until what it has answered is seen everywhere."""
+        end = time.monotonic() + within_s
         answer = self.call(api, version, client, **fields)
         while until and answer not in (CLOSED, NO_ANSWER) and not until(answer) and time.monotonic() < end:
             time.sleep(0.05)

@@ -88,6 +88,7 @@ def alter(script):
     ask("null", (TOPIC, "configured", [("max.message.bytes", None)]))
     ask("an unknown topic", (TOPIC, "nowhere", [("max.message.bytes", "2000")]))
     ask("an empty name", (TOPIC, "", [("max.message.bytes", "2000")]))
+    ask("a bad name", (TOPIC, "a/b", [("max.message.bytes", "2000")]))
     ask("an unknown kind", (77, "configured", [("max.message.bytes", "2000")]))
     ask("a setting twice", (TOPIC, "configured", [("retention.ms", "1"), ("retention.ms", "2")]))
     ask("the same twice", (TOPIC, "configured", []), (TOPIC, "configured", []))
@@ -141,6 +142,7 @@ def alter_incrementally(script):
     ask("only validated, bad", ("retention.ms", SET, "soon"), ValidateOnly=True)
     ask("nothing of a topic")
     incremental(script, "an unknown topic", (TOPIC, "nowhere", [("retention.ms", SET, "5")]))
+    incremental(script, "an empty name", (TOPIC, "", [("retention.ms", SET, "5")]))
     incremental(script, "a bad name", (TOPIC, "a/b", [("retention.ms", SET, "5")]))
     incremental(script, "an unknown kind", (77, "configured", [("retention.ms", SET, "5")]))
     incremental(script, "the same twice", (TOPIC, "configured", [("retention.ms", SET, "5")]),

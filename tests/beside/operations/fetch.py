@@ -118,7 +118,6 @@ def bad_sessions(script):
     fetch(script, "session: an unknown number, epoch 0", partition(4), SessionId=12345, SessionEpoch=0)
     fetch(script, "session: no number, epoch 5", topics=[], SessionId=0, SessionEpoch=5)
     fetch(script, "session: none", partition(4), SessionId=0, SessionEpoch=-1)
-    fetch(script, "session: of nothing", topics=[], SessionId=0, SessionEpoch=0)
     fetch(script, "session: of what is unknown", partition(0), topic="nowhere", SessionEpoch=0)
 
 
@@ -130,3 +129,4 @@ def session_by_id(script, topic_id):
           topics=[{"TopicId": NOBODYS_ID, "Partitions": [partition(0)]}])
     fetch(script, "session by id: told again", version=13, topics=[], SessionId=number, SessionEpoch=2)
     fetch(script, "session by id: by name now", topics=[], SessionId=number, SessionEpoch=3)
+    fetch(script, "session: of nothing", topics=[], SessionId=0, SessionEpoch=0)

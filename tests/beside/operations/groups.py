@@ -53,7 +53,8 @@ def find(script):
     script.ask("coordinator: of an unknown kind", "FindCoordinator", 4, KeyType=7, CoordinatorKeys=[GROUP])
     script.ask("coordinator: of an unknown kind, version 2", "FindCoordinator", 2, KeyType=7, Key=GROUP)
     script.ask("coordinator: of a share group, version 5", "FindCoordinator", 5, KeyType=2, CoordinatorKeys=["a:b:0"])
-    script.ask("coordinator: of transactions", "FindCoordinator", 4, until=found, KeyType=1, CoordinatorKeys=["t"])
+    script.ask("coordinator: of transactions", "FindCoordinator", 4, until=found, within_s=2, KeyType=1,
+               CoordinatorKeys=["t"])
 
 
 def bad_joins(script):

@@ -28,7 +28,7 @@ def plain(script):
     for version in (3, 5, 7, 8, 9, 10, 11, 12):
         send(script, f"version {version}", batch(b"one", b"two", key=b"k"), version=version)
     script.ask("produce: by id", "Produce", 13, Acks=-1, TimeoutMs=5000, TopicData=[
-        {"TopicId": script.led("records", 2), "PartitionData": [{"Index": 0, "Records": batch(b"id")}]}])
+        {"TopicId": script.topic("records-by-id"), "PartitionData": [{"Index": 0, "Records": batch(b"id")}]}])
     script.ask("produce: by an unknown id", "Produce", 13, Acks=-1, TimeoutMs=5000, TopicData=[
         {"TopicId": NOBODYS_ID, "PartitionData": [{"Index": 0, "Records": batch(b"id")}]}])
     send(script, "acks 1", batch(b"one"), acks=1)
@@ -42,8 +42,10 @@ def plain(script):
     send(script, "to the broker's own topic", batch(b"one"), topic="__cluster_metadata")
     send(script, "with a transactional id", batch(b"one"), TransactionalId="none")
     script.ask("produce: nothing", "Produce", 9, Acks=-1, TimeoutMs=5000, TopicData=[])
+    script.topic("records-twice")
     script.ask("produce: the same partition twice", "Produce", 9, Acks=-1, TimeoutMs=5000, TopicData=[
-        {"Name": "records", "PartitionData": [{"Index": 1, "Records": batch(b"1")}, {"Index": 1, "Records": batch(b"2")}]}])
+        {"Name": "records-twice", "PartitionData": [
+            {"Index": 0, "Records": batch(b"1")}, {"Index": 0, "Records": batch(b"2")}]}])
     script.ask("produce: one good, one bad", "Produce", 9, Acks=-1, TimeoutMs=5000, TopicData=[
         {"Name": "records", "PartitionData": [{"Index": 1, "Records": batch(b"3")}, {"Index": 0, "Records": b""}]},
         {"Name": "nowhere", "PartitionData": [{"Index": 0, "Records": batch(b"4")}]}])

@@ -426,6 +426,8 @@ TEST(DescribeTopicPartitions, DescribesWhatIsAskedFor) {
     EXPECT_TRUE(topic.partitions[0].offline_replicas.empty());
     const Page refused = page_of(*client, {"a"}, 10, {{.topic_name = "a", .partition_index = PartitionId(-1)}});
     EXPECT_EQ(text_of(refused), "a!INVALID_REQUEST; ");
+    const Page elsewhere = page_of(*client, {"b"}, 10, {{.topic_name = "a", .partition_index = PartitionId(0)}});
+    EXPECT_EQ(text_of(elsewhere), "b!INVALID_REQUEST; ") << "nobody has asked for the cursor's topic";
   });
 }
 

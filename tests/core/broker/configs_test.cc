@@ -218,9 +218,14 @@ TEST(IncrementalAlterConfigs, RefusesEachWithTheReason) {
     EXPECT_EQ(error(kTopicResource, "t", {{"retention.ms", kSet, "1"}, {"retention.ms", kSet, "2"}}),
               ErrorCode::kInvalidRequest);
     EXPECT_EQ(error(kTopicResource, "t", {{"retention.ms", 9, "1"}}), ErrorCode::kInvalidRequest);
-    EXPECT_EQ(error(kBrokerResource, "1", {{"num.partitions", kSet, "4"}}), ErrorCode::kInvalidConfig);
+    EXPECT_EQ(error(kBrokerResource, "1", {{"num.partitions", kSet, "4"}}), ErrorCode::kInvalidRequest);
+    EXPECT_EQ(error(kBrokerResource, "1", {{"nonsense", kSet, "4"}}), ErrorCode::kInvalidConfig);
+    EXPECT_EQ(error(kTopicResource, "", {{"retention.ms", kSet, "1"}}), ErrorCode::kInvalidRequest);
+    EXPECT_EQ(error(kTopicResource, "a/b", {{"retention.ms", kSet, "1"}}), ErrorCode::kInvalidTopicException);
     EXPECT_EQ(error(kBrokerResource, "9", {{"log.retention.ms", kSet, "4"}}), ErrorCode::kInvalidRequest);
     EXPECT_EQ(error(16, "metrics", {{"interval.ms", kSet, "4"}}), ErrorCode::kInvalidRequest);
+    const auto unset = increment(*client, kTopicResource, "t", {{"nonsense", kDelete, std::nullopt}});
+    EXPECT_EQ(unset.error_code, ErrorCode::kNone) << "what does not exist is not set";
   });
 }
 

@@ -317,11 +317,30 @@ TEST(Connections, UnknownApisAndVersionsEndItButForApiVersions) {
     EXPECT_EQ(answer->api_keys[0].api_key, protocol::ApiKey::kApiVersions);
     EXPECT_EQ(answer->api_keys[0].max_version, 4);
     // The client asks again on the same connection.
-    ASSERT_TRUE(raw->send(protocol::ApiVersionsRequest{}, kApiVersionsVersion, 9).ok());
+    const protocol::ApiVersionsRequest named{.client_software_name = "a-client", .client_software_version = "1.0"};
+    ASSERT_TRUE(raw->send(named, kApiVersionsVersion, 9).ok());
     const auto again = raw->receive_as<protocol::ApiVersionsResponse>(kApiVersionsVersion);
     ASSERT_TRUE(again.ok()) << again.status();
     EXPECT_EQ(again->error_code, ErrorCode::kNone);
     EXPECT_GT(again->api_keys.size(), 10u);
+  });
+}
+
+TEST(Connections, WhoHasNoProperNameIsNotToldTheVersions) {
+  BrokerWorld world;
+  world.run([&](Visit& visit) {
+    const auto client = visit.connect();
+    const auto versions = [&](const std::string& name, const std::string& version) {
+      return ask<protocol::ApiVersionsResponse>(
+          *client, protocol::ApiVersionsRequest{.client_software_name = name, .client_software_version = version}, 3);
+    };
+    for (const auto& [name, version] : {std::pair("", "1"), std::pair("a", ""), std::pair("a client", "1"),
+                                        std::pair("a-", "1"), std::pair(".a", "1")}) {
+      const auto answer = versions(name, version);
+      EXPECT_EQ(answer.error_code, ErrorCode::kInvalidRequest) << name << ' ' << version;
+      EXPECT_TRUE(answer.api_keys.empty());
+    }
+    EXPECT_EQ(versions("a", "2.0.2-rc1").error_code, ErrorCode::kNone);
   });
 }
 

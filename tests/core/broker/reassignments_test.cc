@@ -47,7 +47,9 @@ TEST(ElectLeaders, OfAllPartitionsNameThoseThatNeedOne) {
     make_topic(*client, "t", 2);
     const auto answer = ask<protocol::ElectLeadersResponse>(*client, protocol::ElectLeadersRequest{}, 2);
     EXPECT_EQ(answer.error_code, ErrorCode::kNone);
-    EXPECT_TRUE(answer.replica_election_results.empty());
+    ASSERT_EQ(answer.replica_election_results.size(), 1u);
+    EXPECT_EQ(answer.replica_election_results[0].topic, "t");
+    EXPECT_TRUE(answer.replica_election_results[0].partition_result.empty());
   });
 }
 
@@ -58,6 +60,10 @@ TEST(ElectLeaders, OfAnUnknownKindAreRefused) {
     protocol::ElectLeadersRequest request;
     request.election_type = 2;
     EXPECT_EQ(ask<protocol::ElectLeadersResponse>(*client, request, 1).error_code, ErrorCode::kInvalidRequest);
+    request.topic_partitions = {{.topic = "t", .partitions = {PartitionId(0)}}};
+    const auto named = ask<protocol::ElectLeadersResponse>(*client, request, 1);
+    ASSERT_EQ(named.replica_election_results.size(), 1u);
+    EXPECT_EQ(named.replica_election_results[0].partition_result.at(0).error_code, ErrorCode::kInvalidRequest);
   });
 }
 

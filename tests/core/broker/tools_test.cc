@@ -3,6 +3,7 @@
 
 #include "core/protocol/messages/describe_producers.h"
 #include "core/protocol/messages/list_config_resources.h"
+#include "core/protocol/messages/metadata.h"
 #include "tests/core/broker/nodes_world.h"
 
 namespace chronik::broker::testing {
@@ -62,8 +63,12 @@ TEST(DescribeProducers, SaysWhereEachProducerOfAPartitionIs) {
     EXPECT_EQ(somebody.coordinator_epoch, -1);
     EXPECT_EQ(somebody.current_txn_start_offset, Offset::none());
     EXPECT_EQ(partitions[2].error_code, ErrorCode::kUnknownTopicOrPartition);
-    EXPECT_EQ(producers_of(*client, "nothing", {0}).topics.at(0).partitions.at(0).error_code,
-              ErrorCode::kUnknownTopicOrPartition);
+    const auto refused = [&](const std::string& name) {
+      return producers_of(*client, name, {0}).topics.at(0).partitions.at(0);
+    };
+    EXPECT_EQ(refused("nothing").error_code, ErrorCode::kUnknownTopicOrPartition);
+    EXPECT_EQ(refused("no/name").error_code, ErrorCode::kInvalidTopicException);
+    EXPECT_TRUE(refused("no/name").error_message.has_value());
   });
 }
 
@@ -151,12 +156,24 @@ TEST(CreateTopics, AnswersTheSettingsOfTheNewTopic) {
     }
     EXPECT_EQ(settings["retention.ms"], (std::pair<std::string, int>("1234", 1)));
     EXPECT_EQ(settings["max.message.bytes"], (std::pair<std::string, int>("1048588", 5)));
-    // Only looked at: there is no topic yet to say anything of.
+    // Only looked at, and told as it would be.
     request.topics[0].name = "u";
     request.validate_only = true;
     const auto looked = ask<protocol::CreateTopicsResponse>(*client, request, 7).topics.at(0);
     EXPECT_EQ(looked.error_code, ErrorCode::kNone);
-    EXPECT_EQ(looked.num_partitions, -1);
+    EXPECT_EQ(looked.num_partitions, 2);
+    EXPECT_EQ(looked.replication_factor, 1);
+    EXPECT_EQ(looked.configs, created.configs);
+    request.topics[0].num_partitions = 0;
+    const auto refused = ask<protocol::CreateTopicsResponse>(*client, request, 7).topics.at(0);
+    EXPECT_EQ(refused.error_code, ErrorCode::kInvalidPartitions);
+    EXPECT_EQ(refused.num_partitions, -1);
+    ASSERT_TRUE(refused.configs.has_value());
+    EXPECT_TRUE(refused.configs->empty());
+    // Nothing was made.
+    const auto topics = ask<protocol::MetadataResponse>(*client, protocol::MetadataRequest{}, 12).topics;
+    ASSERT_EQ(topics.size(), 1u);
+    EXPECT_EQ(topics[0].name, "t");
   });
 }
 

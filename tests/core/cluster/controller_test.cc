@@ -224,7 +224,7 @@ TEST_F(Controller, BadChangesOfConfigurationAreRefused) {
   EXPECT_EQ(error({.type = ResourceType{8}, .name = "1", .changes = {}}), ErrorCode::kInvalidRequest);
   EXPECT_EQ(error(of_topic("taken", set("what", "1"))), ErrorCode::kInvalidConfig);
   EXPECT_EQ(error(of_topic("taken", set("segment.ms", std::nullopt))), ErrorCode::kInvalidRequest);
-  EXPECT_EQ(error(of_broker("1", set("num.partitions", "1"))), ErrorCode::kInvalidConfig) << "read-only";
+  EXPECT_EQ(error(of_broker("1", set("num.partitions", "1"))), ErrorCode::kInvalidRequest) << "read-only";
   EXPECT_EQ(error(of_topic("taken", {{"segment.ms", ConfigOperation::kAppend, "1"}})), ErrorCode::kInvalidConfig);
   EXPECT_EQ(error(of_topic("taken", {{"segment.ms", ConfigOperation{9}, "1"}})), ErrorCode::kInvalidRequest);
   EXPECT_EQ(error(of_topic("taken", {{"cleanup.policy", ConfigOperation::kSubtract, "delete"}})),
