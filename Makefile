@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .PHONY: help deps build run cluster test proof sim fuzz bench chaos mutants tidy format conformance java
-.PHONY: client-tests clean
+.PHONY: beside-kafka client-tests clean
 
 DATA ?= ./data
 SCENARIO ?= all
@@ -16,7 +16,7 @@ SUITES ?=
 configure = mkdir -p build && { cmake --preset $(1) >build/configure.log 2>&1 || { cat build/configure.log; exit 1; }; }
 
 help:  ## This list
-	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 deps:  ## Install the packages that are missing (Debian 12, Ubuntu 24.04)
 	@.ci/deps
@@ -78,6 +78,9 @@ conformance: deps  ## Compare our messages with Kafka's own description of them
 
 java: build  ## Kafka's own Java clients and tools against a broker (fetches them with Maven)
 	@tests/client/java
+
+beside-kafka: build  ## The same 700 operations against Apache Kafka and Chronik, every answer compared (fetches Kafka with Maven)
+	@python3 -B tests/beside/run.py $(ARGS)
 
 client-tests: build  ## Suites of real clients, fetched, against one node and three  (SUITES="librdkafka sarama" ARGS=)
 	@python3 -B tests/clients/run.py $(ARGS) $(SUITES)

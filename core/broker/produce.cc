@@ -12,6 +12,7 @@
 #include "core/broker/forward_parts.h"
 #include "core/broker/handlers.h"
 #include "core/broker/leader_hints.h"
+#include "core/broker/produce_refusals.h"
 #include "core/fiber/wait_graph.h"
 #include "core/protocol/answer_errors.h"
 #include "core/protocol/messages/produce.h"
@@ -154,14 +155,6 @@ protocol::ProduceChecks checks_of(const cluster::TopicSettings& settings, std::i
   return checks;
 }
 
-bool refuse(ProducePartitionResponse& answer, ErrorCode error, std::string_view message = {}) {
-  answer.error_code = error;
-  if (!message.empty()) {
-    answer.error_message = std::string(message);
-  }
-  return false;
-}
-
 // Whether the partition's batch goes to another leader.
 bool forward(Appending& work, const ProduceRequest& whole, HostedTopic* topic, ProducePartition& asked,
              const PartitionPlace& place) {
@@ -201,16 +194,7 @@ bool append(Appending& work, const ProduceRequest& whole, HostedTopic* topic, Pr
   protocol::ProduceVerdict verdict = protocol::validate_produced_batches(
       records.bytes(), checks_of(topic->settings, work.version, now), broker.codecs());
   if (!verdict.ok()) {
-    refuse(answer, verdict.error, verdict.message);
-    // As Kafka does: what is not looked at for its damage or its size alone is refused at the log.
-    if (verdict.error != ErrorCode::kCorruptMessage && verdict.error != ErrorCode::kMessageTooLarge) {
-      answer.log_start_offset = partition->log().log_start();
-    }
-    for (protocol::RecordError& error : verdict.record_errors) {
-      answer.record_errors.push_back(
-          {.batch_index = error.batch_index, .batch_index_error_message = std::move(error.message)});
-    }
-    return false;
+    return refuse_records(answer, std::move(verdict), partition->log().log_start());
   }
   if (verdict.batch.attributes().is_transactional()) {
     return refuse(answer, ErrorCode::kInvalidTxnState, "transactions are not supported by this broker");
@@ -237,8 +221,7 @@ bool append(Appending& work, const ProduceRequest& whole, HostedTopic* topic, Pr
   const std::size_t bytes = records.size();
   const auto outcome = partition->append(std::move(records), summary, work.acks);
   if (outcome.error != ErrorCode::kNone) {
-    answer.log_start_offset = partition->log().log_start();
-    return refuse(answer, outcome.error);
+    return refuse_append(answer, outcome.error, partition->log().log_start());
   }
   sim_point("produce.appended");
   answer.base_offset = outcome.base_offset;

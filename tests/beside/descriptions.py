@@ -120,7 +120,8 @@ def _field_lines(fields, common, depth):
         if field.get("default", "") != "":
             words.append(f"default={field['default']}")
         yield "  " * depth + " ".join(words)
-        yield from _field_lines(field.get("fields") or common.get(field["type"].removeprefix("[]"), []), common, depth + 1)
+        below = field.get("fields") or common.get(field["type"].removeprefix("[]"), [])
+        yield from _field_lines(below, common, depth + 1)
 
 
 def describe(folder):

@@ -12,8 +12,12 @@ import dataclasses
 import pathlib
 import re
 
+from answers import TEXTS
+
 FILE = pathlib.Path(__file__).resolve().parent / "differences.txt"
 ABSENT = "(not there)"
+# Behind the name of a text for people that Chronik alone has: that is explained apart from one that is missing.
+ALONE = " alone"
 
 
 @dataclasses.dataclass
@@ -38,7 +42,8 @@ def _of_step(kafka, chronik):
             values = theirs.get(field, ABSENT), ours.get(field, ABSENT)
             # Where the one has elements and the other has none, the elements are the difference.
             if values[0] != values[1] and values not in ((ABSENT, []), ([], ABSENT)):
-                yield (f"{path}.{field}" if path else field), *values
+                alone = ALONE if field in TEXTS and theirs.get(field, ABSENT) is None else ""
+                yield (f"{path}.{field}" if path else field) + alone, *values
 
 
 def between(kafka, chronik):

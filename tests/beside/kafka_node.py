@@ -13,6 +13,7 @@ from broker import free_port, run  # noqa: E402 (of another folder)
 from wire import Connection  # noqa: E402
 
 JARS = ROOT / "build" / "kafka-java" / "libs"
+CLUSTER_ID = "AAAAAAAAAAAAAAAAAAAAAQ"
 START_S = 60
 
 
@@ -35,7 +36,7 @@ class KafkaNode:
 
     def __enter__(self):
         java = ["java", "-Xmx512m", "-Djava.awt.headless=true", "-cp", f"{JARS}/*"]
-        run(*java, "kafka.tools.StorageTool", "format", "--standalone", "-t", "AAAAAAAAAAAAAAAAAAAAAQ", "-c", self.config)
+        run(*java, "kafka.tools.StorageTool", "format", "--standalone", "-t", CLUSTER_ID, "-c", self.config)
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen([*java, "kafka.Kafka", str(self.config)], stdout=log, stderr=log,
                                             env=os.environ)

@@ -47,7 +47,7 @@ def record(key, value, delta, time_delta=0):
 
 def batch(*values, key=None, time=1_000_000, base_offset=0, attributes=0, producer=(-1, -1, -1), magic=2, count=None,
           last_delta=None, crc_change=0, length_change=0, body=None):
-    """A batch of a record for each of the values. count, last_delta and what changes CRC or length make it a bad one."""
+    """A batch with a record for each value. count, last_delta and a change of CRC or length make it a bad one."""
     if body is None:
         body = b"".join(record(key, value, i, i) for i, value in enumerate(values))
     count = len(values) if count is None else count

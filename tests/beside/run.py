@@ -63,7 +63,7 @@ def main():
     REPORT.parent.mkdir(exist_ok=True)
     REPORT.write_text(summary.report(kafka, chronik, found), encoding="utf-8")
     summary.update_document(known)
-    print("\n".join(wrong))
+    print("".join(f"{sentence}\n" for sentence in wrong), end="")
     print(f"{len(kafka)} operations, {len({one.operation for one in found})} of them answered differently in "
           f"{len(found)} places; {len(wrong)} wrong. All of them: {REPORT.relative_to(ROOT)}")
     sys.exit(1 if wrong else 0)

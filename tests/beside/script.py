@@ -97,9 +97,10 @@ class Script:
         topic = answer["Topics"][0]
         self.names.of_topic(topic["TopicId"], name)
         # A broker may be told of as a leader before it has begun to lead.
-        self.wait("ListOffsets", 7, lambda answer: all(one["ErrorCode"] == 0 for one in answer["Topics"][0]["Partitions"]),
-                  ReplicaId=-1, Topics=[{"Name": name, "Partitions": [
-                      {"PartitionIndex": index, "Timestamp": -1} for index in range(partitions)]}])
+        def leads(answer):
+            return all(one["ErrorCode"] == 0 for one in answer["Topics"][0]["Partitions"])
+        self.wait("ListOffsets", 7, leads, ReplicaId=-1, Topics=[{"Name": name, "Partitions": [
+            {"PartitionIndex": index, "Timestamp": -1} for index in range(partitions)]}])
         return topic["TopicId"]
 
 

@@ -31,8 +31,8 @@ def table(known):
     by_reason = {}
     for one in known:
         by_reason.setdefault(one.reason, {}).setdefault(one.operation, []).append(one.field)
-    rows = [f"| {_places(where)} | {reason} |" for reason, where in by_reason.items()]
-    return "\n".join(["| operation and field | why it differs |", "|---|---|", *rows]) + "\n"
+    rows = [f"| {reason} | {_places(where)} |" for reason, where in by_reason.items()]
+    return "\n".join(["| why | operation: field or struct of the answer |", "|---|---|", *rows]) + "\n"
 
 
 def parts_of_document():

@@ -9,7 +9,7 @@ import descriptions
 INTEGERS = {"int8": ">b", "int16": ">h", "uint16": ">H", "int32": ">i", "uint32": ">I", "int64": ">q", "float64": ">d",
             "bool": ">?"}
 NO_ID = "A" * 22  # the uuid of which all bits are 0
-TIMEOUT_S = 4
+TIMEOUT_S = 10
 
 
 def encode_unsigned(value):
@@ -54,7 +54,8 @@ class Writer:
         if field.type == "uuid":
             return base64.urlsafe_b64decode((value or NO_ID) + "==")
         data = value.encode() if isinstance(value, str) else value
-        return self.length(None if data is None else len(data), ">h" if field.type == "string" else ">i") + (data or b"")
+        length = self.length(None if data is None else len(data), ">h" if field.type == "string" else ">i")
+        return length + (data or b"")
 
     def length(self, length, form):
         if self.flexible:

@@ -14,7 +14,8 @@ def versions(script):
     for version in (0, 2):
         script.ask(f"versions {version}", "ApiVersions", version)
     for version in (3, 4):
-        script.ask(f"versions {version}", "ApiVersions", version, ClientSoftwareName="beside", ClientSoftwareVersion="1")
+        script.ask(f"versions {version}", "ApiVersions", version, ClientSoftwareName="beside",
+                   ClientSoftwareVersion="1")
     script.ask("versions 3, a bad software name", "ApiVersions", 3, ClientSoftwareName="be side",
                ClientSoftwareVersion="1")
     script.ask("versions 3, no software name", "ApiVersions", 3)
@@ -57,7 +58,8 @@ def log_directories(script):
     for version in (1, 4):
         script.ask(f"log directories {version} of a topic", "DescribeLogDirs", version,
                    Topics=[{"Topic": "logged", "Partitions": [0, 1]}])
-    script.ask("log directories of one partition", "DescribeLogDirs", 4, Topics=[{"Topic": "logged", "Partitions": [1]}])
+    script.ask("log directories of one partition", "DescribeLogDirs", 4,
+               Topics=[{"Topic": "logged", "Partitions": [1]}])
     script.ask("log directories of unknown partitions", "DescribeLogDirs", 4,
                Topics=[{"Topic": "logged", "Partitions": [7]}, {"Topic": "nowhere", "Partitions": [0]}])
     script.ask("log directories of everything", "DescribeLogDirs", 4, Topics=None)

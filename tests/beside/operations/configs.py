@@ -3,7 +3,8 @@
 TOPIC, BROKER, LOGGER, CLIENT_METRICS, GROUP = 2, 4, 8, 16, 32
 SET, DELETE, APPEND, SUBTRACT = range(4)
 # Those that have an effect here.
-BROKER_SETTINGS = """auto.create.topics.enable auto.leader.rebalance.enable broker.heartbeat.interval.ms broker.session.timeout.ms
+BROKER_SETTINGS = """
+    auto.create.topics.enable auto.leader.rebalance.enable broker.heartbeat.interval.ms broker.session.timeout.ms
     connections.max.idle.ms controller.quorum.election.timeout.ms default.replication.factor delete.topic.enable
     fetch.max.bytes group.initial.rebalance.delay.ms group.max.session.timeout.ms group.max.size
     group.min.session.timeout.ms leader.catch.up.time.percentage leader.imbalance.check.interval.seconds
@@ -18,7 +19,8 @@ BROKER_SETTINGS = """auto.create.topics.enable auto.leader.rebalance.enable brok
     offset.metadata.max.bytes offsets.commit.timeout.ms offsets.retention.check.interval.ms
     offsets.retention.minutes offsets.topic.num.partitions offsets.topic.replication.factor
     offsets.topic.segment.bytes producer.id.expiration.ms replica.fetch.wait.max.ms replica.lag.time.max.ms
-    socket.request.max.bytes unclean.leader.election.enable""".split()
+    socket.request.max.bytes unclean.leader.election.enable
+""".split()
 
 
 def run(script):

@@ -22,8 +22,9 @@ def by_time(script):
 
     for version in (1, 2, 4, 6, 7, 8, 9, 10):
         ask(f"the end, version {version}", LATEST, version=version)
-    for name, time in (("the start", EARLIEST), ("the greatest time", MAX_TIMESTAMP), ("the local start", EARLIEST_LOCAL),
-                       ("the end of what is tiered", LATEST_TIERED), ("what is not defined", -6), ("far below 0", -99)):
+    for name, time in (("the start", EARLIEST), ("the greatest time", MAX_TIMESTAMP),
+                       ("the local start", EARLIEST_LOCAL), ("the end of what is tiered", LATEST_TIERED),
+                       ("what is not defined", -6), ("far below 0", -99)):
         ask(name, time)
         ask(f"{name}, of an empty partition", time, number=1)
     ask("the greatest time, version 6", MAX_TIMESTAMP, version=6)
@@ -39,8 +40,9 @@ def by_time(script):
     ask("committed records only", LATEST, IsolationLevel=1)
     ask("as the debugging consumer", LATEST, ReplicaId=-2)
     ask("as a replica that is not there", LATEST, ReplicaId=7)
-    script.ask("offsets: the same partition twice", "ListOffsets", 10, ReplicaId=-1, Topics=[{"Name": "timeline", "Partitions": [
-        {"PartitionIndex": 0, "Timestamp": LATEST}, {"PartitionIndex": 0, "Timestamp": EARLIEST}]}])
+    script.ask("offsets: the same partition twice", "ListOffsets", 10, ReplicaId=-1, Topics=[
+        {"Name": "timeline", "Partitions": [{"PartitionIndex": 0, "Timestamp": LATEST},
+                                            {"PartitionIndex": 0, "Timestamp": EARLIEST}]}])
     script.ask("offsets: nothing", "ListOffsets", 10, ReplicaId=-1, Topics=[])
 
 
@@ -85,8 +87,8 @@ def delete_records(script):
     ask("all of them", -1)
     script.ask("delete records: nothing is left", "ListOffsets", 10, ReplicaId=-1, Topics=[
         {"Name": "timeline", "Partitions": [{"PartitionIndex": 0, "Timestamp": MAX_TIMESTAMP}]}])
-    script.ask("delete records: the epoch of nothing", "OffsetForLeaderEpoch", 4, Topics=[{"Topic": "timeline", "Partitions": [
-        {"Partition": 0, "LeaderEpoch": 0}]}])
+    script.ask("delete records: the epoch of nothing", "OffsetForLeaderEpoch", 4, Topics=[
+        {"Topic": "timeline", "Partitions": [{"Partition": 0, "LeaderEpoch": 0}]}])
     script.ask("delete records: of nothing", "DeleteRecords", 2, TimeoutMs=5000, Topics=[])
     script.produce("timeline", batch(b"new"))
     script.ask("delete records: what came after", "Fetch", 12, MaxWaitMs=0, MinBytes=0, Topics=[

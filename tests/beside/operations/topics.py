@@ -100,8 +100,9 @@ def metadata(script):
         script.ask(f"metadata {version} of a topic", "Metadata", version, Topics=[{"Name": "b"}])
     script.ask("metadata 12 with operations", "Metadata", 12, Topics=[{"Name": "a"}],
                IncludeTopicAuthorizedOperations=True)
-    script.ask("metadata 12 by id", "Metadata", 12, Topics=[{"TopicId": script.led("b", 3), "Name": None}])
-    script.ask("metadata 12 by id and another name", "Metadata", 12, Topics=[{"TopicId": script.led("b", 3), "Name": "a"}])
+    topic_id = script.led("b", 3)
+    script.ask("metadata 12 by id", "Metadata", 12, Topics=[{"TopicId": topic_id, "Name": None}])
+    script.ask("metadata 12 by id and another name", "Metadata", 12, Topics=[{"TopicId": topic_id, "Name": "a"}])
     script.ask("metadata 12 of the same twice", "Metadata", 12, Topics=[{"Name": "a"}, {"Name": "a"}])
     script.ask("metadata 12 of one that is and one that is not", "Metadata", 12,
                Topics=[{"Name": "a"}, {"Name": "nowhere"}], AllowAutoTopicCreation=False)
