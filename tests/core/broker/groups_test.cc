@@ -1,9 +1,12 @@
 // Groups through a broker: what its requests add to the coordinator (core/group).
 #include "core/protocol/messages/delete_groups.h"
 #include "core/protocol/messages/delete_topics.h"
+#include "core/protocol/messages/describe_groups.h"
 #include "core/protocol/messages/find_coordinator.h"
+#include "core/protocol/messages/join_group.h"
 #include "core/protocol/messages/offset_commit.h"
 #include "core/protocol/messages/offset_fetch.h"
+#include "core/protocol/messages/sync_group.h"
 #include "sim/disk.h"
 #include "tests/core/broker/broker_world.h"
 
@@ -66,6 +69,45 @@ std::size_t topics_with_offsets(client::Client& client, const std::string& group
   one.group_id = group;
   one.topics.reset();
   return ask<protocol::OffsetFetchResponse>(client, request, kOffsetFetchVersion).groups.at(0).topics.size();
+}
+
+protocol::JoinGroupRequest joining(const std::string& group) {
+  protocol::JoinGroupRequest request;
+  request.group_id = group;
+  request.session_timeout_ms = 10'000;
+  request.rebalance_timeout_ms = 10'000;
+  request.protocol_type = "consumer";
+  request.protocols.push_back({.name = "range", .metadata = Slice::copy_of("m")});
+  return request;
+}
+
+TEST(DescribeGroups, SaysWhatMembersHaveAlsoWhileOthersJoin) {
+  BrokerWorld world;
+  world.run([&](Visit& visit) {
+    const auto client = visit.connect();
+    find_coordinator_of(*client, "g");
+    // Version 3: a member needs no id first.
+    const auto joined = ask<protocol::JoinGroupResponse>(*client, joining("g"), 3);
+    ASSERT_EQ(joined.error_code, ErrorCode::kNone);
+    protocol::SyncGroupRequest sync;
+    sync.group_id = "g";
+    sync.generation_id = joined.generation_id;
+    sync.member_id = joined.member_id;
+    sync.assignments.push_back({.member_id = joined.member_id, .assignment = Slice::copy_of("all")});
+    ASSERT_EQ(ask<protocol::SyncGroupResponse>(*client, sync, 3).error_code, ErrorCode::kNone);
+    const auto other = visit.connect_raw();
+    ASSERT_TRUE(other->send(joining("g"), 3, 1).ok());
+    ASSERT_TRUE(fiber::sleep(Duration::seconds(1)).ok());
+    protocol::DescribeGroupsRequest describe;
+    describe.groups = {"g"};
+    const auto told = ask<protocol::DescribeGroupsResponse>(*client, describe, 5).groups.at(0);
+    EXPECT_EQ(told.group_state, "PreparingRebalance");
+    ASSERT_EQ(told.members.size(), 2u);
+    for (const auto& member : told.members) {
+      EXPECT_EQ(member.member_assignment, Slice::copy_of(member.member_id == joined.member_id ? "all" : ""));
+      EXPECT_EQ(member.member_metadata, Slice());
+    }
+  });
 }
 
 TEST(GroupOffsets, CommitsThatComeOneBehindTheOtherTakeEffectInThatOrder) {

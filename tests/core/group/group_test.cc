@@ -400,6 +400,21 @@ TEST_F(GroupTest, AnInstanceThatComesBackFencesItselfAndBothersNobody) {
   EXPECT_EQ(group.state(), State::kEmpty);
 }
 
+TEST_F(GroupTest, AnInstanceThatLedAndKnowsNoSkippingIsToldThatItWasAnother) {
+  JoinCall first = call_of("", "i-1");
+  first.instance_id = "i";
+  join(first);
+  pass(Duration::seconds(3));
+  sync("i-1", {{"i-1", "everything"}});
+  recorded();
+  JoinCall again = call_of("", "i-2");
+  again.instance_id = "i";
+  const JoinAnswer answer = joined[join(again)];
+  EXPECT_EQ(answer.error, ErrorCode::kNone);
+  EXPECT_EQ(answer.leader, "i-1") << "it would assign, and the others would not hear of it";
+  EXPECT_TRUE(answer.members.empty());
+}
+
 TEST_F(GroupTest, AGroupIsRestoredWithItsMembersAssignmentsAndSessions) {
   form();
   Group::Recorded recorded{
