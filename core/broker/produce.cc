@@ -12,7 +12,7 @@
 #include "core/broker/forward_parts.h"
 #include "core/broker/handlers.h"
 #include "core/broker/leader_hints.h"
-#include "core/broker/produce_refusals.h"
+#include "core/broker/log_starts.h"
 #include "core/fiber/wait_graph.h"
 #include "core/protocol/answer_errors.h"
 #include "core/protocol/messages/produce.h"
@@ -155,6 +155,14 @@ protocol::ProduceChecks checks_of(const cluster::TopicSettings& settings, std::i
   return checks;
 }
 
+bool refuse(ProducePartitionResponse& answer, ErrorCode error, std::string_view message = {}) {
+  answer.error_code = error;
+  if (!message.empty()) {
+    answer.error_message = std::string(message);
+  }
+  return false;
+}
+
 // Whether the partition's batch goes to another leader.
 bool forward(Appending& work, const ProduceRequest& whole, HostedTopic* topic, ProducePartition& asked,
              const PartitionPlace& place) {
@@ -194,7 +202,12 @@ bool append(Appending& work, const ProduceRequest& whole, HostedTopic* topic, Pr
   protocol::ProduceVerdict verdict = protocol::validate_produced_batches(
       records.bytes(), checks_of(topic->settings, work.version, now), broker.codecs());
   if (!verdict.ok()) {
-    return refuse_records(answer, std::move(verdict), partition->log().log_start());
+    refuse(answer, verdict.error, verdict.message);
+    for (protocol::RecordError& error : verdict.record_errors) {
+      answer.record_errors.push_back(
+          {.batch_index = error.batch_index, .batch_index_error_message = std::move(error.message)});
+    }
+    return false;
   }
   if (verdict.batch.attributes().is_transactional()) {
     return refuse(answer, ErrorCode::kInvalidTxnState, "transactions are not supported by this broker");
@@ -221,7 +234,7 @@ bool append(Appending& work, const ProduceRequest& whole, HostedTopic* topic, Pr
   const std::size_t bytes = records.size();
   const auto outcome = partition->append(std::move(records), summary, work.acks);
   if (outcome.error != ErrorCode::kNone) {
-    return refuse_append(answer, outcome.error, partition->log().log_start());
+    return refuse(answer, outcome.error);
   }
   sim_point("produce.appended");
   answer.base_offset = outcome.base_offset;
@@ -248,6 +261,7 @@ void append_all(ProduceRequest& asked, Appending& work) {
       HostedTopic* hosted = work.broker.table().find(answers.name);
       work.all_appended &= append(work, asked, hosted, topic.partition_data[p], answers.partition_responses[p], {t, p});
     }
+    tell_log_starts(work.broker.table().find(answers.name), answers);
   }
 }
 
