@@ -45,11 +45,20 @@ struct FetchWork {
   ErrorCode standing() const { return session != nullptr ? session->standing() : ErrorCode::kNone; }
 };
 
+// Clients that ask in older versions cannot read zstd. As with Kafka, only the topic's own codec counts.
+constexpr std::int16_t kZstdSince = 10;
+
 ErrorCode find_partition(Broker& broker, const FetchWork& work, const protocol::FetchTopic& topic, PartitionId index,
                          Ref<replication::Partition>& partition) {
   HostedTopic* hosted = work.by_id() ? broker.table().find(topic.topic_id) : broker.table().find(topic.topic);
   if (hosted != nullptr) {
-    return hosted->find(index, partition);
+    const ErrorCode found = hosted->find(index, partition);
+    const bool readable = hosted->settings.codec != protocol::Codec::kZstd || work.request.header.version >= kZstdSince;
+    if (found == ErrorCode::kNone && !readable) {
+      partition = nullptr;
+      return ErrorCode::kUnsupportedCompressionType;
+    }
+    return found;
   }
   if (!work.by_id()) {
     return ErrorCode::kUnknownTopicOrPartition;

@@ -13,6 +13,7 @@
 #include "core/broker/handlers.h"
 #include "core/broker/leader_hints.h"
 #include "core/broker/log_starts.h"
+#include "core/broker/produced_batch.h"
 #include "core/fiber/wait_graph.h"
 #include "core/protocol/answer_errors.h"
 #include "core/protocol/messages/produce.h"
@@ -126,41 +127,20 @@ struct Appending {
   bool all_appended = true;
 };
 
-log::BatchSummary summary_of(const protocol::ProduceVerdict& verdict) {
-  const protocol::RecordBatchView& batch = verdict.batch;
-  log::BatchSummary summary;
-  summary.record_count = batch.record_count();
-  summary.max_timestamp = verdict.max_timestamp;
-  summary.offset_of_max_timestamp = Offset(verdict.max_timestamp_offset_delta);
-  if (batch.has_producer()) {
-    summary.producer = {.id = batch.producer_id(),
-                        .epoch = batch.producer_epoch(),
-                        .first_sequence = batch.base_sequence(),
-                        .last_sequence = batch.last_sequence()};
-  }
-  return summary;
-}
-
-protocol::ProduceChecks checks_of(const cluster::TopicSettings& settings, std::int16_t version, WallTime now) {
-  protocol::ProduceChecks checks;
-  checks.message_bytes_max = settings.max_message_bytes;
-  checks.timestamp_type =
-      settings.log_append_time ? protocol::TimestampType::kLogAppendTime : protocol::TimestampType::kCreateTime;
-  checks.timestamp_before_ms_max = settings.timestamp_before_ms_max;
-  checks.timestamp_after_ms_max = settings.timestamp_after_ms_max;
-  checks.compacted = settings.compacts;
-  checks.produce_version = version;
-  checks.now = now;
-  checks.decompressed_bytes_max = protocol::default_decompressed_bytes_max(settings.max_message_bytes);
-  return checks;
-}
-
 bool refuse(ProducePartitionResponse& answer, ErrorCode error, std::string_view message = {}) {
   answer.error_code = error;
   if (!message.empty()) {
     answer.error_message = std::string(message);
   }
   return false;
+}
+
+bool refuse_batch(ProducePartitionResponse& answer, protocol::ProduceVerdict& verdict) {
+  for (protocol::RecordError& error : verdict.record_errors) {
+    answer.record_errors.push_back(
+        {.batch_index = error.batch_index, .batch_index_error_message = std::move(error.message)});
+  }
+  return refuse(answer, verdict.error, verdict.message);
 }
 
 // Whether the partition's batch goes to another leader.
@@ -202,17 +182,15 @@ bool append(Appending& work, const ProduceRequest& whole, HostedTopic* topic, Pr
   protocol::ProduceVerdict verdict = protocol::validate_produced_batches(
       records.bytes(), checks_of(topic->settings, work.version, now), broker.codecs());
   if (!verdict.ok()) {
-    refuse(answer, verdict.error, verdict.message);
-    for (protocol::RecordError& error : verdict.record_errors) {
-      answer.record_errors.push_back(
-          {.batch_index = error.batch_index, .batch_index_error_message = std::move(error.message)});
-    }
-    return false;
+    return refuse_batch(answer, verdict);
   }
   if (verdict.batch.attributes().is_transactional()) {
     return refuse(answer, ErrorCode::kInvalidTxnState, "transactions are not supported by this broker");
   }
   log::BatchSummary summary = summary_of(verdict);
+  if (const Status done = recompress_for(topic->settings, verdict.codec, broker.codecs(), records); !done.ok()) {
+    return refuse(answer, ErrorCode::kMessageTooLarge, std::string(done.message()));
+  }
   const bool log_append_time = topic->settings.log_append_time;
   if (log_append_time) {
     protocol::set_max_timestamp(records.mutable_bytes(), protocol::TimestampType::kLogAppendTime, now);

@@ -15,9 +15,9 @@ inline constexpr std::int64_t kMinuteMs = 60'000;
 inline constexpr std::int64_t kHourMs = 60 * kMinuteMs;
 
 inline constexpr std::array<std::string_view, 2> kCleanupPolicies{"compact", "delete"};
-inline constexpr std::array<std::string_view, 1> kProducer{"producer"};
+inline constexpr std::array<std::string_view, 6> kCompressionTypes{"producer", "uncompressed", "gzip",
+                                                                   "snappy",   "lz4",          "zstd"};
 inline constexpr std::array<std::string_view, 2> kTimestampTypes{"CreateTime", "LogAppendTime"};
-inline constexpr std::string_view kNoRecompression = "records are stored as the producer compressed them";
 inline constexpr std::string_view kAlwaysSynced =
     "every record is on stable storage before it is acknowledged, so this would have no effect";
 

@@ -47,9 +47,9 @@ constexpr std::array kTopicConfigs = std::to_array<ConfigDef>({
     {.name = "compression.type",
      .type = kString,
      .default_value = "producer",
-     .documentation = "How records are compressed on disk: 'producer' keeps what the producer sent.",
-     .choices = kProducer,
-     .why_not = kNoRecompression,
+     .documentation = "How records are compressed on disk: 'producer' keeps what the producer sent; batches in "
+                      "another codec than the one named here are recompressed when they are produced.",
+     .choices = kCompressionTypes,
      .broker_names = kCompressionType},
     {.name = "delete.retention.ms",
      .type = kLong,

@@ -50,6 +50,19 @@ bool has_policy(std::string_view policy, const ConfigLayers& layers) {
   return std::find(policies.begin(), policies.end(), policy) != policies.end();
 }
 
+std::optional<protocol::Codec> codec_of(const std::string& compression_type) {
+  using protocol::Codec;
+  if (compression_type == "uncompressed") {
+    return Codec::kNone;
+  }
+  for (const Codec codec : {Codec::kGzip, Codec::kSnappy, Codec::kLz4, Codec::kZstd}) {
+    if (compression_type == protocol::codec_name(codec)) {
+      return codec;
+    }
+  }
+  return std::nullopt;  // producer
+}
+
 CleanerSettings cleaner_settings(const ConfigLayers& layers) {
   return {.enabled = broker_flag("log.cleaner.enable", layers),
           .backoff = broker_duration("log.cleaner.backoff.ms", layers),
@@ -108,6 +121,7 @@ TopicSettings topic_settings(const ConfigLayers& layers) {
           .index_interval_bytes = topic_number<std::uint32_t>("index.interval.bytes", layers),
           .segment_index_bytes = topic_number<std::uint32_t>("segment.index.bytes", layers),
           .max_message_bytes = topic_number<std::uint32_t>("max.message.bytes", layers),
+          .codec = codec_of(text_of(find_topic_config("compression.type"), layers)),
           .log_append_time = text_of(find_topic_config("message.timestamp.type"), layers) == "LogAppendTime",
           .timestamp_before_ms_max = topic_number<std::int64_t>("message.timestamp.before.max.ms", layers),
           .timestamp_after_ms_max = topic_number<std::int64_t>("message.timestamp.after.max.ms", layers),

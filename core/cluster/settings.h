@@ -2,11 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "core/base/time.h"
 #include "core/cluster/config_defs.h"
 #include "core/cluster/image.h"
+#include "core/protocol/record_batch.h"
 
 namespace chronik::cluster {
 
@@ -18,6 +20,7 @@ struct TopicSettings {
   std::uint32_t index_interval_bytes = 0;
   std::uint32_t segment_index_bytes = 0;
   std::uint32_t max_message_bytes = 0;
+  std::optional<protocol::Codec> codec;  // of what is stored; none: whatever the producer chose
   bool log_append_time = false;
   std::int64_t timestamp_before_ms_max = 0;
   std::int64_t timestamp_after_ms_max = 0;

@@ -1,6 +1,7 @@
 #include "core/protocol/compression.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "core/base/check.h"
@@ -84,14 +85,21 @@ StatusOr<Slice> Codecs::decompress(Codec codec, ByteSpan compressed, std::size_t
 }
 
 ByteSpan Codecs::compress(Codec codec, ByteSpan bytes, SnappyFraming framing) {
+  const std::optional<ByteSpan> compressed =
+      compress_within(std::numeric_limits<std::size_t>::max(), codec, bytes, framing);
+  CHECK(compressed.has_value());
+  return *compressed;
+}
+
+std::optional<ByteSpan> Codecs::compress_within(std::size_t limit, Codec codec, ByteSpan bytes, SnappyFraming framing) {
   CHECK_LE(bytes.size(), kCompressBytesMax);
   output_.trim();
   switch (codec) {
-    case Codec::kNone: return bytes;
-    case Codec::kGzip: return gzip_compress(bytes, output_);
-    case Codec::kSnappy: return snappy_compress(bytes, framing, output_);
-    case Codec::kLz4: return lz4_compress(bytes, output_);
-    case Codec::kZstd: return zstd_compress(bytes, output_);
+    case Codec::kNone: return bytes.size() <= limit ? std::optional(bytes) : std::nullopt;
+    case Codec::kGzip: return gzip_compress(bytes, limit, output_);
+    case Codec::kSnappy: return snappy_compress(bytes, framing, limit, output_);
+    case Codec::kLz4: return lz4_compress(bytes, limit, output_);
+    case Codec::kZstd: return zstd_compress(bytes, limit, output_);
   }
   UNREACHABLE("codec");
 }

@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "core/base/slice.h"
 #include "core/base/status.h"
@@ -79,6 +80,9 @@ class Codecs {
 
   // The compressed bytes, valid until the next call. At most 1 GiB of input.
   ByteSpan compress(Codec codec, ByteSpan bytes, SnappyFraming framing = SnappyFraming::kXerial);
+  // Nothing where they would be more than `limit`: what a client's bytes cost is then bounded, too.
+  std::optional<ByteSpan> compress_within(std::size_t limit, Codec codec, ByteSpan bytes,
+                                          SnappyFraming framing = SnappyFraming::kXerial);
 
   // A chunk for reading streams through.
   static constexpr std::size_t kChunkBytes = std::size_t{64} << 10;

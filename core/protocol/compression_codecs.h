@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "core/protocol/compression.h"
 
@@ -12,10 +13,12 @@ std::unique_ptr<Decompressor> make_snappy_decompressor();
 std::unique_ptr<Decompressor> make_lz4_decompressor();
 std::unique_ptr<Decompressor> make_zstd_decompressor();
 
-// Each returns the compressed bytes, in `output`.
-ByteSpan gzip_compress(ByteSpan bytes, ScratchBuffer& output);
-ByteSpan snappy_compress(ByteSpan bytes, SnappyFraming framing, ScratchBuffer& output);
-ByteSpan lz4_compress(ByteSpan bytes, ScratchBuffer& output);
-ByteSpan zstd_compress(ByteSpan bytes, ScratchBuffer& output);
+// Each returns the compressed bytes, in `output`; nothing where they would be more than `limit`. The slow ones, gzip
+// and zstd, stop when they have written so many.
+std::optional<ByteSpan> gzip_compress(ByteSpan bytes, std::size_t limit, ScratchBuffer& output);
+std::optional<ByteSpan> snappy_compress(ByteSpan bytes, SnappyFraming framing, std::size_t limit,
+                                        ScratchBuffer& output);
+std::optional<ByteSpan> lz4_compress(ByteSpan bytes, std::size_t limit, ScratchBuffer& output);
+std::optional<ByteSpan> zstd_compress(ByteSpan bytes, std::size_t limit, ScratchBuffer& output);
 
 }  // namespace chronik::protocol

@@ -57,20 +57,23 @@ class GzipDecompressor final : public Decompressor {
 
 std::unique_ptr<Decompressor> make_gzip_decompressor() { return std::make_unique<GzipDecompressor>(); }
 
-ByteSpan gzip_compress(ByteSpan bytes, ScratchBuffer& output) {
+std::optional<ByteSpan> gzip_compress(ByteSpan bytes, std::size_t limit, ScratchBuffer& output) {
   constexpr int kMemoryLevel = 8;  // the library's own default
   z_stream stream{};
   CHECK_EQ(deflateInit2(&stream, Z_DEFAULT_COMPRESSION, Z_DEFLATED, kWindowBits, kMemoryLevel, Z_DEFAULT_STRATEGY),
            Z_OK);
-  const MutableByteSpan room = output.at_least(deflateBound(&stream, bytes.size()));
+  const std::size_t size_max = std::min<std::size_t>(limit, deflateBound(&stream, bytes.size()));
+  const MutableByteSpan room = output.at_least(size_max).first(size_max);
   stream.next_in = bytes.data();
   stream.avail_in = as_uint(bytes.size());
   stream.next_out = room.data();
   stream.avail_out = as_uint(room.size());
-  CHECK_EQ(deflate(&stream, Z_FINISH), Z_STREAM_END);
+  const bool fits = deflate(&stream, Z_FINISH) == Z_STREAM_END;
+  CHECK(fits || stream.avail_out == 0);
   const auto size = static_cast<std::size_t>(stream.next_out - room.data());
-  CHECK_EQ(deflateEnd(&stream), Z_OK);
-  return room.first(size);
+  // Z_DATA_ERROR: it was not at its end.
+  CHECK_EQ(deflateEnd(&stream), fits ? Z_OK : Z_DATA_ERROR);
+  return fits ? std::optional<ByteSpan>(room.first(size)) : std::nullopt;
 }
 
 }  // namespace chronik::protocol

@@ -51,14 +51,14 @@ class Lz4Decompressor final : public Decompressor {
 
 std::unique_ptr<Decompressor> make_lz4_decompressor() { return std::make_unique<Lz4Decompressor>(); }
 
-ByteSpan lz4_compress(ByteSpan bytes, ScratchBuffer& output) {
+std::optional<ByteSpan> lz4_compress(ByteSpan bytes, std::size_t limit, ScratchBuffer& output) {
   LZ4F_preferences_t preferences{};
   preferences.frameInfo.blockSizeID = LZ4F_max64KB;
   preferences.frameInfo.blockMode = LZ4F_blockIndependent;  // the only mode that Kafka's Java client reads
   const MutableByteSpan room = output.at_least(LZ4F_compressFrameBound(bytes.size(), &preferences));
   const std::size_t size = LZ4F_compressFrame(room.data(), room.size(), bytes.data(), bytes.size(), &preferences);
   CHECK(LZ4F_isError(size) == 0);
-  return room.first(size);
+  return size <= limit ? std::optional<ByteSpan>(room.first(size)) : std::nullopt;
 }
 
 }  // namespace chronik::protocol

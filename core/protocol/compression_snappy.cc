@@ -124,12 +124,13 @@ class SnappyDecompressor final : public Decompressor {
 
 std::unique_ptr<Decompressor> make_snappy_decompressor() { return std::make_unique<SnappyDecompressor>(); }
 
-ByteSpan snappy_compress(ByteSpan bytes, SnappyFraming framing, ScratchBuffer& output) {
+std::optional<ByteSpan> snappy_compress(ByteSpan bytes, SnappyFraming framing, std::size_t limit,
+                                        ScratchBuffer& output) {
   std::size_t size = 0;
   if (framing == SnappyFraming::kRaw) {
     const MutableByteSpan room = output.at_least(snappy::MaxCompressedLength(bytes.size()));
     snappy::RawCompress(as_chars(bytes.data()), bytes.size(), as_chars(room.data()), &size);
-    return room.first(size);
+    return size <= limit ? std::optional<ByteSpan>(room.first(size)) : std::nullopt;
   }
   const std::size_t blocks = (bytes.size() + kXerialBlockBytes - 1) / kXerialBlockBytes;
   const std::size_t block_max = sizeof(std::int32_t) + snappy::MaxCompressedLength(kXerialBlockBytes);
@@ -138,7 +139,7 @@ ByteSpan snappy_compress(ByteSpan bytes, SnappyFraming framing, ScratchBuffer& o
   store_big(room.data() + kXerialMagic.size(), std::int32_t{1});
   store_big(room.data() + kXerialMagic.size() + sizeof(std::int32_t), std::int32_t{1});
   std::size_t used = kXerialHeaderBytes;
-  while (!bytes.empty()) {
+  while (!bytes.empty() && used <= limit) {
     const ByteSpan block = bytes.first(std::min(bytes.size(), kXerialBlockBytes));
     snappy::RawCompress(as_chars(block.data()), block.size(), as_chars(room.data() + used + sizeof(std::int32_t)),
                         &size);
@@ -146,7 +147,7 @@ ByteSpan snappy_compress(ByteSpan bytes, SnappyFraming framing, ScratchBuffer& o
     used += sizeof(std::int32_t) + size;
     bytes = bytes.subspan(block.size());
   }
-  return room.first(used);
+  return used <= limit ? std::optional<ByteSpan>(room.first(used)) : std::nullopt;
 }
 
 }  // namespace chronik::protocol

@@ -1,4 +1,7 @@
 #include <zstd.h>
+#include <zstd_errors.h>
+
+#include <algorithm>
 
 #include "core/base/check.h"
 #include "core/protocol/compression_codecs.h"
@@ -60,9 +63,13 @@ class ZstdDecompressor final : public Decompressor {
 
 std::unique_ptr<Decompressor> make_zstd_decompressor() { return std::make_unique<ZstdDecompressor>(); }
 
-ByteSpan zstd_compress(ByteSpan bytes, ScratchBuffer& output) {
-  const MutableByteSpan room = output.at_least(ZSTD_compressBound(bytes.size()));
+std::optional<ByteSpan> zstd_compress(ByteSpan bytes, std::size_t limit, ScratchBuffer& output) {
+  const std::size_t size_max = std::min(limit, ZSTD_compressBound(bytes.size()));
+  const MutableByteSpan room = output.at_least(size_max).first(size_max);
   const std::size_t size = ZSTD_compress(room.data(), room.size(), bytes.data(), bytes.size(), ZSTD_CLEVEL_DEFAULT);
+  if (ZSTD_getErrorCode(size) == ZSTD_error_dstSize_tooSmall && limit == size_max) {
+    return std::nullopt;
+  }
   CHECK(ZSTD_isError(size) == 0);
   return room.first(size);
 }

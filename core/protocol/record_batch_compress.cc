@@ -1,7 +1,7 @@
 #include "core/protocol/record_batch_compress.h"
 
 #include <algorithm>
-#include <limits>
+#include <optional>
 
 #include "core/base/check.h"
 
@@ -22,12 +22,17 @@ StatusOr<Slice> decompressed_records(const Slice& batch, std::size_t limit, Code
   return codecs.decompress(*codec, view.records(), limit);
 }
 
-StatusOr<Slice> recompress(const Slice& batch, Codec codec, std::size_t limit, Codecs& codecs) {
-  ASSIGN_OR_RETURN(const Slice records, decompressed_records(batch, limit, codecs));
-  const ByteSpan compressed = codecs.compress(codec, records.bytes());
-  if (compressed.size() > std::numeric_limits<std::int32_t>::max() - kBatchHeaderBytes) {
-    return absl::ResourceExhaustedError("larger than a batch can be");
+StatusOr<Slice> recompress(const Slice& batch, Codec codec, std::size_t limit, Codecs& codecs,
+                           std::size_t batch_bytes_max) {
+  CHECK_LE(batch_bytes_max, kBatchBytesMax);
+  const std::size_t records_bytes_max = batch_bytes_max - std::min(batch_bytes_max, kBatchHeaderBytes);
+  const std::size_t plain_bytes_max = codec == Codec::kNone ? std::min(limit, records_bytes_max) : limit;
+  ASSIGN_OR_RETURN(const Slice records, decompressed_records(batch, plain_bytes_max, codecs));
+  const std::optional<ByteSpan> fitting = codecs.compress_within(records_bytes_max, codec, records.bytes());
+  if (!fitting.has_value()) {
+    return absl::ResourceExhaustedError(fmt::format("more than {} bytes in {}", batch_bytes_max, codec_name(codec)));
   }
+  const ByteSpan compressed = *fitting;
   Slice result = Slice::allocate(kBatchHeaderBytes + compressed.size());
   std::uint8_t* const to = result.mutable_data();
   std::copy_n(batch.data(), kBatchHeaderBytes, to);

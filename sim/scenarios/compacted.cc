@@ -8,6 +8,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <string>
 #include <vector>
@@ -33,6 +34,7 @@ using protocol::ErrorCode;
 
 constexpr const char* kCompactedTopic = "compacted";
 constexpr std::int64_t kHourMs = 3'600'000;
+constexpr std::array<const char*, 6> kCompressionTypes{"producer", "uncompressed", "gzip", "snappy", "lz4", "zstd"};
 
 struct CompactedState final : GroupState {
   CompactedState(World& of, Duration tombstones_last) : judge(of, tombstones_last) { world = &of; }
@@ -324,6 +326,7 @@ class Compacted final : public Scenario {
     if (draws.below(3) == 0) {
       draw_stops(plan, draws.child("stops", 0));
     }
+    plan.knobs["topic.codec"] = draws.below(2) == 0 ? 0 : draws.between(1, 5);
     return plan;
   }
 
@@ -407,6 +410,7 @@ class Compacted final : public Scenario {
     set("delete.retention.ms", number("topic.tombstones_ms"));
     set("min.compaction.lag.ms", fmt::format("{}", plan.knob("topic.lag_min_ms", 0)));
     set("max.compaction.lag.ms", number("topic.lag_max_ms"));
+    set("compression.type", kCompressionTypes.at(static_cast<std::size_t>(plan.knob("topic.codec", 0))));
   }
 
   static void configure(const Plan& plan, node::NodeConfig& config) {

@@ -56,7 +56,7 @@ TEST(ConfigDefs, WhatCannotBeHonouredIsRefusedWithAReason) {
                                                         {"min.cleanable.dirty.ratio", "-0.1"},
                                                         {"delete.retention.ms", "-1"},
                                                         {"max.compaction.lag.ms", "0"},
-                                                        {"compression.type", "zstd"},
+                                                        {"compression.type", "brotli"},
                                                         {"flush.messages", "1"},
                                                         {"flush.ms", "1000"},
                                                         {"unclean.leader.election.enable", "maybe"},

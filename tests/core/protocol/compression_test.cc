@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,7 @@ namespace {
 
 constexpr std::size_t kOutputLimit = std::size_t{1} << 20;
 constexpr std::array<Codec, 4> kRealCodecs{Codec::kGzip, Codec::kSnappy, Codec::kLz4, Codec::kZstd};
+constexpr std::array<Codec, 5> kCodecsAndNone{Codec::kNone, Codec::kGzip, Codec::kSnappy, Codec::kLz4, Codec::kZstd};
 constexpr std::string_view kText = "chronik chronik chronik chronik chronik!";
 
 using Bytes = std::vector<std::uint8_t>;
@@ -210,6 +212,26 @@ TEST(Decompression, AStreamGivesTheSameBytesThroughAnySizeOfWindow) {
       EXPECT_EQ(progress.state, Decompressor::State::kEnd) << codec_name(codec) << " " << window;
       EXPECT_EQ(all, bytes) << codec_name(codec) << " " << window;
       stream.finish();
+    }
+  }
+}
+
+TEST(Compression, StopsAtItsLimit) {
+  Codecs codecs;
+  Bytes bytes(300'000);
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    bytes[i] = static_cast<std::uint8_t>((i * i) >> 7);
+  }
+  for (const SnappyFraming framing : {SnappyFraming::kXerial, SnappyFraming::kRaw}) {
+    for (const Codec codec : kCodecsAndNone) {
+      const Bytes whole = bytes_of(codecs.compress(codec, bytes, framing));
+      for (const std::size_t less : {std::size_t{1}, whole.size() / 2, whole.size()}) {
+        EXPECT_FALSE(codecs.compress_within(whole.size() - less, codec, bytes, framing).has_value())
+            << codec_name(codec) << " " << less;
+      }
+      const std::optional<ByteSpan> fits = codecs.compress_within(bytes.size() * 2, codec, bytes, framing);
+      ASSERT_TRUE(fits.has_value());
+      EXPECT_EQ(bytes_of(*fits), whole) << codec_name(codec);
     }
   }
 }
