@@ -58,6 +58,9 @@ class Broker final : public RequestHandler {
 
   NodeId self() const { return identity_.node; }
   const std::string& log_directory() const { return identity_.log_directory; }
+  // Where clients connect; known once the port is bound.
+  const Address& bound() const { return bound_; }
+  void note_bound(const Address& bound) { bound_ = bound; }
   const cluster::ConfigMap& file() const { return file_; }
   cluster::Metadata& metadata() { return metadata_; }
   const Ports& ports() const { return ports_; }
@@ -78,6 +81,7 @@ class Broker final : public RequestHandler {
 
   Ports ports_;
   BrokerIdentity identity_;
+  Address bound_;
   const Limits& limits_;
   const cluster::ConfigMap& file_;
   cluster::Metadata& metadata_;

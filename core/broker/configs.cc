@@ -1,6 +1,8 @@
 // DescribeConfigs, AlterConfigs, IncrementalAlterConfigs.
 #include <algorithm>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "core/broker/answering.h"
 #include "core/broker/proposing.h"
@@ -59,6 +61,72 @@ void describe_setting(const ConfigDescription& to, const cluster::ConfigDef& def
   }
 }
 
+// Who and where a broker is. Tools look for it among a broker's settings; none of it is a setting here.
+struct BrokerFact {
+  std::string_view name;
+  cluster::ConfigType type = cluster::ConfigType::kString;
+  std::string value;
+  std::string_view documentation;
+};
+
+std::vector<BrokerFact> facts_of(Broker& broker, const cluster::Image& image) {
+  using enum cluster::ConfigType;
+  std::string advertised;
+  std::string protocols;
+  std::string listeners;
+  if (const cluster::Broker* self = image.find_broker(broker.self()); self != nullptr) {
+    for (const cluster::Endpoint& endpoint : self->endpoints) {
+      const char* const comma = advertised.empty() ? "" : ",";
+      const bool bare_ipv6 = endpoint.host.find(':') != std::string::npos;
+      advertised += fmt::format("{}{}://{}{}{}:{}", comma, endpoint.listener, bare_ipv6 ? "[" : "", endpoint.host,
+                                bare_ipv6 ? "]" : "", endpoint.port);
+      listeners += fmt::format("{}{}://{}", comma, endpoint.listener, broker.bound().to_string());
+      protocols += fmt::format("{}{}:PLAINTEXT", comma, endpoint.listener);
+    }
+  }
+  const std::string node = fmt::format("{}", broker.self());
+  return {
+      {.name = "advertised.listeners",
+       .type = kList,
+       .value = std::move(advertised),
+       .documentation = "What clients are told to connect to."},
+      {.name = "broker.id", .type = kInt, .value = node, .documentation = "This node's number."},
+      {.name = "listener.security.protocol.map",
+       .type = kString,
+       .value = std::move(protocols),
+       .documentation = "How connections of each listener are secured."},
+      {.name = "listeners",
+       .type = kList,
+       .value = std::move(listeners),
+       .documentation = "The address that this broker has bound for clients."},
+      {.name = "log.dirs", .type = kString, .value = broker.log_directory(), .documentation = "Where the logs are."},
+      {.name = "node.id", .type = kInt, .value = node, .documentation = "This node's number."},
+      {.name = "process.roles",
+       .type = kList,
+       .value = "broker,controller",
+       .documentation = "Each node serves clients and has a part in the metadata."}};
+}
+
+void describe_facts(const ConfigDescription& to, std::vector<BrokerFact> facts) {
+  for (BrokerFact& fact : facts) {
+    if (to.wants(fact.name)) {
+      auto& described = to.answer.configs.emplace_back();
+      described.name = std::string(fact.name);
+      described.value = std::move(fact.value);
+      described.read_only = true;
+      described.config_source = static_cast<std::int8_t>(cluster::ConfigSource::kFile);
+      described.config_type = static_cast<std::int8_t>(fact.type);
+      if (to.request.include_documentation) {
+        described.documentation = std::string(fact.documentation);
+      }
+      if (to.request.include_synonyms) {
+        described.synonyms.push_back(
+            {.name = described.name, .value = described.value, .source = described.config_source});
+      }
+    }
+  }
+}
+
 void describe_topic_configs(Broker& broker, const cluster::Image& image, const ConfigDescription& to) {
   const cluster::Topic* topic = image.find_topic(to.asked.resource_name);
   if (topic == nullptr) {
@@ -93,6 +161,7 @@ void describe_broker_configs(Broker& broker, const cluster::Image& image, const 
   for (const cluster::ConfigDef& def : cluster::broker_configs()) {
     describe_setting(to, def, layers, !def.dynamic);
   }
+  describe_facts(to, facts_of(broker, image));
 }
 
 void describe_configs(Broker& broker, Request& request, const protocol::DescribeConfigsRequest& asked) {

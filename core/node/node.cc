@@ -113,6 +113,7 @@ Status Node::start() {
       config_.broker, *metadata_, *logs_, *replication_, *table_, forwarding_.get());
   server_ = std::make_unique<broker::Server>(ports_.network, limits_, *broker_);
   RETURN_IF_ERROR(server_->listen(config_.bind));
+  broker_->note_bound(server_->address());
   metadata_->subscribe(*this);
   sim_pause("node.before_register");
   RETURN_IF_ERROR(register_broker(for_others));

@@ -112,7 +112,7 @@ TEST(DescribeConfigs, OfABrokerSaysWhatCanBeAlteredWhileItRuns) {
     const auto client = visit.connect();
     const DescribeConfigsResult result = describe(*client, kBrokerResource, "1");
     EXPECT_EQ(result.error_code, ErrorCode::kNone);
-    EXPECT_EQ(result.configs.size(), cluster::broker_configs().size());
+    EXPECT_EQ(result.configs.size(), cluster::broker_configs().size() + 7);  // who and where it is
     EXPECT_EQ(entry_of(result, "broker.rack").value, "cellar");
     EXPECT_TRUE(entry_of(result, "broker.rack").read_only);
     EXPECT_EQ(entry_of(result, "broker.session.timeout.ms").value, "2000");
@@ -131,6 +131,34 @@ TEST(DescribeConfigs, OfABrokerSaysWhatCanBeAlteredWhileItRuns) {
     EXPECT_EQ(all.configs.size(), 1u);
     EXPECT_EQ(entry_of(all, "log.retention.ms").value, "5000");
     EXPECT_EQ(entry_of(all, "log.retention.ms").config_source, 3);
+  });
+}
+
+TEST(DescribeConfigs, OfABrokerSaysWhoAndWhereItIs) {
+  node::NodeConfig config = small_node();
+  config.advertised_host = "example.org";
+  config.advertised_port = 19'092;
+  config.log_directory = "/data/logs";
+  BrokerWorld world(config);
+  world.run([&](Visit& visit) {
+    const auto client = visit.connect();
+    const DescribeConfigsResult result = describe(*client, kBrokerResource, "1");
+    const DescribeConfigsEntry advertised = entry_of(result, "advertised.listeners");
+    EXPECT_EQ(advertised.value, "PLAINTEXT://example.org:19092");
+    EXPECT_TRUE(advertised.read_only);
+    EXPECT_FALSE(advertised.is_sensitive);
+    EXPECT_EQ(advertised.config_source, 4);  // the broker's file
+    EXPECT_EQ(advertised.config_type, 7);    // LIST
+    EXPECT_FALSE(advertised.documentation.value_or("").empty());
+    EXPECT_EQ(synonyms_of(advertised),
+              (std::vector<std::string>{"advertised.listeners=PLAINTEXT://example.org:19092@4"}));
+    EXPECT_EQ(entry_of(result, "listeners").value, "PLAINTEXT://" + world.node().address().to_string());
+    EXPECT_EQ(entry_of(result, "node.id").value, "1");
+    EXPECT_EQ(entry_of(result, "log.dirs").value, "/data/logs");
+    // They are no settings: nobody sets them here.
+    EXPECT_EQ(describe(*client, kBrokerResource, "1", {{"listeners"}}).configs.size(), 1u);
+    EXPECT_EQ(increment(*client, kBrokerResource, "1", {{"listeners", kSet, "PLAINTEXT://:1"}}).error_code,
+              ErrorCode::kInvalidConfig);
   });
 }
 
