@@ -9,8 +9,9 @@ namespace chronik::log {
 
 namespace {
 
-constexpr std::uint8_t kVersion = 1;
-constexpr std::uint8_t kMark = 2;  // in its place: not a log's state
+constexpr std::uint8_t kVersion = 3;
+constexpr std::uint8_t kWithoutCleaned = 1;  // written before it was kept how far a log was cleaned
+constexpr std::uint8_t kMark = 2;            // in its place: not a log's state
 
 class Out {
  public:
@@ -120,7 +121,8 @@ bool decode_mark(ByteSpan bytes, LogIndex& assigned) {
 
 bool decode_state(ByteSpan bytes, LogState& state) {
   In in(bytes);
-  if (in.number<std::uint8_t>() != kVersion) {
+  const auto version = in.number<std::uint8_t>();
+  if (version != kVersion && version != kWithoutCleaned) {
     return false;
   }
   const ByteSpan topic = in.bytes(state.key.topic.bytes.size());
@@ -133,6 +135,7 @@ bool decode_state(ByteSpan bytes, LogState& state) {
   state.synced_lsn = Lsn(in.number<std::int64_t>());
   state.synced_segment = in.offset();
   state.synced_bytes = in.number<std::uint64_t>();
+  state.cleaned_to = version == kWithoutCleaned ? Offset(0) : in.offset();
   for (std::size_t n = in.count(12); n > 0; --n) {
     const LeaderEpoch epoch(in.number<std::int32_t>());
     state.epochs.push_back({epoch, in.offset()});
@@ -165,6 +168,7 @@ void encode_state(const LogState& state, std::string& to) {
   out.number(state.synced_lsn.value());
   out.offset(state.synced_segment);
   out.number(state.synced_bytes);
+  out.offset(state.cleaned_to);
   out.count(state.epochs.size());
   for (const Epochs::Start& start : state.epochs) {
     out.number(start.epoch.value());

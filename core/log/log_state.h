@@ -30,6 +30,7 @@ struct LogState {
   Lsn synced_lsn{0};
   Offset synced_segment = Offset::none();  // none: no segment yet
   std::uint64_t synced_bytes = 0;
+  Offset cleaned_to{0};  // compaction has been over everything below
   std::vector<Epochs::Start> epochs;
   std::vector<DamagedRange> damaged;
   std::vector<std::pair<ProducerId, ProducerState>> producers;

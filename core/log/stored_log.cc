@@ -42,6 +42,7 @@ StoredLog::StoredLog(LogHost& host, const LogState& state, const LogConfig& conf
       synced_lsn_(state.synced_lsn),
       synced_segment_(state.synced_segment),
       synced_bytes_(state.synced_bytes),
+      cleaned_to_(state.cleaned_to),
       number_(number),
       files_turnstile_("log files", number),
       opening_({WaitKind::kTurnstile, number, 0, 1}) {
@@ -65,6 +66,7 @@ LogState StoredLog::state() const {
   state.synced_lsn = synced_lsn_;
   state.synced_segment = synced_segment_;
   state.synced_bytes = synced_bytes_;
+  state.cleaned_to = cleaned_to_;
   state.epochs = epochs_.starts();
   state.damaged = damaged_;
   state.producers.assign(producers_.producers().begin(), producers_.producers().end());

@@ -69,6 +69,7 @@ struct Cleanable {
   std::uint64_t held_bytes = 0;   // of segments behind them that only wait for the next checkpoint
   std::uint64_t truncations = 0;  // that the log had seen then
   bool overdue = false;           // max.compaction.lag.ms has passed for some of it
+  bool held_overdue = false;      // and for some of what is held
 };
 
 class StoredLog final : public PartitionLog {
@@ -146,10 +147,13 @@ class StoredLog final : public PartitionLog {
   bool compacts() const { return config_.compacts; }
   StatusOr<Cleanable> cleanable(const Deadline& deadline);
   bool wants_cleaning(std::uint64_t dirty_bytes, std::uint64_t clean_bytes, bool overdue) const;
-  // Everything below has been cleaned in this life.
+  // Everything below has been cleaned, durably: checkpoints keep it.
   Offset cleaned_to() const { return cleaned_to_; }
-  // kAborted: the log changed since it had seen so many truncations, and others may be there by now.
+  // kAborted where the log has changed since it had seen so many truncations: what lies below may be another.
   Status note_cleaned(Offset to, std::uint64_t truncations);
+  // Whether the tail holds what max.compaction.lag.ms wants compacted: only what is in segments ever is.
+  bool compaction_waits_for_drain() const;
+  Lsn last_undrained() const { return tail_.empty() ? Lsn::none() : tail_.back().lsn; }
   Duration tombstones_last() const { return config_.tombstones_last; }
   struct SegmentLimits {
     std::uint64_t bytes = 0;
@@ -171,8 +175,10 @@ class StoredLog final : public PartitionLog {
   void note_checkpoint(std::uint64_t number, Lsn lsn);
   // It is durable, whether or not a record behind it says so.
   void note_durable_checkpoint(std::uint64_t number);
-  // What the newest checkpoint, durable or not, lets be cleaned, and what one that is taken now would.
-  Offset newest_checkpoint_before() const { return checkpoints_.back().before; }
+  // Segments that end at or below it are believed as they are by whichever checkpoint a start may begin with: they may
+  // be written anew. And what a checkpoint that is taken now would let be, once it is known to be durable: that of an
+  // idle node is not, whatever it says, until another follows.
+  Offset settled_before();
   Offset synced_before() const { return std::min(synced_segment_, synced_end_); }
 
   // Forgets producers that have written nothing since then.
@@ -267,8 +273,7 @@ class StoredLog final : public PartitionLog {
   Status delete_oldest_segment(const Deadline& deadline);
   Status rename_over(const Ref<Segment>& fresh);
   void forget_old_checkpoints();
-  // Segments that end at or below it are believed as they are by whichever checkpoint a start may begin with.
-  Offset settled_before();
+  bool is_overdue(WallTime first) const;
   // A reader that met a segment whose place was taken waits here, and asks again.
   Status wait_for_replacement(const Deadline& deadline);
   // Its files go, as far as they are there.

@@ -96,18 +96,39 @@ StatusOr<Cleanable> StoredLog::cleanable(const Deadline& deadline) {
         now_ms - segment->max_timestamp().milliseconds() < config_.compaction_lag_min.milliseconds()) {
       break;
     }
+    const bool overdue = dirty && is_overdue(segment->first_timestamp());
     if (end > settled) {
       result.held_bytes += segment->bytes();
+      result.held_overdue |= overdue;
       continue;
     }
-    const std::int64_t first_ms = segment->first_timestamp().milliseconds();
-    result.overdue |= dirty && config_.compaction_lag_max != Duration::infinite() && first_ms >= 0 &&
-                      now_ms - first_ms > config_.compaction_lag_max.milliseconds();
+    result.overdue |= overdue;
     (dirty ? result.dirty_bytes : result.clean_bytes) += segment->bytes();
     result.segments.push_back(segment);
     result.end = end;
   }
   return result;
+}
+
+Status StoredLog::note_cleaned(Offset to, std::uint64_t truncations) {
+  if (changed_since(truncations)) {
+    return absl::AbortedError("the log was cut or closed");
+  }
+  cleaned_to_ = std::max(cleaned_to_, to);
+  return ok();
+}
+
+bool StoredLog::is_overdue(WallTime first) const {
+  return config_.compaction_lag_max != Duration::infinite() && first.milliseconds() >= 0 &&
+         host_.clock().wall().milliseconds() - first.milliseconds() > config_.compaction_lag_max.milliseconds();
+}
+
+bool StoredLog::compaction_waits_for_drain() const {
+  if (!config_.compacts || tail_.empty()) {
+    return false;
+  }
+  const bool in_segment = !segments_.empty() && segments_.back()->loaded() && segments_.back()->bytes() > 0;
+  return is_overdue(tail_.front().max_timestamp) || (in_segment && is_overdue(segments_.back()->first_timestamp()));
 }
 
 bool StoredLog::wants_cleaning(std::uint64_t dirty_bytes, std::uint64_t clean_bytes, bool overdue) const {
@@ -144,14 +165,6 @@ Status StoredLog::wait_for_replacement(const Deadline& deadline) {
 }
 
 // ---- a file in the place of others ----
-
-Status StoredLog::note_cleaned(Offset to, std::uint64_t truncations) {
-  if (changed_since(truncations)) {
-    return absl::AbortedError("the log was cut or closed");
-  }
-  cleaned_to_ = std::max(cleaned_to_, to);
-  return ok();
-}
 
 StatusOr<SegmentRewrite> StoredLog::begin_rewrite(Offset base, std::uint64_t truncations, const Deadline& deadline) {
   // Within the turnstile: whoever removes the log does not take its directory away between the look and the file.

@@ -114,6 +114,7 @@ class StoredLogs final : public LogManager, private LogHost, private wal::WalCli
   Lsn drainable() const { return wal_ == nullptr ? replayed_to_ : wal_->durable(); }
   Status drain_round(bool everything);
   Status drain_ripe();
+  Status drain_overdue();
   Status drain_log(Ref<StoredLog> log);
   Status sync_dirty_logs();
   bool sync_is_due() const { return unsynced_bytes_ >= options_.tail_bytes_max / 2; }
@@ -122,20 +123,28 @@ class StoredLogs final : public LogManager, private LogHost, private wal::WalCli
   void keep_for_ever();
   Status delete_removed();
   void clean_for_ever();
-  // One pass over the log that has most to gain. Whether there was one.
+  // Has the drainer put what is overdue into segments, as far as it comes to that within one backoff.
+  Status wait_for_overdue();
+  // One pass over the log that has most to gain, or the checkpoint that it waits for. Whether there was one.
   StatusOr<bool> clean_dirtiest(CleaningPace& pace);
   Status clean_log(const Ref<StoredLog>& log, Cleanable what, CleaningPace& pace);
-  Status write_checkpoint_to_clean();
+  StatusOr<bool> write_checkpoint_to_clean(bool overdue);
   void count_tail(StoredLog& log);
   void hold_data();
   void check_disk(const Status& status, const char* what);
   Deadline write_deadline();
-  bool must_drain() const { return tail_bytes_ > options_.tail_bytes_max || !ripe_.empty() || pressed_ || drain_all_; }
+  bool must_drain() const {
+    return tail_bytes_ > options_.tail_bytes_max || !ripe_.empty() || !overdue_.empty() || pressed_ || drain_all_;
+  }
 
   struct Queued {
     Lsn lsn;
     Ref<StoredLog> log;  // null: truncated or removed meanwhile
     Offset end;          // none: something else of the log
+  };
+  struct Overdue {
+    Ref<StoredLog> log;
+    Lsn to;  // the last record of its tail
   };
   struct Removed {
     Ref<StoredLog> log;
@@ -153,6 +162,7 @@ class StoredLogs final : public LogManager, private LogHost, private wal::WalCli
   std::vector<Ref<StoredLog>> touched_;   // by the flush that is being told
   std::deque<Ref<StoredLog>> undrained_;  // in the order of their first undrained record
   std::deque<Ref<StoredLog>> ripe_;       // whose tails have reached drain_bytes
+  std::vector<Overdue> overdue_;          // whose tails the cleaner waits for
   std::vector<Removed> removed_;          // whose files are to go, or are going
   std::uint64_t tail_bytes_ = 0;
   std::uint64_t unsynced_bytes_ = 0;  // drained since the last sync_round()
@@ -161,7 +171,9 @@ class StoredLogs final : public LogManager, private LogHost, private wal::WalCli
   CleanerMetrics cleaner_metrics_;
   MonotonicTime next_checkpoint_to_clean_;
   std::uint64_t cleaner_looks_ = 0;
-  Gauge damaged_partitions_;  // logs that have damaged offsets
+  MonotonicTime next_overdue_checkpoint_;
+  std::uint64_t overdue_rounds_ = 0;  // of the drainer, over what was overdue
+  Gauge damaged_partitions_;          // logs that have damaged offsets
   LogIndex assigned_ = LogIndex::none();
   MonotonicTime draining_since_ = MonotonicTime::never();  // the write or sync of the drainer that is under way
   Lsn drain_to_{0};                                        // wanted by the WAL, or because of its age
@@ -176,6 +188,7 @@ class StoredLogs final : public LogManager, private LogHost, private wal::WalCli
   bool knew_logs_ = false;  // before this start
   fiber::Event drain_wanted_;
   fiber::Event keep_wanted_;
+  fiber::Event overdue_drained_;
   bool stopping_ = false;
   fiber::FiberScope scope_;
 };

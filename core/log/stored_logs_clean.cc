@@ -9,14 +9,15 @@
 namespace chronik::log {
 
 namespace {
-// A checkpoint that is written for compaction alone costs a file of the write-ahead log: not each time it looks.
+// A checkpoint that is written for compaction alone costs a file of the write-ahead log: not each time it looks, but
+// where max.compaction.lag.ms has passed.
 constexpr int kLooksPerCheckpoint = 10;
 }  // namespace
 
 void StoredLogs::clean_for_ever() {
   CleaningPace pace(options_.cleaner.bytes_per_second);
   for (;;) {
-    if (!fiber::sleep(options_.cleaner.backoff).ok()) {
+    if (!fiber::sleep(options_.cleaner.backoff).ok() || !wait_for_overdue().ok()) {
       return;
     }
     ++cleaner_looks_;
@@ -28,6 +29,28 @@ void StoredLogs::clean_for_ever() {
       check_disk(cleaned.status(), "compacting a log");
     }
   }
+}
+
+Status StoredLogs::wait_for_overdue() {
+  overdue_.clear();
+  for (const auto& [key, log] : logs_) {
+    if (log->compaction_waits_for_drain()) {
+      overdue_.push_back({.log = log, .to = log->last_undrained()});
+    }
+  }
+  if (overdue_.empty()) {
+    return ok();
+  }
+  drain_wanted_.notify_all();
+  const Deadline deadline = fiber::within(options_.cleaner.backoff, Expiry::kNormal);
+  for (const std::uint64_t before = overdue_rounds_; overdue_rounds_ == before;) {
+    const Status drained = overdue_drained_.wait({WaitKind::kEvent, 0, 0, 0}, deadline);
+    if (absl::IsDeadlineExceeded(drained)) {
+      return ok();  // a full disk, perhaps
+    }
+    RETURN_IF_ERROR(drained);
+  }
+  return ok();
 }
 
 StatusOr<bool> StoredLogs::clean_dirtiest(CleaningPace& pace) {
@@ -43,6 +66,7 @@ StatusOr<bool> StoredLogs::clean_dirtiest(CleaningPace& pace) {
   std::int64_t uncleanable = 0;
   std::int64_t percent_max = 0;
   bool wants_checkpoint = false;
+  bool overdue = false;
   for (const Ref<StoredLog>& log : logs) {
     uncleanable += log->keeping.uncleanable || !log->damaged().empty() ? 1 : 0;
     StatusOr<Cleanable> now = log->keeping.uncleanable ? Cleanable() : log->cleanable(file_deadline());
@@ -59,17 +83,16 @@ StatusOr<bool> StoredLogs::clean_dirtiest(CleaningPace& pace) {
         dirtiest = log;
         what = *std::move(now);
       }
-    } else if (log->wants_cleaning(now->dirty_bytes + now->held_bytes, now->clean_bytes, false)) {
-      wants_checkpoint |= log->newest_checkpoint_before() < log->synced_before();
+    } else if (log->wants_cleaning(now->dirty_bytes + now->held_bytes, now->clean_bytes, now->held_overdue) &&
+               log->settled_before() < log->synced_before()) {
+      wants_checkpoint = true;
+      overdue |= now->held_overdue;
     }
   }
   cleaner_metrics_.dirty_percent_max.set(percent_max);
   cleaner_metrics_.uncleanable_logs.set(uncleanable);
   if (!dirtiest) {
-    if (wants_checkpoint) {
-      RETURN_IF_ERROR(write_checkpoint_to_clean());
-    }
-    return false;
+    return wants_checkpoint ? write_checkpoint_to_clean(overdue) : false;
   }
   Status done = clean_log(dirtiest, std::move(what), pace);
   if (done.ok()) {
@@ -104,22 +127,23 @@ Status StoredLogs::clean_log(const Ref<StoredLog>& log, Cleanable what, Cleaning
   return Cleaning(*this, log, std::move(what), options, hash_key, pace, cleaner_metrics_).run();
 }
 
-Status StoredLogs::write_checkpoint_to_clean() {
+StatusOr<bool> StoredLogs::write_checkpoint_to_clean(bool overdue) {
   const MonotonicTime now = scope_.scheduler().now();
-  if (now < next_checkpoint_to_clean_) {
-    return ok();
+  if (now < (overdue ? next_overdue_checkpoint_ : next_checkpoint_to_clean_)) {
+    return false;
   }
+  next_overdue_checkpoint_ = now + options_.cleaner.backoff;
   next_checkpoint_to_clean_ = now + options_.cleaner.backoff * kLooksPerCheckpoint;
   const std::uint64_t taken = checkpoints_taken_;
   const Status rotated = wal_->rotate(file_deadline());
   if (absl::IsResourceExhausted(rotated)) {
-    return ok();
+    return false;
   }
   RETURN_IF_ERROR(rotated);
   for (const auto& [key, log] : logs_) {
     log->note_durable_checkpoint(taken + 1);
   }
-  return ok();
+  return true;
 }
 
 }  // namespace chronik::log

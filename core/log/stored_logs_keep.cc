@@ -79,15 +79,24 @@ void StoredLogs::drain_for_ever() {
     }
     const bool all = std::exchange(drain_all_, false);
     const bool wanted = std::exchange(pressed_, false) || all || tail_bytes_ > options_.tail_bytes_max;
+    const bool overdue = !overdue_.empty();
     Status drained = drain_ripe();
+    if (drained.ok() && overdue) {
+      drained = drain_overdue();
+    }
     if (drained.ok() && wanted) {
       drained = drain_round(all);
     }
     check_disk(drained, "writing segments");
     // Nobody waits for what was only ripe: a sync for each would come between those of the write-ahead log.
-    const bool sync = wanted || sync_is_due();
+    const bool sync = wanted || overdue || sync_is_due();
     const Status synced = drained.ok() && sync ? sync_round() : drained;
     check_disk(synced, "syncing segments");
+    if (overdue) {
+      overdue_.clear();  // the cleaner looks again, whatever has become of it
+      ++overdue_rounds_;
+      overdue_drained_.notify_all();
+    }
     if (synced.ok()) {
       continue;
     }
@@ -128,6 +137,18 @@ Status StoredLogs::drain_ripe() {
     ripe_.pop_front();
     log->keeping.ripe = false;
     RETURN_IF_ERROR(drain_log(log));
+  }
+  return ok();
+}
+
+Status StoredLogs::drain_overdue() {
+  for (const auto& [log, to] : std::exchange(overdue_, {})) {
+    const auto waits = [&log = log, to = to] {
+      return !log->closed() && log->has_undrained() && log->first_undrained() <= to;
+    };
+    while (waits()) {
+      RETURN_IF_ERROR(drain_log(log));
+    }
   }
   return ok();
 }

@@ -89,6 +89,10 @@ std::uint64_t live_and_die(std::uint64_t seed) {
     {
       LogNode node(model, seed * 10 + life, cleaning_options());
       node.config = compacted();
+      if (seed % 2 == 0) {
+        // Drains and checkpoints come for the sake of compaction alone, too.
+        node.config.compaction_lag_max = node.config.segment_age = Duration::milliseconds(30);
+      }
       node.disk.crash_at(life == 5 ? 0 : 30 + draws.below(900));
       node.disk.set_crash_draws(draws.child("crash", 0));
       node.epoch = static_cast<std::int32_t>(life + 1);
