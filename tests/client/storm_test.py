@@ -3,6 +3,10 @@
 Here a small one for some seconds. The whole one, of 50 members over 200 partitions for five minutes:
 
     CHRONIK_STORM=50,200,300 ctest --test-dir build/release -R client_storm -V
+
+The same at brokers that run already, Apache Kafka's for comparison; of these none is killed:
+
+    CHRONIK_STORM_BROKERS=127.0.0.1:9092 python3 -B tests/support/run_python.py tests/client/storm_test.py
 """
 
 import json
@@ -16,6 +20,7 @@ from broker import SYSTEM_PYTHON, has_module, run_system_python
 from cluster import Cluster
 from groups_test import MAKE, coordinator_of
 
+BROKERS = os.environ.get("CHRONIK_STORM_BROKERS", "")
 MEMBERS, PARTITIONS, SECONDS = (int(n) for n in os.environ.get("CHRONIK_STORM", "8,24,20").split(","))
 RATE = 20 * MEMBERS  # records a second
 
@@ -146,32 +151,42 @@ MEMBER = textwrap.dedent("""
 @unittest.skipUnless(has_module("confluent_kafka"), "python3-confluent-kafka is not installed")
 class Storm(unittest.TestCase):
     def test_no_record_is_missed(self):
+        if BROKERS:
+            self.storm(BROKERS, lambda group: None)
+            return
         with Cluster() as cluster:
             cluster.start()
-            topic, group = "stormy", "storm"
-            run_system_python(MAKE, cluster.addresses, topic, str(PARTITIONS), seconds=90)
-            members = subprocess.Popen([SYSTEM_PYTHON, "-c", MEMBER, cluster.addresses, topic, group, str(MEMBERS),
-                                        str(PARTITIONS), str(SECONDS)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                       text=True)
-            self.addCleanup(members.kill)
-            self.assertEqual("ready", members.stdout.readline().strip())
-            producer = subprocess.Popen([SYSTEM_PYTHON, "-c", PRODUCE, cluster.addresses, topic, str(PARTITIONS),
-                                         str(RATE), str(SECONDS)], stdout=subprocess.PIPE, text=True)
-            self.addCleanup(producer.kill)
-            time.sleep(SECONDS / 2)
-            killed = coordinator_of(cluster, group)
-            killed.kill()
-            time.sleep(2)
-            killed.start()
-            produced, _ = producer.communicate(timeout=SECONDS + 90)
-            self.assertEqual(0, producer.returncode)
-            told, _ = members.communicate(produced, timeout=SECONDS + 300)
-            self.assertEqual(0, members.returncode)
-            result = json.loads(told)
-            print(f"{MEMBERS} members, {PARTITIONS} partitions, {SECONDS} s: {result}", flush=True)
-            self.assertEqual([], result["wrong"])
-            self.assertEqual(int(produced), result["records"])
-            self.assertEqual(int(produced), result["committed"])
+
+            def strike(group):
+                killed = coordinator_of(cluster, group)
+                killed.kill()
+                time.sleep(2)
+                killed.start()
+
+            self.storm(cluster.addresses, strike)
+
+    def storm(self, addresses, strike):
+        topic, group = "stormy", "storm"
+        run_system_python(MAKE, addresses, topic, str(PARTITIONS), seconds=90)
+        members = subprocess.Popen([SYSTEM_PYTHON, "-c", MEMBER, addresses, topic, group, str(MEMBERS),
+                                    str(PARTITIONS), str(SECONDS)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                   text=True)
+        self.addCleanup(members.kill)
+        self.assertEqual("ready", members.stdout.readline().strip())
+        producer = subprocess.Popen([SYSTEM_PYTHON, "-c", PRODUCE, addresses, topic, str(PARTITIONS), str(RATE),
+                                     str(SECONDS)], stdout=subprocess.PIPE, text=True)
+        self.addCleanup(producer.kill)
+        time.sleep(SECONDS / 2)
+        strike(group)
+        produced, _ = producer.communicate(timeout=SECONDS + 90)
+        self.assertEqual(0, producer.returncode)
+        told, _ = members.communicate(produced, timeout=SECONDS + 300)
+        self.assertEqual(0, members.returncode)
+        result = json.loads(told)
+        print(f"{MEMBERS} members, {PARTITIONS} partitions, {SECONDS} s: {result}", flush=True)
+        self.assertEqual([], result["wrong"])
+        self.assertEqual(int(produced), result["records"])
+        self.assertEqual(int(produced), result["committed"])
 
 
 if __name__ == "__main__":
