@@ -55,6 +55,7 @@ struct ConsumerGroupsState final : GroupState {
     std::int16_t join_version = 9;  // before 4 a member gets its id and its place at once
   };
   std::map<std::string, Consumer> consumers;
+  bool rests = false;  // once all is healed nobody leaves, pauses or changes: only that a member is gone is news
   VisitedGroups observed{.groups = {}, .topic = kConsumedTopic};
   std::map<std::string, VisitedGroups> kept;  // by the keeper's machine
 };
@@ -97,6 +98,8 @@ class GroupMemberRun {
     return find_group_coordinator(process_, state_, me_.group);
   }
 
+  bool restless() const { return !state_.rests || now() < state_.healed; }
+
   // One generation. False: another coordinator must be found.
   bool take_part(client::Client& client) {
     protocol::JoinGroupRequest request;
@@ -106,7 +109,7 @@ class GroupMemberRun {
     request.member_id = member_;
     request.group_instance_id = instance_;
     request.protocol_type = "consumer";
-    said_ += chance(me_.changes_ppm) ? 1 : 0;
+    said_ += restless() && chance(me_.changes_ppm) ? 1 : 0;
     request.protocols.push_back({.name = "bytes", .metadata = Slice::copy_of(fmt::format("{}", said_))});
     const auto joined = client.call<protocol::JoinGroupResponse>(request, me_.join_version, patience());
     if (!joined.ok()) {
@@ -193,10 +196,10 @@ class GroupMemberRun {
       if (chance(me_.forges_ppm) && generation_.value() > 1 && !commit(client, GenerationId(generation_.value() - 1))) {
         break;
       }
-      if (chance(me_.leaves_ppm)) {
+      if (restless() && chance(me_.leaves_ppm)) {
         return leave(client);
       }
-      if (chance(me_.pauses_ppm)) {
+      if (restless() && chance(me_.pauses_ppm)) {
         sleep_between(process_, kSessionMs, 4 * kSessionMs);
       } else {
         sleep_between(process_, 50, kSessionMs / 3);
@@ -322,6 +325,15 @@ void add_visitor(World& world, const PlanMachine& planned, ConsumerGroupsState& 
   }
 }
 
+// Of a member that dies, half of the time: when its group is about to come to rest, or has. Then nobody else's coming
+// or going brings on the rebalance that takes away what it owned.
+void draw_late_death(PlanMachine& client, const Plan& plan, Draws draws) {
+  if (client.numbers["dies_ns"] != 0 && draws.below(2) == 0) {
+    const Duration at = draws.between(plan.lasts - Duration::seconds(2), plan.lasts + Duration::seconds(14));
+    client.numbers["dies_ns"] = at.nanoseconds();
+  }
+}
+
 class ConsumerGroups final : public Scenario {
  public:
   const char* name() const override { return "consumer-groups"; }
@@ -357,6 +369,7 @@ class ConsumerGroups final : public Scenario {
       // For good, where others of its group are left.
       const bool may_die = i > groups && draws.below(3) == 0;
       client.numbers["dies_ns"] = may_die ? draws.between(Duration::seconds(1), plan.lasts).nanoseconds() : 0;
+      draw_late_death(client, plan, draws.child("late death", static_cast<std::uint64_t>(i)));
       client.numbers["changes_ppm"] = draws.below(2) == 0 ? 0 : draws.magnitude(1'000, 500'000);
       client.numbers["rebalance_ms"] = draws.below(3) == 0 ? draws.magnitude(200, kRebalanceMs) : kRebalanceMs;
       client.numbers["join_version"] = draws.below(4) == 0 && client.numbers["instance"] == 0 ? 3 : 9;
@@ -375,6 +388,7 @@ class ConsumerGroups final : public Scenario {
     if (draws.below(3) == 0) {
       draw_stops(plan, draws.child("stops", 0));
     }
+    plan.knobs["members.rest"] = draws.child("rest", 0).below(4) == 0 ? 0 : 1;
     Draws compaction = draws.child("compaction", 0);
     plan.knobs["groups.segment_bytes"] = compaction.below(2) == 0 ? 104'857'600 : compaction.magnitude(200, 1 << 14);
     plan.knobs["log.tail_age_ms"] = compaction.magnitude(10, 10'000);
@@ -387,6 +401,7 @@ class ConsumerGroups final : public Scenario {
     begin_group(world, plan, nemesis, *state);
     state->partitions = static_cast<int>(plan.knob("consumed.partitions", 1));
     state->replicas = static_cast<std::int16_t>(plan.knob("replicas", 1));
+    state->rests = plan.knob("members.rest", 0) != 0;
     state->observed.partitions = state->partitions;
     state->observed.replicas = state->replicas;
     for (const PlanMachine& planned : plan.machines) {
