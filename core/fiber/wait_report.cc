@@ -49,13 +49,60 @@ std::string describe_cycle(std::span<const FiberWait> waits, std::span<const std
   return text;
 }
 
+// Of the deadlocked those that wait for themselves in the end; the others are behind them. `providers`: of all waits.
+absl::btree_set<std::size_t> in_circles(std::span<const std::size_t> deadlocked,
+                                        const std::vector<std::vector<std::vector<std::size_t>>>& providers) {
+  absl::btree_set<std::size_t> found;
+  for (const std::size_t one : deadlocked) {
+    absl::btree_set<std::size_t> reached;
+    std::vector<std::size_t> left{one};
+    while (!left.empty() && !reached.contains(one)) {
+      const std::size_t at = left.back();
+      left.pop_back();
+      for (const std::vector<std::size_t>& of_key : providers[at]) {
+        std::copy_if(of_key.begin(), of_key.end(), std::back_inserter(left),
+                     [&reached](std::size_t next) { return reached.insert(next).second; });
+      }
+    }
+    if (reached.contains(one)) {
+      found.insert(one);
+    }
+  }
+  return found;
+}
+
+std::string describe_behind(std::size_t behind) {
+  return behind == 0 ? ""
+                     : fmt::format(
+                           "  {} more can never go on either, though in no circle: marked BEHIND, and behind "
+                           "one that is DEADLOCKED\n",
+                           behind);
+}
+
+// Turnstiles that it holds, each with its name where somebody waits for it and so has told it; "": none.
+std::string describe_held(std::span<const FiberWait> waits, const FiberWait& holder) {
+  std::string text;
+  for (const WaitKey& key : holder.provides) {
+    if (key.kind != WaitKind::kTurnstile) {
+      continue;
+    }
+    const auto waiter = std::find_if(waits.begin(), waits.end(), [&](const FiberWait& wait) {
+      return wait.waiting && wait.shard == holder.shard && wait.keys.front() == key;
+    });
+    text += (text.empty() ? "" : ", ") + (waiter == waits.end() ? describe_key(key) : describe_wait(*waiter));
+  }
+  return text;
+}
+
 std::string describe_sinks(std::span<const FiberWait> waits) {
   std::string text;
   const std::vector<WaitSink> sinks = find_sinks(waits);
   for (std::size_t i = 0; i < sinks.size() && i < kSinksShown; ++i) {
     const FiberWait& who = waits[sinks[i].who];
+    const std::string held = describe_held(waits, who);
     const std::string ends =
-        who.waiting ? fmt::format("has waited {} ms for {}", who.waited.milliseconds(), describe_wait(who)) : "runs";
+        (who.waiting ? fmt::format("has waited {} ms for {}", who.waited.milliseconds(), describe_wait(who)) : "runs") +
+        (held.empty() ? "" : " and holds " + held);
     text += fmt::format("  {} for {}, which {}: {}\n",
                         sinks[i].behind.size() == 1 ? "1 waits" : fmt::format("{} wait", sinks[i].behind.size()),
                         name_of(who), ends, names_of(waits, sinks[i].behind));
@@ -72,8 +119,10 @@ std::string describe_deadline(const FiberWait& wait) {
 
 std::string describe_one(std::span<const FiberWait> waits, const FiberWait& wait,
                          const std::vector<std::vector<std::size_t>>& providers) {
+  const std::string held = describe_held(waits, wait);
+  const std::string holds = held.empty() ? "" : ", holds " + held;
   if (!wait.waiting) {
-    return " runs";
+    return " runs" + holds;
   }
   std::string text;
   bool provided = false;
@@ -91,6 +140,7 @@ std::string describe_one(std::span<const FiberWait> waits, const FiberWait& wait
   if (wait.waited > Duration::milliseconds(1)) {
     text += fmt::format(", since {} ms", wait.waited.milliseconds());
   }
+  text += holds;
   return wait.missed_a_signal && !provided ? text + ", signalled last when nobody waited, and nobody provides it"
                                            : text;
 }
@@ -115,17 +165,19 @@ std::string describe_wait(const FiberWait& wait) {
 
 std::string describe_waits(std::span<const FiberWait> waits, std::span<const std::size_t> deadlocked) {
   const auto providers = find_providers(waits);
+  const absl::btree_set<std::size_t> circles = in_circles(deadlocked, providers);
   const absl::btree_set<std::size_t> stuck(deadlocked.begin(), deadlocked.end());
-  std::string text = stuck.empty() ? "" : describe_cycle(waits, deadlocked);
+  std::string text =
+      stuck.empty() ? "" : describe_cycle(waits, deadlocked) + describe_behind(stuck.size() - circles.size());
   text += describe_sinks(waits);
   std::vector<std::size_t> idle;
   for (std::size_t i = 0; i < waits.size(); ++i) {
-    if (waits[i].idle()) {
+    if (waits[i].idle() && describe_held(waits, waits[i]).empty()) {
       idle.push_back(i);
       continue;
     }
-    text += fmt::format("  {} {}{}\n", stuck.contains(i) ? "DEADLOCKED" : "          ", name_of(waits[i]),
-                        describe_one(waits, waits[i], providers[i]));
+    const char* mark = circles.contains(i) ? "DEADLOCKED" : stuck.contains(i) ? "BEHIND" : "";
+    text += fmt::format("  {:10} {}{}\n", mark, name_of(waits[i]), describe_one(waits, waits[i], providers[i]));
   }
   return idle.empty() ? text : text + fmt::format("  {} without work: {}\n", idle.size(), names_of(waits, idle));
 }

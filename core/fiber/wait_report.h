@@ -15,8 +15,9 @@ std::string describe_key(const WaitKey& key);
 std::string describe_wait(const FiberWait& wait);
 
 // A cycle of the deadlocked as a sentence; what many wait for in the end; then one line per fiber: where, who, what it
-// waits for, who provides it and for how long, the deadlocked marked; in the end, together, those that nobody wants
-// anything of.
+// waits for, who provides it and for how long, and which turnstiles it holds. Whoever waits for itself in the end is
+// marked DEADLOCKED, whoever only waits for one of those BEHIND. In the end, together, those that nobody wants anything
+// of.
 std::string describe_waits(std::span<const FiberWait> waits, std::span<const std::size_t> deadlocked);
 
 }  // namespace chronik::fiber

@@ -121,6 +121,66 @@ TEST(WaitGraph, WhatManyWaitForInTheEndIsNamedWithAllBehindIt) {
       << text;
 }
 
+TEST(WaitGraph, AHolderThatSleepsIsShownAsTheHolder) {
+  FiberWorld world;
+  Turnstile account("account", 7);
+  const auto collected = [&world] {
+    std::vector<FiberWait> waits;
+    collect_waits(world.scheduler, "here", world.now, waits);
+    EXPECT_TRUE(find_deadlock(waits).empty());
+    return describe_waits(waits, {});
+  };
+  world.spawn("holder", [&] {
+    std::optional<Turnstile::Pass> pass;
+    EXPECT_TRUE(account.enter(pass, within(Duration::seconds(1), Expiry::kPeer)).ok());
+    static_cast<void>(sleep(Duration::seconds(5)));
+    Event outside;  // which nobody provides
+    EXPECT_FALSE(outside.wait({WaitKind::kEvent, 3, 0, 0}, within(Duration::seconds(20), Expiry::kPeer)).ok());
+  });
+  world.run_for(Duration::seconds(1));
+  EXPECT_NE(collected().find("here holder-0 waits for sleep, 4000 ms left, normal, since 1000 ms, holds turnstile 7\n"),
+            std::string::npos)
+      << collected();
+  world.spawn("waiter", [&] {
+    std::optional<Turnstile::Pass> pass;
+    EXPECT_FALSE(account.enter(pass, within(Duration::seconds(10), Expiry::kPeer)).ok());
+  });
+  world.run_for(Duration::seconds(1));
+  EXPECT_NE(collected().find("  1 waits for here holder-0, which has waited 2000 ms for sleep and holds turnstile 7 "
+                             "(account): here waiter-1\n"),
+            std::string::npos)
+      << collected();
+  world.run_for(Duration::seconds(4));
+  EXPECT_NE(collected().find("holder-0 waits for event 3, 19000 ms left, peer, since 1000 ms, holds turnstile 7 "
+                             "(account)\n"),
+            std::string::npos)
+      << collected();
+  world.run();
+}
+
+TEST(WaitGraph, WhoIsWithoutWorkAndHoldsATurnstileIsListed) {
+  std::vector<FiberWait> waits{waiting(0, {{WaitKind::kWork, 0, 0, 0}}, {key(4)}),
+                               waiting(1, {{WaitKind::kWork, 0, 0, 0}}, {})};
+  const std::string text = describe_waits(waits, {});
+  EXPECT_NE(text.find(" 0 waits for work, 1000 ms left, normal, holds turnstile 4\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("  1 without work:  1\n"), std::string::npos) << text;
+}
+
+TEST(WaitGraph, WhoIsMerelyBehindACycleIsToldFromWhoIsInIt) {
+  const std::vector<FiberWait> waits{waiting(0, {key(1)}, {key(2)}), waiting(1, {key(2)}, {key(1)}),
+                                     waiting(2, {key(1)}, {key(3)}), waiting(3, {key(3)}, {})};
+  const std::string text = describe_waits(waits, find_deadlock(waits));
+  EXPECT_NE(text.find("  2 more can never go on either, though in no circle: marked BEHIND, and behind one that is "
+                      "DEADLOCKED\n"),
+            std::string::npos)
+      << text;
+  EXPECT_NE(text.find("  DEADLOCKED  0 waits for turnstile 1 (of  1)"), std::string::npos) << text;
+  EXPECT_NE(text.find("  DEADLOCKED  1 waits for turnstile 2 (of  0)"), std::string::npos) << text;
+  EXPECT_NE(text.find("  BEHIND      2 waits for turnstile 1 (of  1)"), std::string::npos) << text;
+  EXPECT_NE(text.find("  BEHIND      3 waits for turnstile 3 (of  2)"), std::string::npos) << text;
+  EXPECT_EQ(describe_waits({waits.data(), 2}, std::vector<std::size_t>{0, 1}).find("BEHIND"), std::string::npos);
+}
+
 // Something that waits without a fiber.
 class Parked final : public WaitSource {
  public:
