@@ -24,6 +24,13 @@ void stop_for_debugger(World& world) {
   stopped_world = nullptr;
 }
 
+void tell_of_no_stop(const World& world) {
+  if (world.stop_is_ahead()) {
+    fmt::print(stderr, "did not stop: the run ended before that, with event {} at {} of virtual time\n", world.events(),
+               world.last_event().to_string());
+  }
+}
+
 bool under_debugger() {
   std::ifstream status("/proc/self/status");
   constexpr std::string_view kTracer = "TracerPid:";

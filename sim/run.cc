@@ -106,6 +106,7 @@ RunResult run_plan(const Scenario& scenario, const Plan& plan, StackArena& stack
   state = scenario.build(world, plan, nemesis);
   nemesis.arm(plan.faults);
   run_parts(world, scenario, plan, nemesis, *state, settings.until);
+  tell_of_no_stop(world);
   if (settings.until != VirtualTime::never()) {
     result.waits = world.describe_waits();
   }

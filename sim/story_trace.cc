@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "core/fiber/wait_report.h"
+
 namespace chronik::sim {
 
 namespace {
@@ -18,11 +20,19 @@ constexpr std::size_t kArgumentMost = 2'000;
 constexpr std::size_t kTraceNameMost = 120;
 constexpr Duration kArrivalLasts = Duration::microseconds(1);  // an arrow ends at something that has a length
 
-// Where something stands below its machine, from the top.
+// Where something stands below its machine, from the top: what befell it as a whole, then its fibers, then what arrived
+// there or was done by no fiber.
 struct Track {
   std::size_t order;
-  const char* name;
+  std::string name;
 };
+constexpr std::size_t kFirstFiber = 100;        // below all kinds that are told of the machine
+constexpr std::size_t kFirstArrival = 100'000;  // and above all other kinds; no story has as many fibers
+
+bool tells_of_machine(StoryKind kind) {
+  return kind == StoryKind::kFinding || kind == StoryKind::kLife || kind == StoryKind::kFault ||
+         kind == StoryKind::kState;
+}
 
 Track track_of(StoryKind kind) {
   switch (kind) {
@@ -43,6 +53,13 @@ Track track_of(StoryKind kind) {
     case StoryKind::kLog: return {12, "log"};
   }
   UNREACHABLE("a kind of a story's event");
+}
+
+std::int32_t machine_at(const Story& story, std::string_view place) {
+  const std::string_view name = place.substr(0, place.rfind('#'));
+  const auto found = std::find_if(story.machines().begin(), story.machines().end(),
+                                  [name](const Story::Who& who) { return who.name == name; });
+  return found == story.machines().end() ? -1 : static_cast<std::int32_t>(found - story.machines().begin());
 }
 
 double microseconds(VirtualTime time) { return static_cast<double>(time.nanoseconds()) / 1000; }
@@ -75,9 +92,24 @@ class TraceWriter {
                           .arrival = true});
       }
     }
+    const StoryWaits& waits = story_.waits();
+    for (std::size_t i = 0; i < waits.waits.size(); ++i) {
+      const fiber::FiberWait& wait = waits.waits[i];
+      if (wait.waiting) {
+        const Duration before = std::min(wait.waited, waits.at - VirtualTime::zero());
+        const VirtualTime since = VirtualTime::zero() + (waits.at - VirtualTime::zero() - before);
+        pieces.push_back({.wait = &wait, .machine = machine_at(story_, wait.place), .from = since, .until = waits.at});
+      }
+    }
     std::stable_sort(pieces.begin(), pieces.end(), [](const Piece& a, const Piece& b) { return a.from < b.from; });
     for (const Piece& piece : pieces) {
-      piece.arrival ? write_arrival(piece) : write_event(piece);
+      if (piece.event == nullptr) {
+        write_wait(piece);
+      } else if (piece.arrival) {
+        write_arrival(piece);
+      } else {
+        write_event(piece);
+      }
     }
   }
 
@@ -96,9 +128,10 @@ class TraceWriter {
   // A lane holds one thing at a time: what overlaps stands in the next one of its track.
   using Lanes = std::vector<VirtualTime>;  // when each is free again
 
-  // What is to be drawn: an event, or the arrival of a message.
+  // What is to be drawn: an event, the arrival of a message, or what a fiber waits for in the end.
   struct Piece {
-    const StoryEvent* event;
+    const StoryEvent* event = nullptr;
+    const fiber::FiberWait* wait = nullptr;
     std::int32_t machine;
     VirtualTime from;
     VirtualTime until;
@@ -139,10 +172,37 @@ class TraceWriter {
                        {"args", {{"sort_index", process_of(machine)}}}});
   }
 
+  Track track_for(const Piece& piece) {
+    const bool of_fiber =
+        piece.event == nullptr ||
+        (!piece.arrival && piece.machine >= 0 && !piece.event->fiber.empty() && !tells_of_machine(piece.event->kind));
+    if (!of_fiber) {
+      Track track = track_of(piece.event->kind);
+      track.order += tells_of_machine(piece.event->kind) ? 0 : kFirstArrival;
+      return track;
+    }
+    const std::string& path = piece.event == nullptr ? piece.wait->path : piece.event->fiber;
+    const std::size_t next = kFirstFiber + fibers_.size();
+    return {fibers_.emplace(std::pair(piece.machine, path), next).first->second, path};
+  }
+
+  void name_lane(std::int32_t machine, std::size_t number, const std::string& name) {
+    events_.push_back({{"ph", "M"},
+                       {"name", "thread_name"},
+                       {"pid", process_of(machine)},
+                       {"tid", number},
+                       {"args", {{"name", name}}}});
+    events_.push_back({{"ph", "M"},
+                       {"name", "thread_sort_index"},
+                       {"pid", process_of(machine)},
+                       {"tid", number},
+                       {"args", {{"sort_index", number}}}});
+  }
+
   // Its machine, its lane and its time.
   Json place(const Piece& piece) {
     constexpr std::size_t kLanesMost = 1000;  // of a track; more overlap in the last
-    const Track track = track_of(piece.event->kind);
+    const Track track = track_for(piece);
     Lanes& lanes = lanes_[{piece.machine, track.order}];
     std::size_t lane = 0;
     while (lane < lanes.size() && lane + 1 < kLanesMost && lanes[lane] > piece.from) {
@@ -151,11 +211,7 @@ class TraceWriter {
     const std::size_t number = track.order * kLanesMost + lane + 1;
     if (lane == lanes.size()) {
       lanes.push_back(piece.until);
-      events_.push_back({{"ph", "M"},
-                         {"name", "thread_name"},
-                         {"pid", process_of(piece.machine)},
-                         {"tid", number},
-                         {"args", {{"name", lane == 0 ? track.name : fmt::format("{} {}", track.name, lane + 1)}}}});
+      name_lane(piece.machine, number, lane == 0 ? track.name : fmt::format("{} {}", track.name, lane + 1));
     }
     lanes[lane] = std::max(lanes[lane], piece.until);
     return {{"pid", process_of(piece.machine)}, {"tid", number}, {"ts", microseconds(piece.from)}};
@@ -180,6 +236,17 @@ class TraceWriter {
     events_.push_back(std::move(json));
   }
 
+  void write_wait(const Piece& piece) {
+    const fiber::FiberWait& wait = *piece.wait;
+    Json json = place(piece);
+    json.update({{"ph", "X"},
+                 {"name", "waits for " + fiber::describe_wait(wait)},
+                 {"cat", "wait"},
+                 {"dur", microseconds(piece.until) - microseconds(piece.from)},
+                 {"args", {{"shard", wait.place}}}});
+    events_.push_back(std::move(json));
+  }
+
   void write_arrival(const Piece& piece) {
     const StoryEvent& event = *piece.event;
     const Json where = place(piece);
@@ -200,6 +267,7 @@ class TraceWriter {
   const Story& story_;
   Json events_ = Json::array();
   absl::btree_map<std::pair<std::int32_t, std::size_t>, Lanes> lanes_;
+  absl::btree_map<std::pair<std::int32_t, std::string>, std::size_t> fibers_;  // their tracks, by machine and path
   absl::btree_map<std::uint64_t, Json> departures_;  // where messages that arrive have left from, by StoryEvent::order
 };
 

@@ -84,6 +84,7 @@ bool World::step() {
   }
   watch_progress();
   ++events_run_;
+  last_event_ = now_;
   trace_.record(Record::kEvent, static_cast<std::uint64_t>(now_.nanoseconds()));
   events_.take()();
   return true;

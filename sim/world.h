@@ -121,6 +121,9 @@ class World {
   void end_all();
   bool stopped() const { return stopped_; }
   std::uint64_t events() const { return events_run_; }
+  VirtualTime last_event() const { return last_event_; }  // when it ran
+  // A debugger's stop was asked for, and has not come.
+  bool stop_is_ahead() const { return options_.stop != DebuggerStop{}; }
 
   // ---- what came out ----
   // Something is wrong: keeps the finding and ends the run.
@@ -161,6 +164,7 @@ class World {
   absl::flat_hash_map<std::int32_t, Shard*> shards_;  // looked up, never iterated
   std::int32_t next_shard_ = 1;
   std::uint64_t events_run_ = 0;
+  VirtualTime last_event_;
   std::int64_t progress_millisecond_ = 0;
   std::uint64_t events_in_millisecond_ = 0;
   bool stopped_ = false;

@@ -87,33 +87,75 @@ function rim(from, to) {
   return { x: from.x + dx * scale, y: from.y + dy * scale };
 }
 
-function edgeSvg(edge, at, dead) {
+function boxAround(place, wide, high) {
+  return { x1: place.x - wide / 2, x2: place.x + wide / 2, y1: place.y - high / 2, y2: place.y + high / 2 };
+}
+function overlap(a, b) {
+  return Math.max(0, Math.min(a.x2, b.x2) - Math.max(a.x1, b.x1)) *
+    Math.max(0, Math.min(a.y2, b.y2) - Math.max(a.y1, b.y1));
+}
+function along(curve, t) {
+  const mix = (p, m, q) => (1 - t) * (1 - t) * p + 2 * t * (1 - t) * m + t * t * q;
+  return { x: mix(curve.p.x, curve.middle.x, curve.q.x), y: mix(curve.p.y, curve.middle.y, curve.q.y) };
+}
+
+// A line from box to box: straight, but those of a ring are bowed apart, and what would run through a third box goes
+// around it.
+function curveOf(edge, at, dead) {
   const a = at.get(edge.from);
   const b = at.get(edge.to);
-  const bow = dead ? 62 : 0;
   const long = Math.hypot(b.x - a.x, b.y - a.y) || 1;
-  const middle = { x: (a.x + b.x) / 2 - ((b.y - a.y) / long) * bow, y: (a.y + b.y) / 2 + ((b.x - a.x) / long) * bow };
-  const p = rim(a, middle);
-  const q = rim(b, middle);
+  const bowed = (bow) => {
+    const across = { x: -((b.y - a.y) / long) * bow, y: ((b.x - a.x) / long) * bow };
+    const middle = { x: (a.x + b.x) / 2 + across.x, y: (a.y + b.y) / 2 + across.y };
+    return { p: rim(a, middle), middle, q: rim(b, middle) };
+  };
+  const third = [...at].filter(([i]) => i !== edge.from && i !== edge.to);
+  const others = third.map(([, place]) => boxAround(place, kBoxWide, kBoxHigh));
+  const runsThrough = (curve) => [...Array(24).keys()].filter((k) => others.some(
+    (box) => overlap(box, boxAround(along(curve, (k + 1) / 25), 2, 2)) > 0)).length;
+  const ways = (dead ? [62] : [0, 76, -76, 150, -150]).map(bowed);
+  const through = ways.map(runsThrough);
+  return ways[through.indexOf(Math.min(...through))];
+}
+
+// Where on its line a label covers least of the boxes and of the labels that are placed already.
+function placeLabel(curve, wide, taken) {
+  let best;
+  for (const t of [0.5, 0.4, 0.6, 0.32, 0.68, 0.25, 0.75, 0.18, 0.82]) {
+    const place = along(curve, t);
+    const box = boxAround(place, wide + 4, 20);
+    const covers = taken.reduce((sum, other) => sum + overlap(box, other), 0);
+    if (best === undefined || covers < best.covers) best = { ...place, box, covers };
+  }
+  taken.push(best.box);
+  return best;
+}
+
+function edgeSvg(edge, at, dead, taken) {
+  const curve = curveOf(edge, at, dead);
   const color = dead ? "#c01f2e" : "#8b95a3";
-  const label = { x: (p.x + 2 * middle.x + q.x) / 4, y: (p.y + 2 * middle.y + q.y) / 4 };
   const wide = edge.text.length * 6.6 + 10;
+  const label = placeLabel(curve, wide, taken);
+  const { p, middle, q } = curve;
   const path = `<path d="M${p.x} ${p.y} Q${middle.x} ${middle.y} ${q.x} ${q.y}" fill="none" stroke="${color}" ` +
     `stroke-width="${dead ? 2.2 : 1.3}" marker-end="url(#${dead ? "tip-dead" : "tip"})"/>`;
-  const text = `<rect x="${label.x - wide / 2}" y="${label.y - 9}" width="${wide}" height="18" rx="4" fill="#fff" ` +
-    `opacity=".92"/><text x="${label.x}" y="${label.y + 4}" text-anchor="middle" font-size="12" ` +
+  const text = `<rect class="label" x="${label.x - wide / 2}" y="${label.y - 9}" width="${wide}" height="18" rx="4" ` +
+    `fill="#fff" opacity=".92"/><text x="${label.x}" y="${label.y + 4}" text-anchor="middle" font-size="12" ` +
     `fill="${dead ? color : "#47525f"}">${escapeText(edge.text)}</text>`;
   return { path, text };
 }
 
-function boxSvg(i, place) {
+// behind: deadlocked, and in no circle.
+function boxSvg(i, place, behind) {
   const fiber = fibers[i];
   const dead = fiber.dead;
   const x = place.x - kBoxWide / 2;
   const y = place.y - kBoxHigh / 2;
   const left = fiber.left === undefined ? "" : " · " + spanText(fiber.left) + " left";
   return `<g class="fiber" data-fiber="${i}"><rect x="${x}" y="${y}" width="${kBoxWide}" height="${kBoxHigh}" rx="7" ` +
-    `fill="${dead ? "#fdeef0" : "#fff"}" stroke="${dead ? "#c01f2e" : "#8b95a3"}" stroke-width="${dead ? 1.8 : 1}"/>` +
+    `fill="${dead ? "#fdeef0" : "#fff"}" stroke="${dead ? "#c01f2e" : "#8b95a3"}" stroke-width="${dead ? 1.8 : 1}"` +
+    `${behind ? ' stroke-dasharray="5 4"' : ""}/>` +
     `<text x="${place.x}" y="${place.y - 4}" text-anchor="middle" font-size="13" font-weight="600">` +
     `${escapeText(cut(fiber.f, 32))}</text><text x="${place.x}" y="${place.y + 13}" text-anchor="middle" ` +
     `font-size="11" fill="#5b6675">${escapeText(fiber.place + left)}</text></g>`;
@@ -125,17 +167,19 @@ function drawGraph() {
   if (ring.length > 0) placeWaiters(at, placeRing(ring, at)); else placeByMachine(at);
   byId("graph-count").textContent = ring.length > 0 ? fibers.filter((fiber) => fiber.dead).length + " deadlocked" : "";
   byId("graph-says").innerHTML = `As of ${timeText(story.waits_at)}. ` + (ring.length > 0
-    ? "The fibers in red can be woken by one another alone: <b class=bad>a deadlock</b>. Click one for its stack."
+    ? "The fibers in red can be woken by one another alone: <b class=bad>a deadlock</b>; whoever is dashed only " +
+      "waits for one of the others. Click one for its stack."
     : at.size > 0 ? "Nothing is deadlocked. Drawn are the fibers that wait for another one; all are in the list below."
       : "Nothing is deadlocked, and no fiber waits for another one; what each waits for is in the list below.");
   byId("graph-box").style.display = at.size > 0 ? "" : "none";
   const ringed = new Set(ring);
   const edges = [];
+  const taken = [...at.values()].map((place) => boxAround(place, kBoxWide, kBoxHigh));
   for (const i of at.keys()) {
     for (const edge of edgesOf(i, ring.length > 0)) {
       const drawn = at.has(edge.to);
       const nearer = ring.length === 0 || ringed.has(i) || (drawn && at.get(edge.to).column < at.get(i).column);
-      if (drawn && nearer) edges.push(edgeSvg(edge, at, ringed.has(i) && ringed.has(edge.to)));
+      if (drawn && nearer) edges.push(edgeSvg(edge, at, ringed.has(i) && ringed.has(edge.to), taken));
     }
   }
   const places = [...at.values()];
@@ -147,7 +191,8 @@ function drawGraph() {
     `markerHeight="8" markerUnits="userSpaceOnUse" orient="auto"><path d="M0 0L10 5L0 10z" fill="${color}"/></marker>`;
   byId("graph-box").innerHTML = `<svg width="${right - left}" height="${bottom - top}" viewBox="${left} ${top} ` +
     `${right - left} ${bottom - top}"><defs>${tip("tip", "#8b95a3")}${tip("tip-dead", "#c01f2e")}</defs>` +
-    edges.map((e) => e.path).join("") + [...at].map(([i, place]) => boxSvg(i, place)).join("") +
+    edges.map((e) => e.path).join("") +
+    [...at].map(([i, place]) => boxSvg(i, place, fibers[i].dead && !ringed.has(i))).join("") +
     edges.map((e) => e.text).join("") + "</svg>";
   listFibers();
 }

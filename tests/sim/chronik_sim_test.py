@@ -356,12 +356,15 @@ class Twins(unittest.TestCase):
 
 @unittest.skipUnless(shutil.which("gdb"), "gdb is not installed")
 class Debugger(unittest.TestCase):
-    def stop(self, where):
+    def run_to(self, where):
         command = ["gdb", "-q", "-batch", "-ex", "run", "-ex", "call (void)chronik_waits()", "-ex", "continue",
                    "--args", PROGRAM, "replay", "--scenario", "canary", "--seed", "1", "--stop-at", where]
         done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False,
                               env={**os.environ, "DEBUGINFOD_URLS": ""})
-        text = done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def stop(self, where):
+        text = self.run_to(where)
         stopped = re.search(r"stopped before event ([0-9]+) at ([0-9.]+)s of virtual time", text)
         self.assertIsNotNone(stopped, text[-3000:])
         self.assertIn("SIGTRAP", text)
@@ -377,6 +380,13 @@ class Debugger(unittest.TestCase):
         before = self.stop(str(event - 1))
         self.assertEqual(before[0], event - 1)
         self.assertLess(before[1], 4.1)
+
+    def test_a_stop_beyond_the_end_says_which_event_was_the_last(self):
+        said = r"did not stop: the run ended before that, with event (\d+) at (5\.\d+)s of virtual time"
+        last = re.search(said, self.run_to("1000000"))
+        self.assertIsNotNone(last)
+        self.assertEqual(re.search(said, self.run_to("99s")).groups(), last.groups())
+        self.assertEqual(self.stop(last.group(1))[0], int(last.group(1)))
 
 
 def fingerprint(*arguments):
@@ -401,7 +411,7 @@ class Stories(unittest.TestCase):
         self.assertEqual(story["run"]["replay"], "chronik-sim replay --scenario canary --seed 1")
         self.assertEqual(story["finding"]["t"], [e["t"] for e in story["events"] if e["k"] == "finding"][0])
         dead = {i for i, fiber in enumerate(story["fibers"]) if fiber.get("dead")}
-        named = set(re.findall(r"DEADLOCKED bank#1\.0 (\S+) ", story["finding"]["message"]))
+        named = set(re.findall(r"(?:DEADLOCKED|BEHIND) +bank#1\.0 (\S+) ", story["finding"]["message"]))
         self.assertEqual({story["fibers"][i]["f"] for i in dead}, named)
         self.assertGreaterEqual(len(named), 2)
         # Two of them wait for each other, and the stack of each is there.
@@ -478,6 +488,18 @@ class Stories(unittest.TestCase):
             self.assertGreater(arrived[number]["ts"], event["ts"])
             self.assertNotEqual(arrived[number]["pid"], event["pid"])
         self.assertTrue(any(re.fullmatch(r"Produce #[0-9]+ -> ok", e["name"]) for e in slices))
+        # A fiber is a thread of its node, with its name: what it did stands there, and at the end what it waits for.
+        told = [e for e in events if e["ph"] == "M" and e["name"] == "thread_name"]
+        named = {(e["pid"], e["tid"]): e["args"]["name"] for e in told}
+        node = next(pid for pid, name in names.items() if name == "node-1")
+        of_node = {name for (pid, _), name in named.items() if pid == node}
+        self.assertLessEqual({"main-0/wal-commit-0", "main-0/drainer-0", "life"}, of_node)
+        for event in slices:
+            if event["cat"] == "disk":
+                self.assertEqual(re.sub(r" \d+$", "", named[event["pid"], event["tid"]]), event["args"]["fiber"])
+        waits = [e for e in slices if e["cat"] == "wait" and named[e["pid"], e["tid"]] == "main-0/wal-commit-0"]
+        self.assertIn("waits for work", {e["name"] for e in waits})
+        self.assertEqual({round(e["ts"] + e["dur"]) for e in waits}, {12_000_000})
 
     def test_the_trace_of_a_failure_ends_with_it(self):
         with tempfile.TemporaryDirectory() as directory:
