@@ -51,6 +51,9 @@ enum class DiskEffect : std::uint8_t {
   kPowerLossAfter,
 };
 
+// What World::fault_fired calls a write of a segment that the disk has no room for.
+inline constexpr const char* kSegmentWithoutRoom = "a segment finds no room";
+
 // A fault that is to strike once: at the nth step of its kind from now on, of files whose path contains `path`.
 struct DiskStrike {
   DiskStep step = DiskStep::kWrite;

@@ -177,7 +177,7 @@ Status BatchOperation::write(const FileWrite& write, std::uint32_t checksum, Dis
     }
     written = model().write(id, write);
     if (absl::IsResourceExhausted(written)) {
-      fired("disk-full");
+      fired(path().ends_with(".log") ? kSegmentWithoutRoom : "disk-full");
     }
   }
   ticket_.cover.own_from = std::min(ticket_.cover.own_from, first);
