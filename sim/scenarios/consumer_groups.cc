@@ -2,7 +2,8 @@
 // than their sessions and go on as if nothing had happened, leave, come back as an instance or as somebody new, change
 // what they say of themselves, and are killed; their coordinators are killed, cut off and restarted. Beside them
 // observers read at any moment what is committed, and keepers of groups without members commit, forget, delete, and
-// make their topics anew.
+// make their topics anew. In some seeds a node, perhaps a coordinator, is cut off from the others for long, and not
+// from the clients.
 //
 // Judged, besides what group.h says: owners, generations and offsets (GEN-MONO, OFFSETS-COMMIT: sim/group_judge.h);
 // once all is healed, each group has each of its partitions committed by an owner again, and each keeper keeps
@@ -22,6 +23,7 @@
 #include "core/protocol/messages/offset_commit.h"
 #include "core/protocol/messages/offset_fetch.h"
 #include "core/protocol/messages/sync_group.h"
+#include "sim/disk_faults.h"
 #include "sim/group_judge.h"
 #include "sim/knobs.h"
 #include "sim/scenarios/group.h"
@@ -334,6 +336,26 @@ void draw_late_death(PlanMachine& client, const Plan& plan, Draws draws) {
   }
 }
 
+// In some seeds one node, perhaps a coordinator, is cut off from all others, or not heard by them, for far longer than
+// it takes to follow it; clients reach it as before, and some of them look on there.
+void draw_lonely_coordinator(Plan& plan, Draws draws) {
+  const std::int64_t nodes = plan.knob("nodes", 1);
+  if (nodes < kGroupNodes || draws.below(4) != 0) {
+    return;
+  }
+  const std::string alone = group_node_name(static_cast<int>(draws.between(1, nodes)));
+  const std::int64_t one_way = draws.below(3) == 0 ? 1 : 0;
+  const Duration lasts = draws.between(Duration::seconds(10), Duration::seconds(20));
+  const VirtualTime at = VirtualTime::zero() + draws.between(Duration::seconds(6), plan.lasts - lasts);
+  for (int number = 1; number <= static_cast<int>(nodes); ++number) {
+    if (const std::string other = group_node_name(number); other != alone) {
+      PlanFault& cut = add_fault_at(plan, draws, "partition", alone, at, lasts);
+      cut.other = other;
+      cut.numbers["one_way"] = one_way;
+    }
+  }
+}
+
 class ConsumerGroups final : public Scenario {
  public:
   const char* name() const override { return "consumer-groups"; }
@@ -388,6 +410,7 @@ class ConsumerGroups final : public Scenario {
     if (draws.below(3) == 0) {
       draw_stops(plan, draws.child("stops", 0));
     }
+    draw_lonely_coordinator(plan, draws.child("alone", 0));
     plan.knobs["members.rest"] = draws.child("rest", 0).below(4) == 0 ? 0 : 1;
     Draws compaction = draws.child("compaction", 0);
     plan.knobs["groups.segment_bytes"] = compaction.below(2) == 0 ? 104'857'600 : compaction.magnitude(200, 1 << 14);
