@@ -55,9 +55,7 @@ class Jepsen final : public Scenario {
     names.insert(names.end(), {"send retried", "unknown outcome", "duplicate without idempotence"});
     return names;
   }
-  std::vector<std::string> promises() const override {
-    return with_group_promises({"JEPSEN", "REPLICA-LIVE", "WAL"});
-  }
+  std::vector<std::string> promises() const override { return with_group_promises({"JEPSEN", "REPLICA-LIVE", "WAL"}); }
 
   Plan generate(std::uint64_t seed) const override;
   std::unique_ptr<ScenarioState> build(World& world, const Plan& plan, Nemesis& nemesis) const override;
@@ -69,6 +67,19 @@ class Jepsen final : public Scenario {
 };
 
 // ---- a plan ----
+
+// In a third of the seeds: who leads and who is in sync changes all the time, while producers send again what they have
+// no answer to. Nothing but that, for what else strikes leaves too few of them in touch.
+void draw_changing_leaders(Plan& plan, Draws draws, int nodes) {
+  if (nodes < kGroupNodes || draws.below(3) != 0) {
+    return;
+  }
+  plan.faults.clear();
+  draw_overtaken_rounds(plan, draws, Duration::milliseconds(1500));
+  plan.knobs["replicas"] = draws.between(2, kReplicasOfKey);
+  plan.knobs["replicas.min"] = 2;
+  plan.knobs["idempotent"] = 1;
+}
 
 void Jepsen::draw_knobs(Plan& plan, Draws draws, int nodes) {
   const std::int64_t replicas = draws.between(1, std::min(nodes, kReplicasOfKey));
@@ -128,6 +139,7 @@ Plan Jepsen::generate(std::uint64_t seed) const {
   }
   draw_group_faults(plan, draws, names);
   draw_episodes(plan, draws.child("episodes", 0), {names.begin(), names.begin() + nodes});
+  draw_changing_leaders(plan, draws.child("overtaken", 0), nodes);
   return plan;
 }
 

@@ -13,6 +13,7 @@
 #include "sim/disk_faults.h"
 #include "sim/scenarios/replicated.h"
 #include "sim/scenarios/scenarios.h"
+#include "sim/scenarios/trouble.h"
 #include "sim/scenarios/workload.h"
 
 namespace chronik::sim {
@@ -20,6 +21,7 @@ namespace chronik::sim {
 namespace {
 
 constexpr std::size_t kProducesLeast = 150;  // of a client
+constexpr Duration kLagMost = Duration::milliseconds(1500);
 constexpr Duration kBeforeFirst = Duration::seconds(4);
 constexpr Duration kAfterLast = Duration::seconds(4);  // until all is healed
 
@@ -109,6 +111,23 @@ class OvertakenRound {
   std::vector<std::string> nodes_;  // the first one falls behind, the second one goes
 };
 
+void draw_lags(Plan& plan, Draws& draws, Duration lag_most) {
+  plan.knobs["replica.lag_ms"] = draws.magnitude(200, lag_most.milliseconds());
+  plan.knobs["replica.fetch_wait_ms"] = draws.magnitude(500, 5'000);
+}
+
+std::vector<VirtualTime> draw_rounds(Plan& plan, const Draws& draws) {
+  std::vector<VirtualTime> begins;
+  VirtualTime at = VirtualTime::zero() + kBeforeFirst;
+  while (at < VirtualTime::zero() + (plan.lasts - kAfterLast)) {
+    Draws of_one = draws.child("round", begins.size());
+    OvertakenRound(plan, of_one, at).draw();
+    begins.push_back(at);
+    at = at + of_one.between(Duration::milliseconds(1500), Duration::seconds(5));
+  }
+  return begins;
+}
+
 class Overtaken final : public Replicated {
  public:
   const char* name() const override { return "overtaken"; }
@@ -123,18 +142,9 @@ class Overtaken final : public Replicated {
   Kind kind() const override { return {.nodes_least = 3, .replicas = 3}; }
 
   void draw_trouble(Plan& plan, Draws& draws, const std::vector<std::string>& /*names*/) const override {
-    plan.knobs["replica.lag_ms"] = draws.magnitude(200, 1'500);
-    plan.knobs["replica.fetch_wait_ms"] = draws.magnitude(500, 5'000);
+    draw_lags(plan, draws, kLagMost);
     plan.knobs["replicas.min"] = draws.between(1, 2);
-    std::vector<VirtualTime> begins;
-    VirtualTime at = VirtualTime::zero() + kBeforeFirst;
-    while (at < VirtualTime::zero() + (plan.lasts - kAfterLast)) {
-      Draws of_one = draws.child("round", begins.size());
-      OvertakenRound(plan, of_one, at).draw();
-      begins.push_back(at);
-      at = at + of_one.between(Duration::milliseconds(1500), Duration::seconds(5));
-    }
-    produce_throughout(plan, draws, begins);
+    produce_throughout(plan, draws, draw_rounds(plan, draws));
   }
 
   // In each round as much, from its beginning on.
@@ -160,6 +170,11 @@ class Overtaken final : public Replicated {
 };
 
 }  // namespace
+
+std::vector<VirtualTime> draw_overtaken_rounds(Plan& plan, Draws& draws, Duration lag_most) {
+  draw_lags(plan, draws, lag_most);
+  return draw_rounds(plan, draws);
+}
 
 const Scenario* overtaken_scenario() {
   static const Overtaken scenario;
