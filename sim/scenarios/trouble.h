@@ -20,7 +20,8 @@ void draw_episodes(Plan& plan, Draws draws, const std::vector<std::string>& node
 
 // Rounds in which one of at least three nodes lags for about as long as it takes to fall out of the in-sync sets and to
 // come back, and just then others go; again and again, until shortly before plan.lasts. When each begins, in order.
-// Who lags is decided by the knobs replica.lag_ms, drawn up to `lag_most`, and replica.fetch_wait_ms. (In overtaken.cc.)
+// Who lags is decided by the knobs replica.lag_ms, drawn up to `lag_most`, and replica.fetch_wait_ms. (In
+// overtaken.cc.)
 std::vector<VirtualTime> draw_overtaken_rounds(Plan& plan, Draws& draws, Duration lag_most);
 
 }  // namespace chronik::sim
