@@ -1,6 +1,10 @@
 // ListOffsets and OffsetForLeaderEpoch: where a log begins, ends, and had a time or an epoch.
+#include <absl/container/btree_map.h>
+
+#include <algorithm>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "core/broker/broker.h"
 #include "core/broker/connection.h"
@@ -90,6 +94,26 @@ void look_up(Broker& broker, std::string_view topic, const ListOffsetsPartition&
   answer_timestamp(*found, answer);
 }
 
+// A partition that is named twice is refused, and that is said once.
+void refuse_repeated(protocol::ListOffsetsTopicResponse& topic) {
+  absl::btree_map<PartitionId, int> named;
+  for (const ListOffsetsPartitionResponse& partition : topic.partitions) {
+    ++named[partition.partition_index];
+  }
+  std::erase_if(topic.partitions, [&named](ListOffsetsPartitionResponse& partition) {
+    int& times = named.at(partition.partition_index);
+    if (times > 1) {
+      const PartitionId index = partition.partition_index;
+      partition = {};
+      partition.partition_index = index;
+      partition.error_code = ErrorCode::kInvalidRequest;
+      times = 0;
+      return false;
+    }
+    return times == 0;
+  });
+}
+
 }  // namespace
 
 void handle_list_offsets(Broker& broker, Request&& request) {
@@ -112,6 +136,7 @@ void handle_list_offsets(Broker& broker, Request&& request) {
       }
     }
     elsewhere.gather_all(broker, response, deadline);
+    std::for_each(response.topics.begin(), response.topics.end(), &refuse_repeated);
     request.reply(response);
   });
 }

@@ -93,6 +93,26 @@ TEST(NamedTwice, AGroupIsDeletedOnce) {
   });
 }
 
+TEST(NamedTwice, APartitionHasNoOffset) {
+  with_topic([](client::Client& client) {
+    protocol::ListOffsetsRequest request;
+    auto& topic = request.topics.emplace_back();
+    topic.name = "t";
+    for (const std::int32_t index : {1, 0, 1}) {
+      topic.partitions.push_back({.partition_index = PartitionId(index),
+                                  .current_leader_epoch = LeaderEpoch::none(),
+                                  .timestamp = protocol::kLatestTimestamp});
+    }
+    const auto told = ask<protocol::ListOffsetsResponse>(client, request, 7).topics.at(0).partitions;
+    ASSERT_EQ(told.size(), 2u);
+    EXPECT_EQ(told[0].partition_index, PartitionId(1));
+    EXPECT_EQ(told[0].error_code, ErrorCode::kInvalidRequest);
+    EXPECT_EQ(told[0].offset, Offset::none());
+    EXPECT_EQ(told[1].error_code, ErrorCode::kNone);
+    EXPECT_EQ(told[1].offset, Offset(0));
+  });
+}
+
 ErrorCode offset_error(client::Client& client, std::int64_t timestamp, std::int16_t version) {
   protocol::ListOffsetsRequest request;
   auto& topic = request.topics.emplace_back();
