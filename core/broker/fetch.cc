@@ -204,10 +204,9 @@ bool anything_to_read(const FetchWork& work) {
   return found || work.partitions.empty();
 }
 
-// Waits until a partition moves. One wait, however many partitions.
-Status wait_for_progress(FetchWork& work, const Deadline& deadline) {
-  fiber::WaitSet moves;
-  for (Asked& asked : work.partitions) {
+// What may end its wait: news of a partition that is led here, and a later request of its session.
+void add_moves(const FetchWork& work, fiber::WaitSet& moves) {
+  for (const Asked& asked : work.partitions) {
     if (asked.partition) {
       moves.add(asked.partition->progress(), asked.partition->progress_key());
     }
@@ -215,6 +214,12 @@ Status wait_for_progress(FetchWork& work, const Deadline& deadline) {
   if (work.session != nullptr) {
     work.session->add_to(moves);
   }
+}
+
+// Waits until a partition moves. One wait, however many partitions.
+Status wait_for_progress(const FetchWork& work, const Deadline& deadline) {
+  fiber::WaitSet moves;
+  add_moves(work, moves);
   return moves.wait_any(deadline);
 }
 
@@ -351,14 +356,7 @@ void serve_split(Broker& broker, FetchWork& work) {
     fiber::WaitSet moves;
     const Duration left = wait - (fiber::Scheduler::current().now() - began);
     if (left > Duration::zero() && !work.forwarded->park(left, moves) && !moved_since(work)) {
-      for (const Asked& asked : work.partitions) {
-        if (asked.partition) {
-          moves.add(asked.partition->progress(), asked.partition->progress_key());
-        }
-      }
-      if (work.session != nullptr) {
-        work.session->add_to(moves);
-      }
+      add_moves(work, moves);
       const Status moved = moves.wait_any(parked);
       if (!moved.ok() && !absl::IsDeadlineExceeded(moved)) {
         return work.request.answer.close("the connection ends");
