@@ -83,7 +83,12 @@ Status Engine::plan_rotation() {
     return ok();
   }
   StatusOr<std::size_t> slot = absl::ResourceExhaustedError("no free slot");
-  if (files_.may_begin_file(released_, next_lsn_)) {
+  // A file that is not filled yet takes room on the disk. Where others have taken what is kept for that, this one grows.
+  const bool has_room = files_.has_filled_free_slot() || space_.allows(/*control=*/true, 0);
+  if (!has_room) {
+    space_.ask_again();
+  }
+  if (has_room && files_.may_begin_file(released_, next_lsn_)) {
     slot = files_.take_slot(disk_);
     if (absl::IsResourceExhausted(slot.status())) {
       note_disk_full();

@@ -39,6 +39,7 @@ void DiskSpace::ask_again() {
 
 void DiskSpace::note_full() {
   full_ = true;
+  ++fulls_;
   ask_again();
 }
 
@@ -64,18 +65,18 @@ void DiskSpace::run(const bool& closing, Duration timeout, fiber::Event& notify)
       continue;
     }
     asked_ = false;
-    if (full_) {
-      if (!pause(closing)) {
-        return;
-      }
-      full_ = false;
+    if (full_ && !pause(closing)) {
+      return;
     }
+    const std::uint64_t fulls = fulls_;
     const Status refreshed = refresh(fiber::within(timeout, Expiry::kPeer));
     if (absl::IsAborted(refreshed) || absl::IsCancelled(refreshed)) {
       return;
     }
     if (!refreshed.ok()) {
       log_warn("free disk space unknown", field("error", refreshed.ToString()));
+    } else if (fulls == fulls_) {
+      full_ = false;  // not before the answer: the figure of before has allowed what found no room
     }
     notify.notify_all();
   }

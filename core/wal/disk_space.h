@@ -38,7 +38,8 @@ class DiskSpace {
   std::uint64_t free_ = 0;        // as the disk last said
   std::uint64_t used_since_ = 0;  // at most, by what the log knows of
   bool asked_ = false;
-  bool full_ = false;  // noted, and not asked again since
+  bool full_ = false;  // noted, and no answer has come to what was asked since
+  std::uint64_t fulls_ = 0;
   fiber::Event wanted_;
 };
 
