@@ -260,6 +260,9 @@ void Engine::fill_loop() {
     if (absl::IsAborted(filled)) {
       return;
     }
+    if (absl::IsResourceExhausted(filled)) {
+      space_.ask_again();  // there was room, by the last answer
+    }
     if (!filled.ok()) {
       log_warn("wal file not filled", field("path", files_.path(**slot)), field("error", filled.ToString()));
     }
