@@ -176,7 +176,7 @@ class CommandLine(unittest.TestCase):
             "full-queue": r"changes-0 is to provide channel 1 and waits for turnstile 1 \(raft\); "
                           r".*publish-\d+ holds turnstile 1 \(raft\) and waits for channel 1",
             "hung-sync": r"\d+ wait for node-1#1.0 main-0/sync-\d+, which has waited \d+ ms for disk operation \d+ "
-                         r"\(sync raft.log\): .*metadata-\d+",
+                         r"\(sync raft.log\) and holds turnstile 1 \(raft\): .*metadata-\d+",
             "forwarding": r"produce-\d+ holds turnstile 4 \(connection to the leader\) and waits for request 1 "
                           r"\(forwarded to 10.0.0.\d:9\); node-\d#1.0 server-0/forwarded-0 is to provide request 1",
         }
