@@ -39,6 +39,7 @@ using protocol::ErrorCode;
 
 constexpr const char* kConsumedTopic = "consumed";
 constexpr std::int64_t kSessionMs = 2'000;
+constexpr std::int64_t kLongSessionMs = 18'000;
 constexpr std::int64_t kRebalanceMs = 4'000;
 
 struct ConsumerGroupsState final : GroupState {
@@ -57,6 +58,7 @@ struct ConsumerGroupsState final : GroupState {
     std::int16_t join_version = 9;  // before 4 a member gets its id and its place at once
   };
   std::map<std::string, Consumer> consumers;
+  std::int64_t session_ms = kSessionMs;
   bool rests = false;  // once all is healed nobody leaves, pauses or changes: only that a member is gone is news
   VisitedGroups observed{.groups = {}, .topic = kConsumedTopic};
   std::map<std::string, VisitedGroups> kept;  // by the keeper's machine
@@ -106,7 +108,7 @@ class GroupMemberRun {
   bool take_part(client::Client& client) {
     protocol::JoinGroupRequest request;
     request.group_id = me_.group;
-    request.session_timeout_ms = static_cast<std::int32_t>(kSessionMs);
+    request.session_timeout_ms = static_cast<std::int32_t>(state_.session_ms);
     request.rebalance_timeout_ms = static_cast<std::int32_t>(me_.rebalance_ms);
     request.member_id = member_;
     request.group_instance_id = instance_;
@@ -337,21 +339,34 @@ void draw_late_death(PlanMachine& client, const Plan& plan, Draws draws) {
 }
 
 // In some seeds one node, perhaps a coordinator, is cut off from all others, or not heard by them, for far longer than
-// it takes to follow it; clients reach it as before, and some of them look on there.
+// it takes to follow it; clients reach it as before. In some of these not the members, who find another coordinator at
+// once, and sessions are long: then nothing that the old one has to record shows it that it is deposed, while observers
+// go on asking it.
 void draw_lonely_coordinator(Plan& plan, Draws draws) {
+  constexpr Duration kMembersBefore = Duration::milliseconds(500);
   const std::int64_t nodes = plan.knob("nodes", 1);
-  if (nodes < kGroupNodes || draws.below(4) != 0) {
+  if (nodes < kGroupNodes || draws.below(3) != 0) {
     return;
   }
   const std::string alone = group_node_name(static_cast<int>(draws.between(1, nodes)));
   const std::int64_t one_way = draws.below(3) == 0 ? 1 : 0;
   const Duration lasts = draws.between(Duration::seconds(10), Duration::seconds(20));
   const VirtualTime at = VirtualTime::zero() + draws.between(Duration::seconds(6), plan.lasts - lasts);
-  for (int number = 1; number <= static_cast<int>(nodes); ++number) {
-    if (const std::string other = group_node_name(number); other != alone) {
+  const VirtualTime before = at + Duration::milliseconds(-kMembersBefore.milliseconds());
+  const bool without_members = draws.below(3) != 0;
+  if (without_members) {
+    plan.faults.clear();
+    plan.knobs["members.session_ms"] = kLongSessionMs;
+    plan.knobs["replicas"] = kGroupNodes;  // somebody can follow it
+  }
+  for (const PlanMachine& other : plan.machines) {
+    if (other.role == "node" && other.name != alone) {
       PlanFault& cut = add_fault_at(plan, draws, "partition", alone, at, lasts);
-      cut.other = other;
-      cut.numbers["one_way"] = one_way;
+      cut.other = other.name;
+      cut.numbers["one_way"] = without_members ? 0 : one_way;  // it is not to hear that it is deposed
+    } else if (other.role == "client" && without_members) {
+      add_fault_at(plan, draws, "partition", alone, before, lasts + kMembersBefore).other = other.name;
+      add_fault_at(plan, draws, "reset", other.name, before, Duration::milliseconds(1));
     }
   }
 }
@@ -424,6 +439,7 @@ class ConsumerGroups final : public Scenario {
     begin_group(world, plan, nemesis, *state);
     state->partitions = static_cast<int>(plan.knob("consumed.partitions", 1));
     state->replicas = static_cast<std::int16_t>(plan.knob("replicas", 1));
+    state->session_ms = plan.knob("members.session_ms", kSessionMs);
     state->rests = plan.knob("members.rest", 0) != 0;
     state->observed.partitions = state->partitions;
     state->observed.replicas = state->replicas;
