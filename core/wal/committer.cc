@@ -83,7 +83,8 @@ Status Engine::plan_rotation() {
     return ok();
   }
   StatusOr<std::size_t> slot = absl::ResourceExhaustedError("no free slot");
-  // A file that is not filled yet takes room on the disk. Where others have taken what is kept for that, this one grows.
+  // A file that is not filled yet takes room on the disk. Where others have taken what is kept for that, this one
+  // grows.
   const bool has_room = files_.has_filled_free_slot() || space_.allows(/*control=*/true, 0);
   if (!has_room) {
     space_.ask_again();
