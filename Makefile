@@ -43,7 +43,7 @@ proof: build  ## The main job on real input: 1 GB of real records, clients, kill
 	@tests/proof/run
 
 sim: build  ## Run simulated clusters  (SCENARIO=all SEEDS=200)
-	@build/release/chronik-sim run --scenario $(SCENARIO) --seeds $(SEEDS) $(ARGS)
+	@build/release/chronik-sim run --scenario $(SCENARIO) --seeds $(SEEDS) --jobs $$(nproc) $(ARGS)
 
 # A broker lives on between two inputs: nothing of it is a leak. Replaying the corpus ends it, and looks for leaks then.
 fuzz_flags_connection = -detect_leaks=0 -max_len=2048

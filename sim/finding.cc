@@ -9,6 +9,7 @@ namespace chronik::sim {
 namespace {
 
 constexpr std::string_view kDeadlocked = "DEADLOCKED";
+constexpr std::string_view kMark = "\n  ";  // before it where it marks a fiber
 constexpr std::string_view kForScope = "waits for scope";
 constexpr std::string_view kCheck = "CHECK(";
 constexpr std::string_view kOurs = "chronik::";
@@ -42,6 +43,9 @@ std::string without_numbers(std::string_view text) {
 std::string who_is_deadlocked(std::string_view message) {
   std::set<std::string> kinds;
   for (std::size_t at = 0; (at = message.find(kDeadlocked, at)) != std::string_view::npos; ++at) {
+    if (!message.substr(0, at).ends_with(kMark)) {
+      continue;  // the word, and no fiber
+    }
     const std::string_view line = line_at(message, at);
     const std::string_view waits = line.substr(0, line.find(" (of "));
     // Who joins a scope is stuck or not by who else is in it.

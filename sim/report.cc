@@ -202,8 +202,14 @@ std::string report_text(const RunnerReport& report) {
       }
     }
   }
-  text += fmt::format("{} failed, {:.1f} s{}\n", report.failed(), report.elapsed_seconds,
-                      report.cut_short ? ", cut short" : "");
+  std::uint64_t seeds = 0;
+  double virtual_seconds = 0;
+  for (const ScenarioReport& scenario : report.scenarios) {
+    seeds += scenario.seeds;
+    virtual_seconds += scenario.virtual_seconds;
+  }
+  text += fmt::format("{} failed of {} seeds, {:.1f} h of virtual time in {:.1f} s{}\n", report.failed(), seeds,
+                      virtual_seconds / 3600, report.elapsed_seconds, report.cut_short ? ", cut short" : "");
   return text;
 }
 

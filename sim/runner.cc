@@ -173,8 +173,10 @@ class Runner {
     next_progress_ = real_seconds() + 0.2;
     constexpr std::uint64_t kWidth = 30;
     const std::uint64_t full = total_ == 0 ? kWidth : finished_ * kWidth / total_;
-    fmt::print(stderr, "\r[{}{}] {}/{} seeds, {:.0f} s, {} failed ", std::string(full, '#'),
-               std::string(kWidth - full, '.'), finished_, total_, real_seconds() - began_, failures_);
+    fmt::print(stderr, "\r[{}{}] {}/{} seeds, {:.1f}/s, {:.0f} s, {} failed ", std::string(full, '#'),
+               std::string(kWidth - full, '.'), finished_, total_,
+               static_cast<double>(finished_) / std::max(real_seconds() - began_, 1e-3), real_seconds() - began_,
+               failures_);
     if (last) {
       fmt::print(stderr, "\n");
     }

@@ -51,6 +51,7 @@ Driver::Driver(KeyValueStore& store, Process& process, StateMachine& machine, Pe
       options_(options),
       next_read_(mix(options.raft.seed, 1)) {
   CHECK_GT(options.entries_per_snapshot, 0u);
+  CHECK_GT(options.steps_per_check, 0u);
 }
 
 Status Driver::open(const Membership& first, const Deadline& deadline) {
@@ -257,6 +258,9 @@ void Driver::carry_out() {
     if (output.empty()) {
       return;
     }
+    if (++steps_ % options_.steps_per_check == 0) {
+      check_invariants();
+    }
     if (output.persist.has_value()) {
       write(*output.persist);
     }
@@ -278,6 +282,12 @@ void Driver::carry_out() {
         on_read(ready.context, ready.index);
       }
     }
+  }
+}
+
+void Driver::check_invariants() {
+  for (const std::string& broken : raft_->broken_invariants()) {
+    process_.fatal(ExitStatus::kBug, fmt::format("raft: it does not hold that {}", broken));
   }
 }
 

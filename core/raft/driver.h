@@ -26,6 +26,9 @@ struct DriverOptions {
   std::uint64_t entries_per_snapshot = 1000;  // applied since the last snapshot
   std::uint64_t entries_kept = 500;           // behind a snapshot, for members that lag; in memory
   Duration commit_timeout = Duration::seconds(60);
+  // After every so many steps the invariants are looked at, before what the step gives out is carried out; broken ones
+  // end the process. They walk over the log in memory.
+  std::uint64_t steps_per_check = 1000;
 };
 
 // The way to the other nodes. What it takes may be lost, and comes in order as long as it comes.
@@ -118,6 +121,7 @@ class Driver final : public Consensus, public GroupMembers {
   bool commit(StoreBatch batch);
   void tick();
   void wake();
+  void check_invariants();
 
   KeyValueStore& store_;
   Process& process_;
@@ -131,6 +135,7 @@ class Driver final : public Consensus, public GroupMembers {
   fiber::Event woken_;
   Writes writes_;
   fiber::Event to_write_;
+  std::uint64_t steps_ = 0;
   LogIndex applied_{0};
   LogIndex snapshot_last_{0};
   bool snapshot_under_way_ = false;

@@ -165,7 +165,7 @@ function drawGraph() {
   const ring = core();
   const at = new Map();
   if (ring.length > 0) placeWaiters(at, placeRing(ring, at)); else placeByMachine(at);
-  byId("graph-count").textContent = ring.length > 0 ? fibers.filter((fiber) => fiber.dead).length + " deadlocked" : "";
+  byId("graph-count").textContent = ring.length > 0 ? ring.length + " deadlocked" : "";
   byId("graph-says").innerHTML = `As of ${timeText(story.waits_at)}. ` + (ring.length > 0
     ? "The fibers in red can be woken by one another alone: <b class=bad>a deadlock</b>; whoever is dashed only " +
       "waits for one of the others. Click one for its stack."

@@ -207,7 +207,7 @@ function neighbours(event) {
 function showFiber(i) {
   const fiber = fibers[i];
   const events = story.events.filter((event) => event.m === fiber.m && event.f === fiber.f).slice(-12);
-  const dead = fiber.dead ? ', <span class="bad">deadlocked</span>' : "";
+  const dead = !fiber.dead ? "" : `, <span class="bad">${core().includes(i) ? "deadlocked" : "behind a deadlock"}</span>`;
   byId("details").innerHTML = `<span class="kind">fiber${dead}</span><h3>${escapeText(fiber.f)}</h3><table>` +
     row("where", escapeText(fiber.place)) + row("waits for", escapeText(waitText(fiber))) +
     row("at most", fiber.waits === undefined ? "" : fiber.left === undefined ? "for ever" : spanText(fiber.left)) +

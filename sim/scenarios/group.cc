@@ -37,6 +37,7 @@ node::NodeConfig group_config_of(const Plan& plan, int number, int nodes) {
   }
   config.raft.entries_per_snapshot = static_cast<std::uint64_t>(plan.knob("raft.entries_per_snapshot", 1000));
   config.raft.entries_kept = static_cast<std::uint64_t>(plan.knob("raft.entries_kept", 500));
+  config.raft.steps_per_check = 1;
   config.raft.raft.snapshot_part_bytes = static_cast<std::size_t>(plan.knob("raft.snapshot_part_bytes", 512 << 10));
   config.logs.wal.rotation_bytes = 256 << 10;
   config.logs.wal.files_max = 6;

@@ -48,6 +48,7 @@ node::NodeConfig config_of(const Plan& plan) {
   config.logs.drain_bytes = static_cast<std::uint64_t>(plan.knob("log.drain_bytes", 65'536));
   config.logs.sync_each_max = static_cast<std::size_t>(plan.knob("log.sync_each_max", 16));
   config.raft.entries_per_snapshot = static_cast<std::uint64_t>(plan.knob("raft.entries_per_snapshot", 1000));
+  config.raft.steps_per_check = 1;
   config.broker["connections.max.idle.ms"] = "60000";
   config.broker["num.partitions"] = fmt::format("{}", plan.knob("partitions", 1));
   config.broker["log.segment.bytes"] = fmt::format("{}", plan.knob("log.segment_bytes", 1 << 20));
