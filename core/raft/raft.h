@@ -6,7 +6,7 @@
 // that does not answer therefore takes this member's voice, not its ears: it goes on hearing and telling who leads.
 //
 // Pre-vote (9.6), check-quorum (6.2), leadership transfer (3.10), membership change by one at a time (4.1) with
-// learners, snapshots in parts (5), batched read index (6.4), pipelined appends (10.2.1).
+// learners, snapshots in parts (5), batched read index (6.4), pipelined appends (10.2.2).
 #pragma once
 
 #include <algorithm>

@@ -25,7 +25,7 @@ const Pages& field_pages() {
 const std::vector<HeldElsewhere>& held_elsewhere() {
   static const std::vector<HeldElsewhere> kAll{
       {"f04", "a membership entry at boot locks what is locked", "membership", false},
-      {"f22", "committed offsets on one node only", "consumer groups", true},
+      {"f22", "committed offsets on one node only", "consumer-groups", false},
       {"f40", "the metrics are asked for during load, and hang", "tests/server/chronik_server_test.py", false},
       {"f44", "read_committed shows what was aborted", "transactions", true},
       {"f45", "a field of a request is lost in one version", "tests/core/protocol/golden_test.cc", false},
