@@ -10,7 +10,7 @@ import source
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "mutants"))
 import mutants  # noqa: E402
 
-MUTANTS_MIN = 20
+MUTANTS_MIN = 50
 RULES = {f"R{number}" for number in range(1, 19)}  # of durability, on one node and between nodes
 
 
@@ -52,6 +52,15 @@ class Planted(source.Rules):
     def test_bugs_are_enough_and_break_every_rule(self):
         self.assertGreaterEqual(len(self.planted), MUTANTS_MIN)
         self.assertEqual(set(), RULES - {mutant.rule for mutant in self.planted})
+
+
+    def test_each_has_a_row_in_the_table_of_what_was_found(self):
+        document = (source.ROOT / "docs" / "PLANTED.md").read_text(encoding="utf-8")
+        rows = [[cell.strip() for cell in line.strip("|").split("|")]
+                for line in document.splitlines() if line.startswith("| `")]
+        self.assertEqual([[f"`{mutant.name}`", mutant.rule, mutant.what, f"`{mutant.scenario}`", f"`{mutant.checker}`"]
+                          for mutant in self.planted], [row[:5] for row in rows])
+        self.assertEqual({7}, {len(row) for row in rows})
 
 
 class PlantedViolation(unittest.TestCase):
