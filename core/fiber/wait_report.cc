@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::size_t kKeysShown = 8;
 constexpr std::size_t kNamesShown = 8;
+constexpr std::size_t kProvidersShown = 4;
 constexpr std::size_t kSinksShown = 8;
 
 std::string name_of(const FiberWait& wait) { return wait.place + " " + wait.path; }
@@ -128,9 +129,12 @@ std::string describe_one(std::span<const FiberWait> waits, const FiberWait& wait
   bool provided = false;
   for (std::size_t k = 0; k < wait.keys.size() && k < kKeysShown; ++k) {
     text += (k == 0 ? " waits for " : " or ") + (k == 0 ? describe_wait(wait) : describe_key(wait.keys[k]));
-    for (const std::size_t provider : providers[k]) {
-      text += fmt::format(" (of {})", name_of(waits[provider]));
+    for (std::size_t n = 0; n < providers[k].size() && n < kProvidersShown; ++n) {
+      text += fmt::format(" (of {})", name_of(waits[providers[k][n]]));
       provided = true;
+    }
+    if (providers[k].size() > kProvidersShown) {
+      text += fmt::format(" (of {} more)", providers[k].size() - kProvidersShown);
     }
   }
   if (wait.keys.size() > kKeysShown) {
