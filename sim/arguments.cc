@@ -93,7 +93,8 @@ CLI::App* add_run(CLI::App& app, Arguments& arguments) {
       ->check(CLI::Range(1U, 1024U));
   running->add_option("--twin-every", arguments.twin_every, "run every so many seeds twice and compare; 0: none")
       ->capture_default_str();
-  running->add_option("--time-limit", arguments.time_limit, "begin no further seed after this time, such as 60s or 10m [none]");
+  running->add_option("--time-limit", arguments.time_limit,
+                      "begin no further seed after this time, such as 60s or 10m [none]");
   running->add_flag("--coverage", arguments.coverage, "say what was reached and what never; always for all scenarios");
   running->add_option("--json", arguments.json, "write the report to this file");
   return running;
