@@ -102,11 +102,14 @@ class Neighbour {
 
   void ask() {
     constexpr std::int16_t kVersion = 4;
+    protocol::ApiVersionsRequest asked;
+    asked.client_software_name = "neighbour";
+    asked.client_software_version = "1";
     const protocol::Frame request = protocol::encode_request({.api = protocol::ApiKey::kApiVersions,
                                                               .version = kVersion,
                                                               .correlation_id = CorrelationId(1),
                                                               .client_id = "neighbour"},
-                                                             protocol::ApiVersionsRequest{});
+                                                             asked);
     CHECK_OK(connection_->write(request.parts, within(kPatience)));
     const std::int32_t size = checked(frames_.length(within(kPatience)));
     const Slice frame = checked(frames_.body(static_cast<std::size_t>(size), within(kPatience)));

@@ -201,7 +201,7 @@ TEST(CompressionType, OfTheBrokersIsTheTopicsDefaultAndMayBeAltered) {
       EXPECT_EQ(RecordBatchView::parse(batches.at(0).bytes(), batch), protocol::BatchDefect::kNone);
       return batch.attributes().codec();
     };
-    EXPECT_EQ(set("brotli"), ErrorCode::kInvalidConfig);
+    EXPECT_EQ(set("brotli"), ErrorCode::kInvalidRequest);
     EXPECT_EQ(set("lz4"), ErrorCode::kNone);
     ASSERT_EQ(produce(*client, "t", 0, varied_batch(Codec::kGzip, codecs)).error_code, ErrorCode::kNone);
     EXPECT_EQ(codec_at(0), Codec::kLz4);
