@@ -14,15 +14,13 @@ using testing::cleaning_options;
 using testing::commit;
 using testing::compacted;
 using testing::final_of;
+using testing::kCleanedDiskBytes;
 using testing::Keyed;
 using testing::KeyedLog;
 using testing::let_it_clean;
 using testing::LogNode;
 using testing::read_keyed;
-
-constexpr std::uint64_t kCleanedToDiskBytes = 64 << 20;
-
-Status end_life(LogNode& n) { return n.logs->stop(fiber::within(Duration::seconds(30), Expiry::kPeer)); }
+using testing::stop_orderly;
 
 void write_keys_over(LogNode& n, int count, int keys, const std::string& value) {
   for (int i = 0; i < count; ++i) {
@@ -45,7 +43,7 @@ LogConfig soon_compacted() {
 }
 
 TEST(CleaningInTime, WhatIsOverdueIsCompactedWhenTheCleanerNextLooks) {
-  sim::DiskModel model(kCleanedToDiskBytes);
+  sim::DiskModel model(kCleanedDiskBytes);
   LogNode node(model, 1, default_pace());
   node.config = soon_compacted();
   node.run([](LogNode& n) {
@@ -65,7 +63,7 @@ TEST(CleaningInTime, WhatIsOverdueIsCompactedWhenTheCleanerNextLooks) {
 }
 
 TEST(CleaningInTime, WithoutALagOfItsOwnNothingIsDrainedForIt) {
-  sim::DiskModel model(kCleanedToDiskBytes);
+  sim::DiskModel model(kCleanedDiskBytes);
   LogNode node(model, 1, cleaning_options());
   node.options.tail_age_max = Duration::seconds(3600);
   node.options.tail_bytes_max = 64 << 20;
@@ -83,7 +81,7 @@ TEST(CleaningInTime, WithoutALagOfItsOwnNothingIsDrainedForIt) {
 }
 
 TEST(CleanedTo, IsKeptOverAStop) {
-  sim::DiskModel model(kCleanedToDiskBytes);
+  sim::DiskModel model(kCleanedDiskBytes);
   LogNode node(model, 1, cleaning_options());
   node.config = compacted();
   node.run([](LogNode& n) {
@@ -91,7 +89,7 @@ TEST(CleanedTo, IsKeptOverAStop) {
     write_keys_over(n, 400, 5, "v");
     let_it_clean(n);
     EXPECT_GT(n.logs->cleaner_metrics().passes.value(), 0u);
-    ASSERT_TRUE(end_life(n).ok());
+    ASSERT_TRUE(stop_orderly(n).ok());
   });
   LogNode again(model, 2, cleaning_options());
   again.config = compacted();
@@ -113,7 +111,7 @@ TEST(CleanedTo, IsKeptOverAStop) {
 
 // What is cut goes, and other records take its offsets: they have not been cleaned.
 void live_through_a_truncation(bool restarts) {
-  sim::DiskModel model(kCleanedToDiskBytes);
+  sim::DiskModel model(kCleanedDiskBytes);
   {
     LogNode node(model, 1, cleaning_options());
     node.config = compacted();
@@ -123,7 +121,7 @@ void live_through_a_truncation(bool restarts) {
       append_keyed(n, 0, {Keyed{"another", "kept"}});
       write_keys_over(n, 400, 5, "before");
       let_it_clean(n);
-      ASSERT_TRUE(end_life(n).ok());
+      ASSERT_TRUE(stop_orderly(n).ok());
     });
   }
   {

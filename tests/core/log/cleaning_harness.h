@@ -24,6 +24,10 @@ struct Keyed {
 };
 using KeyedLog = std::map<std::int64_t, Keyed>;  // by offset
 
+inline constexpr std::uint64_t kCleanedDiskBytes = 64 << 20;
+
+inline Status stop_orderly(LogNode& n) { return n.logs->stop(fiber::within(Duration::seconds(30), Expiry::kPeer)); }
+
 inline StoredLogsOptions cleaning_options() {
   StoredLogsOptions options = small_options();
   options.cleaner.backoff = Duration::milliseconds(20);
@@ -43,10 +47,10 @@ inline LogConfig compacted() {
 
 inline Appended append_keyed(LogNode& n, int partition, const std::vector<Keyed>& records,
                              protocol::Codec codec = protocol::Codec::kNone, std::int64_t producer = -1,
-                             std::int32_t sequence = 0) {
+                             std::int32_t sequence = 0, Duration ahead = Duration::zero()) {
   protocol::Codecs codecs;
   protocol::RecordBatchBuilder builder;
-  const WallTime now = n.clock.wall();
+  const WallTime now = WallTime::from_milliseconds(n.clock.wall().milliseconds() + ahead.milliseconds());
   for (const Keyed& keyed : records) {
     protocol::RecordInput record;
     record.timestamp = now;

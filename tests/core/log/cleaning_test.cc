@@ -14,6 +14,7 @@ using testing::cleaning_options;
 using testing::commit;
 using testing::compacted;
 using testing::final_of;
+using testing::kCleanedDiskBytes;
 using testing::Keyed;
 using testing::KeyedLog;
 using testing::let_it_clean;
@@ -21,10 +22,7 @@ using testing::LogNode;
 using testing::read_keyed;
 using testing::segment_path;
 using testing::segment_sizes;
-
-constexpr std::uint64_t kCleanedDiskBytes = 64 << 20;
-
-Status stop(LogNode& n) { return n.logs->stop(fiber::within(Duration::seconds(30), Expiry::kPeer)); }
+using testing::stop_orderly;
 
 // Batches of two records whose keys come again and again.
 KeyedLog fill(LogNode& n, int batches, int keys, int from = 0) {
@@ -63,7 +61,7 @@ TEST(Cleaning, ACompactedLogHasTheLastOfEachKeyAtItsOffset) {
     commit(n, 0);
     let_it_clean(n);
     EXPECT_EQ(final_of(read_keyed(n, 0, Offset(0))), final_of(more));
-    ASSERT_TRUE(stop(n).ok());
+    ASSERT_TRUE(stop_orderly(n).ok());
   });
   LogNode again(model, 2, cleaning_options());
   again.config = compacted();
@@ -251,6 +249,25 @@ TEST(Cleaning, AFullDiskStopsItAndItGoesOnWhenThereIsRoom) {
     EXPECT_GT(n.logs->cleaner_metrics().removed_records.value(), 0u);
     EXPECT_EQ(final_of(read_keyed(n, 0, Offset(0))), final_of(all));
   });
+}
+
+TEST(Cleaning, ATimeToComeHoldsNothingBackWhereThereIsNoLag) {
+  for (const bool lags : {false, true}) {
+    sim::DiskModel model(kCleanedDiskBytes);
+    LogNode node(model, 1, cleaning_options());
+    node.config = compacted();
+    node.config.compaction_lag_min = Duration::milliseconds(lags ? 1 : 0);
+    node.run([lags](LogNode& n) {
+      ASSERT_TRUE(n.open().ok());
+      for (int i = 0; i < 300; ++i) {
+        append_keyed(n, 0, {Keyed{"key" + std::to_string(i % 5), "v" + std::to_string(i)}}, protocol::Codec::kNone, -1,
+                     0, Duration::seconds(3600));
+      }
+      commit(n, 0);
+      let_it_clean(n, Duration::seconds(10));
+      EXPECT_EQ(read_keyed(n, 0, Offset(0)).size() < 100, !lags);
+    });
+  }
 }
 
 TEST(Cleaning, ABrokenSegmentStopsItAndLosesNothing) {

@@ -376,6 +376,26 @@ TEST_F(WalTest, ADiskThatIsTooFullToFillAFileIsNoFailure) {
   });
 }
 
+// A file of which nothing is filled takes room; where others have what is kept for that, its log goes on in this one.
+TEST_F(WalTest, NoFileIsBegunWhereTheReserveIsGone) {
+  Node node(model, 1);
+  node.run([&](Node& n) {
+    ASSERT_TRUE(n.open().ok());
+    EXPECT_TRUE(n.append_and_wait("x").ok());
+    model.set_free(1'000);
+    n.wal->note_disk_full();
+    EXPECT_TRUE(fiber::sleep(Duration::seconds(2)).ok());  // it has been asked since
+    const Generation before = n.wal->generation();
+    EXPECT_TRUE(absl::IsResourceExhausted(n.wal->rotate(n.soon())));
+    EXPECT_EQ(n.wal->generation(), before);
+    model.set_free(10 << 20);
+    EXPECT_TRUE(fiber::sleep(Duration::seconds(2)).ok());
+    EXPECT_TRUE(n.wal->rotate(n.soon()).ok());
+    EXPECT_EQ(n.wal->generation(), before.next());
+  });
+  EXPECT_FALSE(node.process.ended);
+}
+
 TEST_F(WalTest, ARotationThatIsAskedForIsDurableWhenItReturns) {
   Node node(model, 1);
   node.run([](Node& n) {
