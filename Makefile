@@ -43,7 +43,7 @@ proof: build  ## The main job on real input: 1 GB of real records, clients, kill
 	@tests/proof/run
 
 sim: build  ## Run simulated clusters  (SCENARIO=all SEEDS=200)
-	@build/release/chronik-sim run --scenario $(SCENARIO) --seeds $(SEEDS) --jobs $$(nproc) $(ARGS)
+	@build/release/chronik-sim run --scenario $(SCENARIO) --seeds $(SEEDS) $(ARGS)
 
 # A broker lives on between two inputs: nothing of it is a leak. Replaying the corpus ends it, and looks for leaks then.
 fuzz_flags_connection = -detect_leaks=0 -max_len=2048
@@ -58,7 +58,7 @@ fuzz: deps  ## Fuzz one target  (TARGET=record_batch|request|connection TIME=60 
 bench: build  ## Measure a running server  (ARGS="-c 128 -s 256 --acks 1 -d 30s")
 	@build/release/chronik-bench $(ARGS)
 
-chaos: build  ## Strike three real nodes under producers: kills, then cuts, each for half of the time  (TIME=30m)
+chaos: build  ## Strike three real nodes under producers: kills, then cuts, each for half of the time  (TIME=60: seconds, or 30m)
 	@cmake --build build/release --target cut_links
 	@for strikes in cluster cut; do \
 	  CHRONIK_BUILD=build/release CHRONIK_CHAOS_TIME=$(TIME) CHRONIK_CHAOS_HALVED=1 CHRONIK_CHAOS_SEED=$$(date +%s) \

@@ -54,6 +54,7 @@ Json partitions_json(const node::PartitionCounts& counts) {
           {"offline", counts.offline},
           {"under_replicated", counts.under_replicated},
           {"under_min_isr", counts.under_min_isr},
+          {"led_uncleanly", counts.led_uncleanly},
           {"moving", counts.moving},
           {"led_here", counts.led},
           {"led_here_under_replicated", counts.led_under_replicated},
@@ -108,6 +109,7 @@ node::PartitionCounts partitions_of(const Json& json) {
           .offline = count("offline"),
           .under_replicated = count("under_replicated"),
           .under_min_isr = count("under_min_isr"),
+          .led_uncleanly = json.value("led_uncleanly", std::size_t{0}),  // an older node does not say it
           .moving = count("moving"),
           .led = count("led_here"),
           .led_under_replicated = count("led_here_under_replicated"),

@@ -193,6 +193,10 @@ ClusterReport report_on(const std::vector<NodeReport>& nodes) {
                                    : fmt::format("leader      node {}, term {}\n", leader, view->raft->term);
   text += fmt::format("partitions  {}, of which {} under-replicated, {} offline\n", view->partitions.all,
                       view->partitions.under_replicated, view->partitions.offline);
+  if (view->partitions.led_uncleanly > 0) {
+    text += fmt::format("unclean     {} partitions have a leader that may lack records that were acknowledged\n",
+                        view->partitions.led_uncleanly);
+  }
   text += changes_under_way(*view) + "\n";
   std::vector<std::array<std::string, 5>> rows{{"NODE", "ADDRESS", "BROKER", "RAFT", "STATE"}};
   for (const NodeReport& node : nodes) {

@@ -11,7 +11,7 @@ namespace chronik::server {
 
 namespace {
 
-constexpr std::array<Setting, 28> kSettings{{
+constexpr std::array<Setting, 32> kSettings{{
     {"-d,--data-dir", "CHRONIK_DATA_DIR", "data_dir", "./data", "Directory that holds everything", true},
     {"-l,--log-level", "CHRONIK_LOG_LEVEL", "log_level", "info", "trace, debug, info, warn or error", true},
     {"-c,--config", "CHRONIK_CONFIG", "", "", "Configuration file (TOML)"},
@@ -30,6 +30,10 @@ constexpr std::array<Setting, 28> kSettings{{
     {"", "CHRONIK_WAL_ROTATION_SIZE", "wal.rotation_size", "250MB", "Size of a file of the write-ahead log"},
     {"", "CHRONIK_PRODUCE_PROFILE", "produce.profile", "",
      "low-latency, balanced, high-throughput or extreme: waits for more before a sync"},
+    {"", "CHRONIK_NETWORK_CONNECT_TIMEOUT_SECS", "timeouts.network_connect_secs", "5",
+     "For a connection to another node; Raft's links and replication try anew after a second at most"},
+    {"", "CHRONIK_NETWORK_READ_TIMEOUT_SECS", "timeouts.network_read_secs", "60",
+     "For another node to answer, what it is to wait for added; a follower asks anew after five seconds at most"},
     {"", "CHRONIK_NETWORK_WRITE_TIMEOUT_SECS", "timeouts.network_write_secs", "30",
      "For a client to take one answer; then its connection is closed"},
     {"", "CHRONIK_NETWORK_FRAME_TIMEOUT_SECS", "timeouts.network_frame_secs", "30",
@@ -38,6 +42,10 @@ constexpr std::array<Setting, 28> kSettings{{
      "For one round of writes to a segment; then the node exits"},
     {"", "CHRONIK_DISK_SYNC_TIMEOUT_SECS", "timeouts.disk_sync_secs", "60",
      "For one write and sync of the write-ahead log, or one sync of segments; then the node exits"},
+    {"", "CHRONIK_RAFT_PROPOSAL_TIMEOUT_SECS", "timeouts.raft_proposal_secs", "10",
+     "For a change of metadata to be committed and in force"},
+    {"", "CHRONIK_RAFT_APPLY_TIMEOUT_SECS", "timeouts.raft_apply_secs", "5",
+     "For what the other nodes have committed to be in force here, where a request needs it"},
     {"", "CHRONIK_CLIENT_REQUEST_TIMEOUT_SECS", "timeouts.client_request_secs", "60", "For one request to be answered"},
     {"", "CHRONIK_CLUSTER_ENABLED", "enabled", "", "true or false: whether this node is one of the peers' cluster"},
     {"", "CHRONIK_CLUSTER_PEERS", "peers", "", "HOST:KAFKA:WAL:RAFT,...: all nodes of the cluster, ids from 1"},
@@ -53,20 +61,6 @@ constexpr std::array<Setting, 28> kSettings{{
     {"", "", "bind.wal", "", "Of the predecessor; not used"},
     {"", "", "advertise.raft", "", "Of the predecessor: the peers say it"},
     {"", "", "advertise.wal", "", "Of the predecessor; not used"},
-}};
-
-struct RefusedName {
-  std::string_view variable;
-  std::string_view key;
-  std::string_view why;
-};
-
-constexpr std::string_view kNotYet = "it comes with a later version. Remove it";
-constexpr std::array<RefusedName, 4> kRefused{{
-    {"CHRONIK_NETWORK_CONNECT_TIMEOUT_SECS", "timeouts.network_connect_secs", kNotYet},
-    {"CHRONIK_NETWORK_READ_TIMEOUT_SECS", "timeouts.network_read_secs", kNotYet},
-    {"CHRONIK_RAFT_PROPOSAL_TIMEOUT_SECS", "timeouts.raft_proposal_secs", kNotYet},
-    {"CHRONIK_RAFT_APPLY_TIMEOUT_SECS", "timeouts.raft_apply_secs", kNotYet},
 }};
 
 // Kubernetes gives every container such variables for each service, also for one that is called chronik.
@@ -107,24 +101,6 @@ std::string_view similar_key(std::string_view key) {
   for (const Setting& setting : kSettings) {
     if (!setting.key.empty() && looks_like(setting.key, key)) {
       return setting.key;
-    }
-  }
-  return {};
-}
-
-std::string_view why_variable_is_refused(std::string_view name) {
-  for (const RefusedName& refused : kRefused) {
-    if (!refused.variable.empty() && refused.variable == name) {
-      return refused.why;
-    }
-  }
-  return {};
-}
-
-std::string_view why_key_is_refused(std::string_view key) {
-  for (const RefusedName& refused : kRefused) {
-    if (!refused.key.empty() && refused.key == key) {
-      return refused.why;
     }
   }
   return {};

@@ -1,4 +1,4 @@
-// Which settings there are, and which names are known and refused.
+// Which settings there are, and which names are known.
 #pragma once
 
 #include <string>
@@ -17,8 +17,5 @@ bool is_known_variable(std::string_view name);
 bool is_known_key(std::string_view key);
 // A known key that differs in a few letters; empty: none.
 std::string_view similar_key(std::string_view key);
-// Why a name that users of the predecessor know is refused; empty: it is not.
-std::string_view why_variable_is_refused(std::string_view name);
-std::string_view why_key_is_refused(std::string_view key);
 
 }  // namespace chronik::server

@@ -42,9 +42,6 @@ Status SettingSources::read_seconds(std::string_view name, Duration& into) const
 
 Status SettingSources::check_variables(std::vector<std::string>& warnings) const {
   for (const auto& [name, value] : variables_) {
-    if (const std::string_view why = why_variable_is_refused(name); !why.empty()) {
-      return refuse(name, value, why);
-    }
     if (!is_known_variable(name)) {
       warnings.push_back(fmt::format("the variable {} has no meaning here", name));
     }
@@ -57,10 +54,6 @@ Status SettingSources::check_keys() const {
     const std::string name = fmt::format("{}: {}", value.where, value.key);
     if (value.key.starts_with(kBrokerTable) || is_known_key(value.key) || is_peer_key(value.key)) {
       continue;
-    }
-    const std::string_view why = why_key_is_refused(value.key);
-    if (!why.empty()) {
-      return refuse(name, value.text, why);
     }
     const std::string_view similar = similar_key(value.key);
     return refuse(name, value.text,

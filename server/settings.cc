@@ -290,8 +290,12 @@ Status Resolver::read_wal() {
 Status Resolver::read_timeouts() {
   node::NodeConfig& node = out_.settings.node;
   node.logs.write_timeout = Duration::seconds(30);
+  RETURN_IF_ERROR(sources_.read_seconds("timeouts.network_connect_secs", node.node_connect));
+  RETURN_IF_ERROR(sources_.read_seconds("timeouts.network_read_secs", node.limits.node_answer));
   RETURN_IF_ERROR(sources_.read_seconds("timeouts.network_write_secs", node.limits.write));
   RETURN_IF_ERROR(sources_.read_seconds("timeouts.network_frame_secs", node.limits.frame));
+  RETURN_IF_ERROR(sources_.read_seconds("timeouts.raft_proposal_secs", node.metadata.proposal));
+  RETURN_IF_ERROR(sources_.read_seconds("timeouts.raft_apply_secs", node.metadata.apply));
   RETURN_IF_ERROR(sources_.read_seconds("timeouts.client_request_secs", node.limits.request));
   RETURN_IF_ERROR(sources_.read_seconds("timeouts.disk_write_secs", node.logs.write_timeout));
   RETURN_IF_ERROR(sources_.read_seconds("timeouts.disk_sync_secs", node.logs.wal.io_timeout));

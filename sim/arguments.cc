@@ -1,6 +1,7 @@
 #include "sim/arguments.h"
 
 #include <fmt/core.h>
+#include <sched.h>
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
@@ -88,7 +89,7 @@ CLI::App* add_run(CLI::App& app, Arguments& arguments) {
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
   running->add_option("--first-seed", arguments.first_seed, "the first seed")->capture_default_str();
-  running->add_option("--jobs", arguments.jobs, "worker processes")
+  running->add_option("--jobs", arguments.jobs, "worker processes; each takes a core")
       ->capture_default_str()
       ->check(CLI::Range(1U, 1024U));
   running->add_option("--twin-every", arguments.twin_every, "run every so many seeds twice and compare; 0: none")
@@ -101,6 +102,12 @@ CLI::App* add_run(CLI::App& app, Arguments& arguments) {
 }
 
 }  // namespace
+
+std::uint32_t usable_cores() {
+  cpu_set_t cores;
+  CPU_ZERO(&cores);
+  return sched_getaffinity(0, sizeof cores, &cores) == 0 ? static_cast<std::uint32_t>(CPU_COUNT(&cores)) : 1;
+}
 
 int usage(std::string_view what) {
   fmt::print(stderr, "chronik-sim: {}\n", what);
@@ -154,7 +161,10 @@ std::optional<int> parse_arguments(int argc, char** argv, Arguments& into) {
     one->add_option("--bound", into.bound, "deviations of an exhaustive search, at most [3]");
   }
   shrinking->add_option("--out", into.out, "where to write it [SCENARIO-SEED.plan]");
-  shrinking->add_option("--jobs", into.jobs, "worker processes")->capture_default_str()->check(CLI::Range(1U, 1024U));
+  replaying->add_option("--out", into.out, "where to write the plan that an exhaustive search finds [it is printed]");
+  shrinking->add_option("--jobs", into.jobs, "worker processes; each takes a core")
+      ->capture_default_str()
+      ->check(CLI::Range(1U, 1024U));
   shrinking->add_option("--time-limit", into.time_limit, "give what is smallest after this time [60s]");
   add_replay(*replaying, into);
   CLI::App* merging = app.add_subcommand("merge", "puts together what run --json has written on several machines");
@@ -172,6 +182,9 @@ std::optional<int> parse_arguments(int argc, char** argv, Arguments& into) {
   }
   if (replaying->count("--events") > 0 && into.html.empty() && into.trace.empty()) {
     return usage("--events: is of --html and --trace alone");
+  }
+  if (replaying->count("--out") > 0 && into.schedule != schedule_choice_name(ScheduleChoice::kExhaustive)) {
+    return usage(fmt::format("--out {}: is of --schedule exhaustive, and of shrink", into.out));
   }
   using Command = Arguments::Command;
   for (const auto& [parsed, command] :

@@ -16,6 +16,9 @@ constexpr int kNothingWrong = 0;
 constexpr int kSomethingFound = 1;
 constexpr int kWrongUsage = 2;
 
+// On how many cores this process may run; 1 where nobody can say.
+std::uint32_t usable_cores();
+
 // What was typed. Which of these count is the command's.
 struct Arguments {
   enum class Command { kList, kRun, kReplay, kExplain, kShrink, kMerge, kDiff } command = Command::kList;
@@ -24,7 +27,7 @@ struct Arguments {
   std::uint64_t first_seed = 1;
   std::uint64_t seed = 0;
   std::uint64_t twin_every = 16;
-  std::uint32_t jobs = 1;
+  std::uint32_t jobs = usable_cores();
   std::string time_limit;
   std::string json;
   std::string trace;

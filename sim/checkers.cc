@@ -95,9 +95,9 @@ Observer* Checkers::observe(Shard& shard) {
   return fans_.back().second.get();
 }
 
-void Checkers::on_fault(std::string_view kind) {
+void Checkers::on_fault(std::string_view kind, std::uint64_t target) {
   for (const std::unique_ptr<Checker>& checker : checkers_) {
-    checker->on_fault(kind);
+    checker->on_fault(kind, target);
   }
 }
 

@@ -5,6 +5,7 @@
 // disagree.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string_view>
 #include <vector>
@@ -26,8 +27,9 @@ class Checker {
   virtual const char* id() const = 0;
   // Who listens to this shard from its start; null: this checker does not. Owned by the checker; lives until on_exit.
   virtual Observer* observe(Shard& /*shard*/) { return nullptr; }
-  // A fault has really fired (World::fault_fired); perhaps from within a fiber.
-  virtual void on_fault(std::string_view /*kind*/) {}
+  // A fault has really fired (World::fault_fired); perhaps from within a fiber. target: mix_text() of a machine's name,
+  // where it befell one.
+  virtual void on_fault(std::string_view /*kind*/, std::uint64_t /*target*/) {}
   // The process on this machine has ended; its observers hear nothing more.
   virtual void on_exit(Machine& /*machine*/, const Exit& /*exit*/) {}
   // The run is over, without a finding so far: the time for what can only be judged at the end.
@@ -50,7 +52,7 @@ class Checkers {
   }
   // One observer for the shard that tells every checker that listens; null where none does.
   Observer* observe(Shard& shard);
-  void on_fault(std::string_view kind);
+  void on_fault(std::string_view kind, std::uint64_t target);
   void on_exit(Machine& machine, const Exit& exit);
   void at_end();
 

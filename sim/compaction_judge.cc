@@ -14,6 +14,8 @@ namespace chronik::sim {
 namespace {
 
 constexpr std::size_t kPlainBytesMax = 1 << 24;
+constexpr std::int32_t kRoomBytes = 1 << 16;  // for any batch of a scenario, and what compaction has left before it
+constexpr int kWithoutRecordsMax = 3;         // a disk that is slow ends an answer early
 
 std::optional<std::int64_t> number_in(ByteSpan text) {
   std::int64_t number = 0;
@@ -71,7 +73,8 @@ void CompactionJudge::acknowledged(const std::string& key, const Write& write, i
 }
 
 CompactionJudge::Pass CompactionJudge::begin(int partition) const {
-  Pass pass{.partition = partition, .began = world_.now(), .known = {}, .position = 0, .last = {}};
+  Pass pass{
+      .partition = partition, .began = world_.now(), .known = {}, .position = 0, .last = {}, .without_records = 0};
   for (const auto& [key, last] : acknowledged_) {
     if (last.partition == partition) {
       pass.known[key] = last.offset;
@@ -94,12 +97,13 @@ bool CompactionJudge::read_record(Pass& pass, std::int64_t offset, const std::st
   return true;
 }
 
-bool CompactionJudge::read(Pass& pass, const Slice& records) {
+bool CompactionJudge::read(Pass& pass, const Slice& records, std::int32_t bytes_asked) {
   protocol::Codecs codecs;
   protocol::BatchWalk walk(records.bytes(), protocol::BatchWalk::Checksums::kCheck);
   protocol::RecordBatchView batch;
   Offset next(pass.position);
   bool first = true;
+  bool empty = true;
   for (std::size_t at = 0; walk.next(batch); at = walk.position()) {
     const bool joins = first ? batch.base_offset() <= next && batch.last_offset() >= next : batch.base_offset() == next;
     if (!joins) {
@@ -107,6 +111,7 @@ bool CompactionJudge::read(Pass& pass, const Slice& records) {
                               batch.base_offset(), batch.last_offset(), next));
     }
     first = false;
+    empty = empty && batch.record_count() == 0;
     next = batch.next_offset();
     const auto plain = protocol::decompressed_records(records.sub(at, batch.size_bytes()), kPlainBytesMax, codecs);
     if (!plain.ok()) {
@@ -135,7 +140,10 @@ bool CompactionJudge::read(Pass& pass, const Slice& records) {
     }
   }
   pass.position = next.value();
-  return true;
+  pass.without_records = empty && bytes_asked >= kRoomBytes ? pass.without_records + 1 : 0;
+  return pass.without_records <= kWithoutRecordsMax ||
+         fail(fmt::format("partition {}: {} answers in a row, the last up to offset {}, had no record", pass.partition,
+                          pass.without_records, pass.position));
 }
 
 bool CompactionJudge::end(const Pass& pass) {

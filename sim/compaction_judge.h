@@ -3,7 +3,8 @@
 // Each record carries its key and the number of its write. What a reader sees was sent, is the same at its offset each
 // time, and comes in the order of offsets, over batches that lie end to end. Who has read from the beginning to the end
 // knows of each key a record at or behind the one that was acknowledged last before it began; or nothing, where that
-// was a tombstone whose time may be over.
+// was a tombstone whose time may be over. Answers without a record do not follow each other where there was room for
+// one: librdkafka gives up at the tenth.
 #pragma once
 
 #include <cstdint>
@@ -40,10 +41,11 @@ class CompactionJudge {
     std::map<std::string, std::int64_t> known;  // by key: where what was acknowledged last before it began is
     std::int64_t position = 0;                  // what it asks for next
     std::map<std::string, std::pair<std::int64_t, Write>> last;  // by key: what was seen last, and where
+    int without_records = 0;                                     // answers in a row, though there was room
   };
   Pass begin(int partition) const;
-  // Records that were read at pass.position. False: a finding.
-  bool read(Pass& pass, const Slice& records);
+  // What the answer to a request for so many bytes at pass.position holds, not nothing. False: a finding.
+  bool read(Pass& pass, const Slice& records, std::int32_t bytes_asked);
   // The pass has come to the end of what was committed when it was asked.
   bool end(const Pass& pass);
 

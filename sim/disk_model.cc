@@ -27,6 +27,7 @@ const char* damage_kind_name(DamageKind kind) {
     case DamageKind::kOverwritten: return "overwritten by a misplaced write";
     case DamageKind::kFailedSync: return "failed sync";
     case DamageKind::kLyingSync: return "lying sync";
+    case DamageKind::kOlderCopy: return "older copy";
   }
   UNREACHABLE("a kind of damage");
 }

@@ -29,10 +29,12 @@ enum class DamageKind : std::uint8_t {
   kOverwritten,  // the block where such a write went
   kFailedSync,   // a sync returned an error; some of what it covered never becomes durable
   kLyingSync,    // a sync returned ok and nothing became durable
+  kOlderCopy,    // all of it is as it was before
 };
 const char* damage_kind_name(DamageKind kind);
 
-// What was done to a disk on purpose. kFailedSync and kLyingSync concern a file as a whole, or all (no path).
+// What was done to a disk on purpose. kFailedSync and kLyingSync concern a file as a whole, or all (no path), and
+// kOlderCopy all.
 struct Damage {
   DamageKind kind;
   std::string path;  // at the time
@@ -113,6 +115,7 @@ class DiskModel {
   // What was last made durable at `at` went to `victim` instead; `before`: what `at` held.
   void misplace(const BlockPlace& at, const Content& before, const BlockPlace& victim);
   const std::vector<Damage>& damage() const { return damage_; }
+  void note_older_copy() { damage_.push_back({.kind = DamageKind::kOlderCopy, .path = {}}); }
 
   // ---- for checkers; they look below the damage ----
   // What a loss of power now would leave of the range at least: bytes of the durable file of this name, fewer where it

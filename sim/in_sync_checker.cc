@@ -111,7 +111,10 @@ void InSyncChecker::rise(const Machine& machine, const PartitionRef& p, Offset h
     return;
   }
   known.committed = high_watermark;
-  const auto has_it = [&](NodeId node) { return durable_end(p, node) >= high_watermark; };
+  // Who is no replica any more, by the latest image, may have had it and deleted it before this leader hears of that.
+  const auto has_it = [&](NodeId node) {
+    return durable_end(p, node) >= high_watermark || !cluster::contains(known.replicas, node);
+  };
   const auto have_it = static_cast<std::size_t>(std::count_if(here->replicas.begin(), here->replicas.end(), has_it));
   const std::size_t enough = std::min(views_.min_in_sync, here->replicas.size());
   if (here->leader == self && have_it < enough) {

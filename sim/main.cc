@@ -89,7 +89,7 @@ int run(const Arguments& arguments) {
   options.schedule = arguments.choice;
   options.bound = arguments.deviations;
   options.time_limit_seconds = static_cast<std::int64_t>(limit.seconds());
-  options.progress = isatty(STDERR_FILENO) == 1;
+  options.progress = isatty(STDERR_FILENO) == 1 ? RunnerProgress::kBar : RunnerProgress::kLines;
   if (!arguments.json.empty() && !std::ofstream(arguments.json, std::ios::app).good()) {
     return usage(fmt::format("--json {}: cannot be written", arguments.json));
   }

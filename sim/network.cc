@@ -180,6 +180,19 @@ std::size_t NetworkFabric::live_streams() const {
                                                 [](const std::shared_ptr<Stream>& stream) { return !stream->over(); }));
 }
 
+std::size_t NetworkFabric::half_open(const Machine& machine) const {
+  std::size_t found = 0;
+  for (const std::shared_ptr<Stream>& stream : streams_) {
+    for (const std::uint32_t at : {0U, 1U}) {
+      const Socket& here = stream->side(at);
+      const Socket::State there = stream->side(1 - at).state();
+      const bool gone = there == Socket::State::kFailed || there == Socket::State::kClosed;
+      found += here.machine_ == &machine && here.state_ == Socket::State::kOpen && gone && !here.end_received_ ? 1 : 0;
+    }
+  }
+  return found;
+}
+
 std::uint64_t NetworkFabric::connects(const Machine& from, const Machine& to) const {
   const auto found = connects_.find({from.index(), to.index()});
   return found == connects_.end() ? 0 : found->second;
@@ -251,6 +264,8 @@ void NetworkFabric::calm() {
   }
   std::for_each(thin.begin(), thin.end(), [this](Link* link) { widen(*link); });
   knobs_.delay_most = std::min(knobs_.delay_most, std::max(knobs_.delay, Duration::milliseconds(50)));
+  // Whoever is dialled for ever because it is gone would meet one that takes seconds long after all was healed.
+  knobs_.resolve_most = std::min(knobs_.resolve_most, knobs_.delay * 4);
   knobs_.reset = knobs_.half_open = knobs_.refuse = knobs_.lost_syn = knobs_.no_descriptor = PerMillion{0};
 }
 

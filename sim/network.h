@@ -104,6 +104,8 @@ class NetworkFabric {
   // One live connection, drawn: false where there is none.
   bool break_a_connection(Draws& draws, bool tell_peer);
   std::size_t live_streams() const;
+  // The machine's connections whose other end is gone without its hearing of it: they last until it gives them up.
+  std::size_t half_open(const Machine& machine) const;
   // Connections that were begun from one machine to another, ever.
   std::uint64_t connects(const Machine& from, const Machine& to) const;
   // Heals every link and forgets all probabilities of faults.

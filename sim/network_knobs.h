@@ -13,6 +13,7 @@ struct NetworkKnobs {
   Duration delay = Duration::microseconds(200);      // one way, typical
   Duration delay_most = Duration::milliseconds(50);  // the rare worst
   Duration loopback_delay = Duration::microseconds(10);
+  Duration resolve_most = Duration::seconds(5);  // until a name is resolved
   std::int64_t bytes_per_second = 1'000'000'000;
   std::size_t send_buffer = 64 * 1024;
   std::size_t receive_buffer = 64 * 1024;

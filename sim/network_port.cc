@@ -334,7 +334,7 @@ StatusOr<std::vector<Address>> NetworkPort::resolve(std::string_view host, std::
   std::vector<Address> found = fabric.resolve(host, port);
   fiber::PendingOperation answer;
   const OpNumber number = shard_.scheduler().begin_operation(answer);
-  shard_.world().after(draws_.heavy_tailed(fabric.knobs().delay * 2, Duration::seconds(5)),
+  shard_.world().after(draws_.heavy_tailed(fabric.knobs().delay * 2, fabric.knobs().resolve_most),
                        [&world = shard_.world(), id = shard_.id(), number] { world.complete(id, number, 0); });
   const Status waited = answer.wait(WaitKey{WaitKind::kConnect, 0, mix_text(host), 0}, deadline);
   if (!answer.done()) {

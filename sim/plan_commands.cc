@@ -14,6 +14,7 @@
 
 #include "core/base/sim_point.h"
 #include "sim/explain.h"
+#include "sim/last_events.h"
 #include "sim/run.h"
 #include "sim/scenario.h"
 #include "sim/search.h"
@@ -173,6 +174,17 @@ int print_findings(const std::vector<Finding>& findings) {
   return findings.empty() ? kNothingWrong : kSomethingFound;
 }
 
+// False: it could not be written, as has been said.
+bool write_plan(const std::string& path, const Plan& plan) {
+  std::ofstream file(path, std::ios::binary | std::ios::trunc);
+  file << plan.to_text();
+  file.close();
+  if (!file.good()) {
+    usage(fmt::format("--out {}: cannot be written", path));
+  }
+  return file.good();
+}
+
 // All schedules of one plan.
 int search(const Arguments& arguments, const Plan& plan) {
   for (const std::string* one : {&arguments.records, &arguments.until, &arguments.log, &arguments.html,
@@ -183,12 +195,28 @@ int search(const Arguments& arguments, const Plan& plan) {
   }
   const Scenario& scenario = *find_scenario(plan.scenario);
   StackArena stacks;
-  const SearchResult found = search_schedules(scenario, plan, stacks, {.bound = arguments.deviations});
-  fmt::print("{} seed {}: {}\n", scenario.name(), plan.seed, found.to_string());
-  if (found.failing.has_value()) {
-    fmt::print("{}", found.failing->to_text());
+  if (!arguments.out.empty() && !std::ofstream(arguments.out, std::ios::app).good()) {
+    return usage(fmt::format("--out {}: cannot be written", arguments.out));
   }
-  return print_findings(found.run.findings);
+  SearchResult found = search_schedules(scenario, plan, stacks, {.bound = arguments.deviations});
+  fmt::print("{} seed {}: {}\n", scenario.name(), plan.seed, found.to_string());
+  if (!found.failing.has_value()) {
+    if (!arguments.out.empty() && std::ifstream(arguments.out).peek() == std::ifstream::traits_type::eof()) {
+      std::remove(arguments.out.c_str());  // which was to show that it can be written
+    }
+    return print_findings(found.run.findings);
+  }
+  add_last_events(scenario, *found.failing, stacks, found.run);
+  if (arguments.out.empty()) {
+    fmt::print("{}", found.failing->to_text());
+  } else if (!write_plan(arguments.out, *found.failing)) {
+    return kWrongUsage;
+  }
+  const int status = print_findings(found.run.findings);
+  if (!arguments.out.empty()) {
+    fmt::print("replay: chronik-sim replay --plan {}\n", arguments.out);
+  }
+  return status;
 }
 
 bool explain_plan(const Arguments& arguments, const Plan& plan) {
@@ -239,10 +267,11 @@ int replay(const Arguments& arguments) {
     fmt::print(settings.trace, "{}", plan->to_text());
   }
   StackArena stacks;
-  const RunResult result = run_plan(scenario, *plan, stacks, settings);
+  RunResult result = run_plan(scenario, *plan, stacks, settings);
   if (settings.trace != nullptr) {
     std::fclose(settings.trace);
   }
+  add_last_events(scenario, *plan, stacks, result);
   fmt::print("{} seed {}: {} of virtual time, {} events, {} records, hash {:016x}\n", scenario.name(), plan->seed,
              result.ended.to_string(), result.events, result.records, result.hash);
   for (const auto& [kind, count] : result.faults) {
@@ -294,11 +323,8 @@ int shrink(const Arguments& arguments) {
   if (!shrunk.ok()) {
     return usage(std::string(shrunk.status().message()));
   }
-  std::ofstream file(path, std::ios::binary | std::ios::trunc);
-  file << shrunk->plan.to_text();
-  file.close();
-  if (!file.good()) {
-    return usage(fmt::format("--out {}: cannot be written", path));
+  if (!write_plan(path, shrunk->plan)) {
+    return kWrongUsage;
   }
   fmt::print("FAILED {} at {}\n", shrunk->checker, shrunk->message);
   fmt::print("from {}\nto   {}\n{} runs, {:.1f} s{}\n", size_of(*plan).to_string(), size_of(shrunk->plan).to_string(),

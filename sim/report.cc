@@ -104,28 +104,45 @@ std::uint64_t ScenarioReport::failed() const {
   return n;
 }
 
-void add_failure(ScenarioReport& report, Failure failure) {
+bool add_failure(ScenarioReport& report, Failure failure) {
   const std::string signature = signature_of(failure.checker, failure.message);
   const auto known = std::find_if(report.failures.begin(), report.failures.end(), [&](const Failure& one) {
     return signature_of(one.checker, one.message) == signature;
   });
   if (known == report.failures.end()) {
     report.failures.push_back(std::move(failure));
-  } else if (failure.count += known->count; failure.seed < known->seed) {
+    return true;
+  }
+  if (failure.count += known->count; failure.seed < known->seed) {
     *known = std::move(failure);
   } else {
     known->count = failure.count;
   }
+  return false;
 }
 
+namespace {
+
+// A seed that died or hung cannot say what it has seen.
+std::uint64_t seeds_that_told(const ScenarioReport& report) {
+  std::uint64_t told = report.seeds;
+  for (const Failure& failure : report.failures) {
+    told -= failure.checker == kSeedDied || failure.checker == kSeedHung ? failure.count : 0;
+  }
+  return told;
+}
+
+}  // namespace
+
 void judge_announced_faults(ScenarioReport& report, const Scenario& scenario, std::uint64_t first_seed) {
+  const std::uint64_t seeds = seeds_that_told(report);
   for (const std::string& kind : scenario.announced_faults()) {
     const std::uint64_t fired = report.faults.try_emplace(kind, 0).first->second;
-    if (fired == 0 && report.seeds >= kSeedsThatFireEverything) {
+    if (fired == 0 && seeds >= kSeedsThatFireEverything) {
       add_failure(report, {.seed = first_seed,
                            .checker = kNotFired,
                            .message = fmt::format("the scenario announces \"{}\", and in {} seeds it never happened",
-                                                  kind, report.seeds),
+                                                  kind, seeds),
                            .replay = replay_line(report.name, first_seed)});
     }
   }

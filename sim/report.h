@@ -50,11 +50,16 @@ struct RunnerReport {
   std::uint64_t failed() const;
 };
 
-// From so many seeds on, a fault that a scenario announces and that never fired is a failure (checker FAULT-NOT-FIRED).
+// Checkers of a seed that came to no end: its process died, or took too long.
+inline constexpr const char* kSeedDied = "CRASH";
+inline constexpr const char* kSeedHung = "HANG";
+
+// From so many seeds that came to an end on, a fault that a scenario announces and that never fired is a failure
+// (checker FAULT-NOT-FIRED).
 constexpr std::uint64_t kSeedsThatFireEverything = 200;
 
-// Counts a failure with those that it is like.
-void add_failure(ScenarioReport& report, Failure failure);
+// Counts a failure with those that it is like. True: it is the first of its kind.
+bool add_failure(ScenarioReport& report, Failure failure);
 // Adds a failure for each fault that the scenario announces and that has not fired in kSeedsThatFireEverything or more.
 void judge_announced_faults(ScenarioReport& report, const Scenario& scenario, std::uint64_t first_seed);
 

@@ -88,6 +88,7 @@ RunResult run_plan(const Scenario& scenario, const Plan& plan, StackArena& stack
   options.replay = plan.replays ? &plan.choices : nullptr;
   options.record = settings.record;
   options.story = settings.story;
+  options.last_events = settings.last_events;
   options.choices = settings.choices;
   options.stop = settings.stop;
   RunResult result;

@@ -18,6 +18,7 @@
 
 namespace chronik::sim {
 
+class LastEvents;
 class Story;
 
 struct RunSettings {
@@ -32,6 +33,7 @@ struct RunSettings {
   Deviations* record = nullptr;                // is told every choice that is not first-in-first-out
   std::vector<MadeChoice>* choices = nullptr;  // is told every choice
   Story* story = nullptr;                      // is told what happens, and closed at the end
+  LastEvents* last_events = nullptr;           // is told what its fibers do
 };
 
 struct RunResult {

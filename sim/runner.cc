@@ -17,11 +17,16 @@ namespace chronik::sim {
 
 namespace {
 
+constexpr double kSecondsBetweenLines = 60;
+
 volatile std::sig_atomic_t asked_to_end = 0;
 
 class Runner {
  public:
-  explicit Runner(const RunnerOptions& options) : options_(options), began_(real_seconds()) {
+  explicit Runner(const RunnerOptions& options)
+      : options_(options),
+        began_(real_seconds()),
+        next_progress_(options.progress == RunnerProgress::kLines ? began_ + kSecondsBetweenLines : 0) {
     for (const Scenario* scenario : options.scenarios) {
       report_.scenarios.push_back({});
       report_.scenarios.back().name = scenario->name();
@@ -92,7 +97,7 @@ class Runner {
       if (polled[i].revents != 0) {
         take_from(workers_[i]);
       } else if (workers_[i]->order().has_value() &&
-                 real_seconds() - workers_[i]->began() > static_cast<double>(options_.seed_limit_seconds)) {
+                 workers_[i]->overdue(static_cast<double>(options_.seed_limit_seconds))) {
         overdue_ = workers_[i].get();
         workers_[i]->kill_now();
       }
@@ -112,9 +117,10 @@ class Runner {
         ++finished_;
         report.wall_seconds += real_seconds() - worker->began();
         const bool overdue = std::exchange(overdue_, nullptr) == worker.get();
-        add_failure(
-            report, order->seed, overdue ? "HANG" : "CRASH",
-            overdue ? fmt::format("no end after {} s of real time", options_.seed_limit_seconds) : worker->obituary());
+        add_failure(report, order->seed, overdue ? kSeedHung : kSeedDied,
+                    overdue ? fmt::format("no end within {} s of processor time, in {:.0f} s of the real clock",
+                                          options_.seed_limit_seconds, real_seconds() - worker->began())
+                            : worker->obituary());
       }
       worker = std::make_unique<Worker>(options_.scenarios);
       give_work(*worker);
@@ -154,7 +160,10 @@ class Runner {
                     .message = std::move(message),
                     .replay = replay_line(report.name, seed) + said_schedule(),
                     .plan = std::move(plan)};
-    sim::add_failure(report, std::move(failure));
+    const std::string found = fmt::format("found {}: {}", failure.checker, failure.replay);
+    if (sim::add_failure(report, std::move(failure)) && options_.progress != RunnerProgress::kNone) {
+      fmt::print(stderr, "{}{}\n", options_.progress == RunnerProgress::kBar ? "\r\033[K" : "", found);
+    }
   }
 
   std::string said_schedule() const {
@@ -167,25 +176,28 @@ class Runner {
   }
 
   void show_progress(bool last) {
-    if (!options_.progress || (!last && real_seconds() < next_progress_)) {
+    const bool bar = options_.progress == RunnerProgress::kBar;
+    if (options_.progress == RunnerProgress::kNone || (!(last && bar) && real_seconds() < next_progress_)) {
       return;
     }
-    next_progress_ = real_seconds() + 0.2;
-    constexpr std::uint64_t kWidth = 30;
-    const std::uint64_t full = total_ == 0 ? kWidth : finished_ * kWidth / total_;
-    fmt::print(stderr, "\r[{}{}] {}/{} seeds, {:.1f}/s, {:.0f} s, {} failed ", std::string(full, '#'),
-               std::string(kWidth - full, '.'), finished_, total_,
-               static_cast<double>(finished_) / std::max(real_seconds() - began_, 1e-3), real_seconds() - began_,
-               failures_);
-    if (last) {
-      fmt::print(stderr, "\n");
+    next_progress_ = real_seconds() + (bar ? 0.2 : kSecondsBetweenLines);
+    const double elapsed = real_seconds() - began_;
+    const std::string said = fmt::format("{}/{} seeds, {:.1f}/s, {:.0f} s, {} failed", finished_, total_,
+                                         static_cast<double>(finished_) / std::max(elapsed, 1e-3), elapsed, failures_);
+    if (bar) {
+      constexpr std::uint64_t kWidth = 30;
+      const std::uint64_t full = total_ == 0 ? kWidth : finished_ * kWidth / total_;
+      fmt::print(stderr, "\r[{}{}] {} {}", std::string(full, '#'), std::string(kWidth - full, '.'), said,
+                 last ? "\n" : "");
+    } else {
+      fmt::print(stderr, "{}\n", said);
     }
     std::fflush(stderr);
   }
 
   const RunnerOptions& options_;
   double began_;
-  double next_progress_ = 0;
+  double next_progress_;
   RunnerReport report_;
   std::vector<std::unique_ptr<Worker>> workers_;
   const Worker* overdue_ = nullptr;

@@ -8,6 +8,7 @@
 #include "core/base/mix.h"
 #include "core/base/observer.h"
 #include "sim/checkers.h"
+#include "sim/last_events.h"
 #include "sim/machine.h"
 #include "sim/mailbox.h"
 #include "sim/network_port.h"
@@ -138,6 +139,9 @@ void Shard::run_turn() {
     CHECK(wish_.has_value());  // die() from outside a fiber: a completion, an observer
   }
   running_turn_ = false;
+  if (world().last_events() != nullptr) [[unlikely]] {
+    world().last_events()->on_turn_end(*this);
+  }
   if (wish_.has_value() || (main_ended_ && machine_.all_mains_ended())) {
     machine_.settle();  // may destroy this shard
     return;
@@ -225,6 +229,9 @@ void Shard::on_resume(const fiber::Fiber& fiber) {
   ++resumes_in_turn_;
   world().trace().record(Record::kResume, static_cast<std::uint64_t>(context_.shard.value()), fiber.lineage(),
                          fiber.resumes());
+  if (LastEvents* last = world().last_events(); last != nullptr) [[unlikely]] {
+    last->on_resume(*this, fiber);
+  }
 }
 
 void Shard::on_choice(fiber::ChoicePoint point, std::uint64_t who, std::size_t ways, std::size_t chosen) {
@@ -238,9 +245,15 @@ void Shard::on_operation(OpNumber number) {
 
 void Shard::on_entering(const fiber::Fiber& fiber, const WaitKey& turnstile, const char* name) {
   world().turnstile_orders().note(id(), Shard::name(), fiber, turnstile, name);
+  if (LastEvents* last = world().last_events(); last != nullptr) [[unlikely]] {
+    last->on_entering(*this, fiber, turnstile, name);
+  }
 }
 
 void Shard::on_expiry(const fiber::Fiber& fiber, const WaitKey& key, Expiry meaning) {
+  if (LastEvents* last = world().last_events(); last != nullptr) [[unlikely]] {
+    last->on_expiry(*this, fiber, key);
+  }
   world().judge_expiry(*this, fiber, key, meaning);
 }
 

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "core/ports/key_value_store.h"
@@ -55,6 +56,7 @@ class SimulatedStore final : public StoreDevice {
   void on_death(Death how) override;
 
   const StoreModel& model() const { return model_; }
+  void replace(StoreModel model) { model_ = std::move(model); }  // nothing runs on it
   StoreKnobs& knobs() { return knobs_; }
   void strike(const StoreStrike& strike);  // may be called from within a fiber
   void forget_strikes() { strikes_.clear(); }

@@ -119,6 +119,7 @@ class Story {
   const std::vector<Who>& machines() const { return machines_; }
   const StoryWaits& waits() const { return waits_; }
   VirtualTime ended() const { return ended_; }
+  std::uint64_t told() const { return told_; }  // events so far
   std::uint64_t forgotten() const { return forgotten_; }
   // In the order of time, with messages decoded (story_frames.h).
   std::vector<StoryEvent> events() const;

@@ -251,8 +251,8 @@ void describe_raft(StoryEvent& event) {
     return;
   }
   const auto* message = std::get_if<raft::Message>(&frame->message);
-  static constexpr const char* kNames[] = {"",           "proposal",     "read question",
-                                           "read reply", "announcement", "sign of life"};
+  static constexpr const char* kNames[] = {
+      "", "proposal", "read question", "read reply", "announcement", "sign of life", "introduction", "older copy"};
   if (message == nullptr) {
     const std::size_t which = frame->message.index();
     event.text = kNames[which];

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "sim/disk.h"
 #include "sim/shard.h"
@@ -21,7 +22,24 @@ std::string name_of(const PartitionRef& p) { return fmt::format("{}-{}", p.topic
 
 }  // namespace
 
-Observer* WalChecker::observe(Shard& shard) { return &shard.machine() == &machine_ ? this : nullptr; }
+Observer* WalChecker::observe(Shard& shard) {
+  if (&shard.machine() != &machine_) {
+    return nullptr;
+  }
+  if (const DiskDevice* disk = machine_.disk(); disk != disk_) {  // another disk holds nothing of what was known
+    disk_ = disk;
+    partitions_.clear();
+    durable_ = Lsn(0);
+  }
+  return this;
+}
+
+// The disk has rotted, or has lied: what was durable may be gone.
+bool WalChecker::may_lack() const {
+  const std::vector<Damage>& damage = model_of(machine_).damage();
+  return excuses_.damage || std::any_of(damage.begin(), damage.end(),
+                                        [](const Damage& done) { return done.kind != DamageKind::kFailedSync; });
+}
 
 void WalChecker::on_exit(Machine& machine, const Exit& /*exit*/) {
   if (&machine == &machine_) {
@@ -31,7 +49,10 @@ void WalChecker::on_exit(Machine& machine, const Exit& /*exit*/) {
   }
 }
 
-void WalChecker::on_fault(std::string_view kind) {
+void WalChecker::on_fault(std::string_view kind, std::uint64_t target) {
+  if (target != mix_text(machine_.name())) {
+    return;
+  }
   if (kind == "sync-failed") {
     sync_failed_ = true;
     expect_end_within(kFailedSyncLimit, "a sync failed");
@@ -56,12 +77,22 @@ void WalChecker::expect_end_within(Duration limit, const char* what) {
 void WalChecker::on_partition_opened(const PartitionRef& p, Offset /*start*/, Offset end, Offset durable) {
   Known& known = partitions_[p];
   // One that is just being made is durable to nothing, and has nothing.
-  if (std::max(durable, Offset(0)) < known.durable && !excuses_.damage) {
+  if (std::max(durable, Offset(0)) < known.durable && !may_lack()) {
     world_.fail("WAL", fmt::format("{} is opened with durable end {}, and was durable to {} before", name_of(p),
                                    durable.value(), known.durable.value()));
   }
   known.durable = durable;
   known.end = end;
+  known.waiting.clear();
+  known.reopened = true;
+}
+
+void WalChecker::on_role(const PartitionRef& p, LeaderEpoch /*epoch*/, bool leader) {
+  Known& known = partitions_[p];
+  if (std::exchange(known.reopened, false) && !leader) {
+    known.epoch = LeaderEpoch(-1);  // what it has lost may have been of a later epoch than what it is given anew
+  }
+  known.follows = !leader;
 }
 
 void WalChecker::on_partition_deleted(const PartitionRef& p) { partitions_.erase(p); }
@@ -73,18 +104,36 @@ void WalChecker::on_batch_appended(const PartitionRef& p, const BatchAppended& b
                                              batch.records, batch.base.value(), batch.last.value(), known.end.value()));
   }
   known.end = batch.last.next();
-  const bool anew = known.incarnation != machine_.incarnation();
-  if (batch.epoch < known.epoch || (batch.epoch == known.epoch && anew)) {
+  known.waiting.push_back({known.end, flushes_});
+  const bool anew = !known.follows && batch.epoch == known.led && known.incarnation != machine_.incarnation();
+  if (batch.epoch < known.epoch || anew) {
     world_.fail("EPOCH", fmt::format("{}: offset {} is appended in epoch {}, which ended with an incarnation before",
                                      name_of(p), batch.base.value(), batch.epoch.value()));
   }
   known.epoch = batch.epoch;
-  known.incarnation = machine_.incarnation();
+  if (!known.follows) {
+    known.led = batch.epoch;
+    known.incarnation = machine_.incarnation();
+  }
 }
 
-void WalChecker::on_truncated(const PartitionRef& p, LeaderEpoch /*epoch*/, Offset new_end) {
-  partitions_[p].end = new_end;
-  partitions_[p].durable = std::min(partitions_[p].durable, new_end);
+void WalChecker::on_truncated(const PartitionRef& p, LeaderEpoch epoch, Offset new_end) {
+  Known& known = partitions_[p];
+  known.end = new_end;
+  known.durable = std::min(known.durable, new_end);
+  known.epoch = epoch;
+  while (!known.waiting.empty() && known.waiting.back().end > new_end) {
+    known.waiting.pop_back();
+  }
+}
+
+// Above the end: the log begins anew there, empty.
+void WalChecker::on_log_start(const PartitionRef& p, Offset start) {
+  Known& known = partitions_[p];
+  if (start > known.end) {
+    known.end = start;
+    known.waiting.clear();
+  }
 }
 
 void WalChecker::on_durable_end(const PartitionRef& p, Offset end) {
@@ -92,6 +141,12 @@ void WalChecker::on_durable_end(const PartitionRef& p, Offset end) {
   if (end > known.end || end < known.durable) {
     world_.fail("WAL", fmt::format("{}: durable end {}, where the log ends at {} and was durable to {}", name_of(p),
                                    end.value(), known.end.value(), known.durable.value()));
+  }
+  for (; !known.waiting.empty() && known.waiting.front().end <= end; known.waiting.pop_front()) {
+    if (known.waiting.front().flushes == flushes_) {
+      world_.fail("WAL", fmt::format("{}: durable end {}, and nothing was written since what ends at {} was appended",
+                                     name_of(p), end.value(), known.waiting.front().end.value()));
+    }
   }
   known.durable = end;
 }
@@ -109,7 +164,8 @@ void WalChecker::expect_durable(const char* what) {
   // What a sync of the file's former life failed to keep may lie behind what counts.
   const std::vector<Damage>& damage = model_of(machine_).damage();
   const bool failed = std::any_of(damage.begin(), damage.end(), [this](const Damage& done) {
-    return done.kind == DamageKind::kFailedSync && (done.path == file_ || done.path.empty());
+    return (done.kind == DamageKind::kFailedSync || done.kind == DamageKind::kLyingSync) &&
+           (done.path == file_ || done.path.empty());
   });
   if (!failed && !model_of(machine_).would_survive(file_)) {
     world_.fail("WAL", fmt::format("{}, and a loss of power now would take a part of {}", what, file_));
@@ -129,7 +185,7 @@ bool WalChecker::failed_sync_of_its_own() const {
 void WalChecker::on_wal_file(Generation /*generation*/, std::string_view path, bool /*recycled*/) { file_ = path; }
 
 void WalChecker::on_wal_recovered(Lsn last, bool /*written_anew*/) {
-  if (last < durable_ && !excuses_.damage) {
+  if (last < durable_ && !may_lack()) {
     world_.fail("WAL", fmt::format("the log was recovered to LSN {}, and was durable to {} before", last.value(),
                                    durable_.value()));
   }
@@ -144,6 +200,7 @@ void WalChecker::on_wal_flush(FlushNumber flush, Lsn first, Lsn last, FlushOutco
                   fmt::format("flush {} is written before the sync of the one before has returned", flush.value()));
     }
     flushing_ = true;
+    ++flushes_;
     begun_too_late_ = sync_failed_;
     begun_at_ = model_of(machine_).next_seq();
     damage_before_ = model_of(machine_).damage().size();

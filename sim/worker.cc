@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "core/base/check.h"
+#include "sim/last_events.h"
 #include "sim/run.h"
 
 namespace chronik::sim {
@@ -18,6 +19,7 @@ namespace chronik::sim {
 namespace {
 
 constexpr std::size_t kLastWords = 6000;
+constexpr std::uint64_t kEventsRunAgain = 1'000'000;  // a longer run shows by `replay` what befell who hangs
 
 nlohmann::json as_json(const std::vector<Finding>& found) {
   nlohmann::json findings = nlohmann::json::array();
@@ -39,7 +41,10 @@ nlohmann::json as_json(const absl::btree_map<std::string, std::uint64_t>& faults
 // All schedules of a seed's plan. Faults are those of one of them.
 nlohmann::json search_order(const Scenario& scenario, const Order& order, StackArena& stacks) {
   const double began = real_seconds();
-  const SearchResult found = search_schedules(scenario, scenario.generate(order.seed), stacks, {.bound = order.bound});
+  SearchResult found = search_schedules(scenario, scenario.generate(order.seed), stacks, {.bound = order.bound});
+  if (found.failing.has_value()) {
+    add_last_events(scenario, *found.failing, stacks, found.run);
+  }
   return {{"virtual", static_cast<double>(found.run.ended.nanoseconds()) / 1e9},
           {"wall", real_seconds() - began},
           {"events", found.events},
@@ -58,7 +63,10 @@ nlohmann::json run_order(const Scenario& scenario, const Order& order, StackAren
   Plan plan = order.plan.empty() ? scenario.generate(order.seed) : Plan::parse(order.plan).value();
   choose_schedule(order.schedule, plan);
   Deviations choices;
-  const RunResult result = run_plan(scenario, plan, stacks, {.record = order.record ? &choices : nullptr});
+  RunResult result = run_plan(scenario, plan, stacks, {.record = order.record ? &choices : nullptr});
+  if (order.plan.empty() && result.events < kEventsRunAgain) {
+    add_last_events(scenario, plan, stacks, result);
+  }
   nlohmann::json findings = as_json(result.findings);
   if (order.twin && result.findings.empty()) {
     const std::string difference = compare_twin(scenario, plan, result, stacks);
@@ -112,12 +120,24 @@ nlohmann::json run_order(const Scenario& scenario, const Order& order, StackAren
   _exit(0);
 }
 
+double seconds_of(const timespec& time) {
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) / 1e9;
+}
+
+// 0: the process is gone.
+double processor_seconds_of(pid_t pid) {
+  clockid_t clock{};
+  timespec spent{};
+  const bool known = clock_getcpuclockid(pid, &clock) == 0 && clock_gettime(clock, &spent) == 0;
+  return known ? seconds_of(spent) : 0;
+}
+
 }  // namespace
 
 double real_seconds() {
   timespec now{};
   clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) / 1e9;
+  return seconds_of(now);
 }
 
 Worker::Worker(const std::vector<const Scenario*>& scenarios) {
@@ -157,6 +177,7 @@ void Worker::send(const Order& order) {
   CHECK(!order_.has_value());
   order_ = order;
   began_ = real_seconds();
+  spent_before_ = processor_seconds_of(pid_);
   const std::string text =
       fmt::format("{} {} {} {} {} {} {}\n{}", order.scenario, order.seed, order.twin ? 1 : 0, order.record ? 1 : 0,
                   static_cast<unsigned>(order.schedule), order.bound, order.plan.size(), order.plan);
@@ -185,6 +206,11 @@ std::optional<std::string> Worker::take_result() {
   unread_.erase(0, end + 1);
   order_.reset();
   return line;
+}
+
+bool Worker::overdue(double seconds) const {
+  constexpr double kBlocked = 10;
+  return processor_seconds_of(pid_) - spent_before_ > seconds || real_seconds() - began_ > seconds * kBlocked;
 }
 
 void Worker::kill_now() { kill(pid_, SIGKILL); }

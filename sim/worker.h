@@ -40,6 +40,9 @@ class Worker {
   // How it ended, and the last that it wrote to standard error. Once, after ended().
   std::string obituary();
   double began() const { return began_; }
+  // It has spent so many seconds of processor time on its order, or has come to no end in ten times as many of the real
+  // clock: a machine that is busy, or stood still, is no hang.
+  bool overdue(double seconds) const;
 
  private:
   pid_t pid_ = -1;
@@ -50,6 +53,7 @@ class Worker {
   bool ended_ = false;
   std::optional<Order> order_;
   double began_ = 0;
+  double spent_before_ = 0;  // processor time of its process, when it was given the order
 };
 
 // Seconds of the real clock since some beginning.

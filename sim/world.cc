@@ -1,5 +1,6 @@
 #include "sim/world.h"
 
+#include <absl/container/btree_set.h>
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -10,6 +11,7 @@
 #include "core/fiber/wait_report.h"
 #include "inspect/fiber_stacks.h"
 #include "sim/checkers.h"
+#include "sim/last_events.h"
 #include "sim/machine.h"
 #include "sim/network.h"
 #include "sim/obligations.h"
@@ -132,9 +134,28 @@ void World::complete(ShardId id, OpNumber number, std::int64_t result) {
 
 // ---- what came out ----
 
+namespace {
+
+// Checkers that find that something does not get on.
+bool is_of_what_hangs(std::string_view checker) {
+  return checker.ends_with("-LIVE") || checker == "NO-STUCK" || checker == "NO-SPIN" || checker == "MEMBERS";
+}
+
+}  // namespace
+
 void World::fail(std::string_view checker, std::string_view message) {
   if (findings_.empty()) {  // what follows a finding is often its consequence
-    findings_.push_back({std::string(checker), std::string(message), now_});
+    std::string text(message);
+    if (shown_at_ != events_run_ && is_of_what_hangs(checker)) {
+      text += "\n" + describe_waits();
+    }
+    if (last_events() != nullptr) [[unlikely]] {
+      last_events()->close(*this);
+    }
+    findings_.push_back({std::string(checker), std::move(text), now_});
+    if (shown_at_ == events_run_) {
+      findings_.back().hung = shown_;
+    }
     trace_.note(fmt::format("{}: {}", checker, message));
     if (story() != nullptr) [[unlikely]] {
       story()->finding(findings_.back());
@@ -153,7 +174,7 @@ void World::fault_fired(std::string_view kind, std::uint64_t target) {
   if (story() != nullptr) [[unlikely]] {
     story()->fault(kind, target);
   }
-  checkers_->on_fault(kind);
+  checkers_->on_fault(kind, target);
 }
 
 namespace {
@@ -170,10 +191,58 @@ std::vector<fiber::FiberWait> all_waits(const std::vector<std::unique_ptr<Machin
 
 }  // namespace
 
-std::string World::describe_waits() const {
+std::string World::describe_waits() {
   const std::vector<fiber::FiberWait> waits = all_waits(machines_);
   const std::vector<std::size_t> deadlocked = fiber::find_deadlock(waits);
+  note_graph(waits, deadlocked, nullptr);
   return fiber::describe_waits(waits, deadlocked) + describe_stacks(waits, deadlocked, nullptr);
+}
+
+namespace {
+
+// The deadlocked; where there are none, who waits for somebody, and for whom; where there are none either, whoever
+// waits for anything.
+absl::btree_set<std::string> who_hangs(const std::vector<fiber::FiberWait>& waits,
+                                       const std::vector<std::size_t>& deadlocked) {
+  absl::btree_set<std::size_t> chosen(deadlocked.begin(), deadlocked.end());
+  const auto providers = fiber::find_providers(waits);
+  for (std::size_t i = 0; deadlocked.empty() && i < waits.size(); ++i) {
+    for (const std::vector<std::size_t>& of_key : providers[i]) {
+      chosen.insert(of_key.begin(), of_key.end());
+      if (!of_key.empty()) {
+        chosen.insert(i);
+      }
+    }
+  }
+  const bool nobody = chosen.empty();
+  for (std::size_t i = 0; nobody && i < waits.size(); ++i) {
+    if (waits[i].waiting && !waits[i].idle()) {
+      chosen.insert(i);
+    }
+  }
+  absl::btree_set<std::string> names;
+  for (const std::size_t one : chosen) {
+    names.insert(waits[one].place + " " + waits[one].path);
+  }
+  return names;
+}
+
+}  // namespace
+
+void World::note_graph(const std::vector<fiber::FiberWait>& waits, const std::vector<std::size_t>& deadlocked,
+                       const fiber::Fiber* also) {
+  const absl::btree_set<std::string> names = who_hangs(waits, deadlocked);
+  shown_.clear();
+  shown_at_ = events_run_;
+  for (const std::unique_ptr<Machine>& machine : machines_) {
+    for (const std::unique_ptr<Shard>& shard : machine->shards()) {
+      shard->scheduler().for_each_fiber([&](const fiber::Fiber& fiber) {
+        if (&fiber == also || names.contains(shard->name() + " " + fiber.path())) {
+          shown_.push_back({shard->id(), fiber.lineage(), shard->name(), fiber.path()});
+        }
+      });
+    }
+  }
 }
 
 std::string World::describe_stacks(const std::vector<fiber::FiberWait>& waits,
@@ -205,6 +274,7 @@ void World::look_for_deadlock() {
   if (!stopped_ && !deadlocked.empty()) {
     // Of those in a circle: others wait for one of them, as whoever joins their scope does.
     const fiber::FiberWait& first = waits[fiber::find_cycle(waits, deadlocked).front()];
+    note_graph(waits, deadlocked, nullptr);
     fail("NO-STUCK",
          fmt::format("fibers wait for each other: {} {} waits for {}\n{}", first.place, first.path,
                      fiber::describe_wait(first),
@@ -247,6 +317,7 @@ void World::judge_expiry(Shard& shard, const fiber::Fiber& fiber, const WaitKey&
   if (deadlocked.empty() && wake_up_was_lost(waits, shard.name(), fiber.path())) {
     verdict += ", and the last signal of what it waits for came when nobody waited: a lost wake-up";
   }
+  note_graph(waits, deadlocked, &fiber);
   fail("NO-STUCK",
        fmt::format("{}: {} {} waits for {}\n{}", verdict, shard.name(), fiber.path(), fiber::describe_key(key),
                    fiber::describe_waits(waits, deadlocked) + describe_stacks(waits, deadlocked, &fiber)));

@@ -38,6 +38,7 @@ struct FiberWait;
 namespace chronik::sim {
 
 class Checkers;
+class LastEvents;
 class Points;
 struct ChoiceKey;
 struct MadeChoice;
@@ -62,6 +63,7 @@ struct WorldOptions {
   Deviations* record = nullptr;                // where not null, is told every choice that is not first-in-first-out
   std::vector<MadeChoice>* choices = nullptr;  // where not null, is told every choice, in the order of their making
   Story* story = nullptr;                      // where not null, is told what happens; decides nothing
+  LastEvents* last_events = nullptr;           // where not null, is told what its fibers do; decides nothing
   DebuggerStop stop = {};
   std::uint64_t events_per_millisecond_max = 200'000;  // more: virtual time stands still (NO-SPIN)
 };
@@ -109,6 +111,7 @@ class World {
 
   // Who is to be told what happens, or null. Use: if (Story* story = world.story()) [[unlikely]] { … }
   Story* story() const { return options_.story; }
+  LastEvents* last_events() const { return options_.last_events; }
 
   // ---- the run ----
   // Runs events until `until`, or until stop().
@@ -126,7 +129,8 @@ class World {
   bool stop_is_ahead() const { return options_.stop != DebuggerStop{}; }
 
   // ---- what came out ----
-  // Something is wrong: keeps the finding and ends the run.
+  // Something is wrong: keeps the finding and ends the run. Of what did not get on it says who waits for whom, where
+  // `message` does not.
   void fail(std::string_view checker, std::string_view message);
   const std::vector<Finding>& findings() const { return findings_; }
   // A fault really fired.
@@ -134,7 +138,7 @@ class World {
   const absl::btree_map<std::string, std::uint64_t>& faults() const { return faults_; }
   // The wait-for graph of all machines, with what is deadlocked in it, and the stacks of those; of all that wait where
   // nothing is. A fiber that runs cannot look at the others' stacks.
-  std::string describe_waits() const;
+  std::string describe_waits();
   // A wait is about to expire: judged by what its expiry means (rule S3).
   void judge_expiry(Shard& shard, const fiber::Fiber& fiber, const WaitKey& key, Expiry meaning);
   // No fault is under way or to come: from `by` on an expired Peer wait is a finding (rule S3).
@@ -144,6 +148,9 @@ class World {
  private:
   void watch_progress();
   void look_for_deadlock();
+  // Keeps whom a graph is about that is going to be shown. `also`: or null.
+  void note_graph(const std::vector<fiber::FiberWait>& waits, const std::vector<std::size_t>& deadlocked,
+                  const fiber::Fiber* also);
   std::string describe_stacks(const std::vector<fiber::FiberWait>& waits, const std::vector<std::size_t>& deadlocked,
                               const fiber::Fiber* also) const;
 
@@ -172,6 +179,8 @@ class World {
   absl::btree_map<std::string, std::uint64_t> faults_;
   VirtualTime calm_from_ = VirtualTime::never();
   VirtualTime next_look_for_deadlock_;
+  std::vector<HungFiber> shown_;         // whom the latest graph was about that was described
+  std::uint64_t shown_at_ = UINT64_MAX;  // the number of the event that was under way
 };
 
 }  // namespace chronik::sim

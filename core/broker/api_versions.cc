@@ -1,5 +1,5 @@
 // ApiVersions: what this broker speaks. Answered at any version, known or not (KIP-511).
-#include "core/protocol/api_versions.h"
+#include "core/broker/api_versions.h"
 
 #include <absl/strings/ascii.h>
 
@@ -8,6 +8,7 @@
 
 #include "core/broker/broker.h"
 #include "core/broker/handlers.h"
+#include "core/protocol/api_versions.h"
 #include "core/protocol/messages/api_versions.h"
 
 namespace chronik::broker {
@@ -33,7 +34,7 @@ bool says_who_it_is(const ApiVersionsRequest& asked) {
 
 }  // namespace
 
-void handle_api_versions(Broker& broker, Request&& request) {
+Status answer_api_versions(Request& request) {
   const protocol::Api& self = *protocol::find_api(protocol::ApiKey::kApiVersions);
   ApiVersionsResponse response;
   if (!self.implemented.contains(request.header.version)) {
@@ -42,7 +43,7 @@ void handle_api_versions(Broker& broker, Request&& request) {
     response.error_code = ErrorCode::kUnsupportedVersion;
   } else if (const auto asked = protocol::decode<ApiVersionsRequest>(request.body, request.header.version);
              !asked.ok()) {
-    return broker.refuse_malformed(request, asked.status());
+    return asked.status();
   } else if (request.header.version >= 3 && !says_who_it_is(*asked)) {
     response.error_code = ErrorCode::kInvalidRequest;
   }
@@ -54,6 +55,13 @@ void handle_api_versions(Broker& broker, Request&& request) {
     }
   }
   request.reply(response);
+  return ok();
+}
+
+void handle_api_versions(Broker& broker, Request&& request) {
+  if (const Status answered = answer_api_versions(request); !answered.ok()) {
+    broker.refuse_malformed(request, answered);
+  }
 }
 
 }  // namespace chronik::broker

@@ -1,6 +1,7 @@
 // The broker of one shard: what its handlers share. It dispatches requests, follows the image and serves clients.
 #pragma once
 
+#include <algorithm>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -65,12 +66,15 @@ class Broker final : public RequestHandler {
   cluster::Metadata& metadata() { return metadata_; }
   const Ports& ports() const { return ports_; }
   const Limits& limits() const { return limits_; }
+  // For another node's answer to what this one asks of it for a client, beyond what it is to wait for.
+  Duration node_patience() const { return std::min(limits_.request, limits_.node_answer); }
   log::LogManager& logs() { return logs_; }
   replication::Replication& replication() { return replication_; }
   PartitionTable& table() { return table_; }
   ProducerIds& producer_ids() { return producer_ids_; }
   FetchSessions& fetch_sessions() { return fetch_sessions_; }
   group::Groups& groups() { return groups_; }
+  const group::Groups& groups() const { return groups_; }
   // The image has spoken, or a log was made: groups follow the partitions that keep them. Does not suspend.
   void follow_groups();
   BrokerMetrics& metrics() { return metrics_; }

@@ -107,7 +107,7 @@ void delete_records(Broker& broker, Request& request, const DeleteRecordsRequest
     deleters.cancel_and_join();
     return request.answer.close("the connection ends");
   }
-  elsewhere.gather_all(broker, response, patience.replicas);
+  elsewhere.gather_all(broker, response, patience.replicas, Duration::milliseconds(std::max(asked.timeout_ms, 0)));
   request.reply(response);
 }
 

@@ -50,7 +50,7 @@ ForwardedFetch::Gathered ForwardedFetch::ask(Duration wait, std::int32_t min_byt
   }
   broker_.metrics().fetch_forwards.add(leaders_);
   round_.send(broker_, request_.connection, request_.header.version);
-  const Deadline deadline = fiber::within(wait + std::min(kLeaderPatience, broker_.limits().request), Expiry::kPeer);
+  const Deadline deadline = fiber::within(wait + std::min(kLeaderPatience, broker_.node_patience()), Expiry::kPeer);
   Gathered gathered;
   for (std::size_t i = 0; i < leaders_; ++i) {
     const Status answered = round_.gather(broker_, i, response, deadline);

@@ -64,11 +64,10 @@ class NodeCall {
 
 // What `node` answers; none: no answer has come.
 template <typename Response, typename M>
-std::optional<Response> ask_node(Broker& broker, Request& request, NodeId node, const M& asked,
-                                 const Deadline& deadline) {
+std::optional<Response> ask_node(Broker& broker, Request& request, NodeId node, const M& asked) {
   NodeCall call;
   call.start(broker, request, node, asked);
-  return call.wait<Response>(broker, request.header.version, deadline);
+  return call.wait<Response>(broker, request.header.version, fiber::within(broker.node_patience(), Expiry::kPeer));
 }
 
 // For requests of one group. True: the coordinator has answered, and so has this node.
@@ -78,7 +77,7 @@ bool answered_by_coordinator(Broker& broker, Request& request, const M& asked) {
   if (node == NodeId::none()) {
     return false;
   }
-  const std::optional<Response> answer = ask_node<Response>(broker, request, node, asked, deadline_of(broker));
+  const std::optional<Response> answer = ask_node<Response>(broker, request, node, asked);
   if (answer.has_value()) {
     request.reply(*answer);
   }
@@ -97,7 +96,7 @@ bool answered_when_others_come(Broker& broker, Request& request, M& asked, Durat
   call.start(broker, request, node, asked, /*alone=*/true);
   asked = {};
   request.let_go_of_frame();
-  const Deadline deadline = fiber::within(wait + broker.limits().request, Expiry::kPeer);
+  const Deadline deadline = fiber::within(wait + broker.node_patience(), Expiry::kPeer);
   request.reply(call.wait<Response>(broker, request.header.version, deadline).value_or(unanswered));
   return true;
 }
@@ -106,7 +105,7 @@ bool answered_when_others_come(Broker& broker, Request& request, M& asked, Durat
 template <typename Response, typename Part>
 std::optional<Response> part_of_coordinator(Broker& broker, Request& request, std::string_view group, Part&& part) {
   const NodeId node = coordinator_elsewhere(broker, request, group);
-  return node == NodeId::none() ? std::nullopt : ask_node<Response>(broker, request, node, part(), deadline_of(broker));
+  return node == NodeId::none() ? std::nullopt : ask_node<Response>(broker, request, node, part());
 }
 
 }  // namespace chronik::broker

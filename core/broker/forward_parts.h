@@ -201,9 +201,12 @@ class ForwardRound {
     return status;
   }
 
-  void gather_all(Broker& broker, Response& whole, const Deadline& deadline) {
+  // lasts: for how long whoever is asked may have to wait by itself.
+  void gather_all(Broker& broker, Response& whole, const Deadline& deadline, Duration lasts = Duration::zero()) {
+    const Deadline patience =
+        deadline.no_later_than(fiber::Scheduler::current().now() + broker.node_patience() + lasts, Expiry::kPeer);
     for (std::size_t i = 0; i < calls_.size(); ++i) {
-      static_cast<void>(gather(broker, i, whole, deadline));
+      static_cast<void>(gather(broker, i, whole, patience));
     }
   }
 

@@ -42,7 +42,7 @@ void list_elsewhere(Broker& broker, Request& request, const protocol::ListGroups
     if (other.node == broker.self() || other.fenced) {
       return;
     }
-    auto told = ask_node<protocol::ListGroupsResponse>(broker, request, other.node, asked, deadline_of(broker));
+    auto told = ask_node<protocol::ListGroupsResponse>(broker, request, other.node, asked);
     if (!told.has_value()) {
       response.error_code = ErrorCode::kCoordinatorNotAvailable;
       return;

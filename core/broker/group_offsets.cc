@@ -96,8 +96,8 @@ void finish_commit(Request& request, CommitUnderWay& work) {
 
 void finish_commit_elsewhere(Broker& broker, Request& request, const protocol::OffsetCommitRequest& asked,
                              CommitUnderWay& work) {
-  const auto told =
-      work.elsewhere->wait<protocol::OffsetCommitResponse>(broker, request.header.version, deadline_of(broker));
+  const auto told = work.elsewhere->wait<protocol::OffsetCommitResponse>(
+      broker, request.header.version, fiber::within(broker.node_patience(), Expiry::kPeer));
   if (told.has_value()) {
     return request.reply(*told);
   }

@@ -17,6 +17,7 @@ struct Limits {
   Duration frame = Duration::seconds(30);                // from a frame's first byte to its last
   Duration write = Duration::seconds(30);                // for the client to take one answer
   Duration request = Duration::seconds(60);              // for one request to be answered, a fetch's wait added
+  Duration node_answer = Duration::seconds(60);          // for another node to answer, what it waits for itself added
   std::size_t session_partitions_per_node = 500'000;     // in all fetch sessions together
 
   // Settings of the broker by Kafka's names: a node takes them from there.

@@ -20,7 +20,7 @@ cluster::ItemResult unanswered(const Status& status);
 // refuse, or promise, by what was true a moment ago.
 template <typename MakePlan>
 auto plan_change(Broker& broker, const Deadline& deadline, MakePlan make_plan) {
-  const Status caught_up = broker.metadata().catch_up(deadline);
+  const Status caught_up = broker.metadata().catch_up(broker.metadata().proposal_deadline(deadline));
   auto plan = make_plan(*broker.metadata().image());
   if (!caught_up.ok()) {
     plan.give_up(unanswered(caught_up));

@@ -55,6 +55,20 @@ void add_result(const cluster::NamedPartition& partition, const cluster::ItemRes
           {.partition_id = partition.index, .error_code = item.error, .error_message = message_of(item)});
 }
 
+// Whoever asks about a partition whose leader may lack what was acknowledged is told so, also where it was asked for.
+void declare_unclean(const cluster::Image& image, const std::vector<cluster::NamedPartition>& partitions,
+                     std::vector<cluster::ItemResult>& items) {
+  for (std::size_t i = 0; i < partitions.size(); ++i) {
+    const bool has_leader = items[i].ok() || items[i].error == ErrorCode::kElectionNotNeeded;
+    const cluster::Topic* topic = has_leader ? image.find_topic(partitions[i].topic) : nullptr;
+    const cluster::Partition* partition = topic == nullptr ? nullptr : topic->partitions.find(partitions[i].index);
+    if (partition != nullptr && partition->leader_epoch == partition->unclean_epoch) {
+      items[i].message =
+          fmt::format("broker {} was elected uncleanly: records that were acknowledged may be lost", partition->leader);
+    }
+  }
+}
+
 void elect_leaders(Broker& broker, Request& request, const protocol::ElectLeadersRequest& asked) {
   protocol::ElectLeadersResponse response;
   std::vector<cluster::NamedPartition> partitions;
@@ -79,6 +93,7 @@ void elect_leaders(Broker& broker, Request& request, const protocol::ElectLeader
     return cluster::plan_elect_leaders(now, asked.election_type == kUncleanElection, partitions);
   });
   carry_out(broker, plan, deadline);
+  declare_unclean(*broker.metadata().image(), partitions, plan.items);
   for (std::size_t i = 0; i < partitions.size(); ++i) {
     // Of all that there are, those that need no election are not worth a word; their topics are named.
     if (all && plan.items[i].error == ErrorCode::kElectionNotNeeded) {
@@ -146,7 +161,8 @@ void list_reassigned(const cluster::Topic& topic, const std::vector<PartitionId>
 
 void list_reassignments(Broker& broker, Request& request, const protocol::ListPartitionReassignmentsRequest& asked) {
   protocol::ListPartitionReassignmentsResponse response;
-  const Status caught_up = broker.metadata().catch_up(deadline_of(broker, asked.timeout_ms));
+  const Status caught_up =
+      broker.metadata().catch_up(broker.metadata().proposal_deadline(deadline_of(broker, asked.timeout_ms)));
   if (!caught_up.ok()) {
     response.error_code = ErrorCode::kRequestTimedOut;
     response.error_message = "no controller answers";

@@ -103,11 +103,23 @@ Client::Client(std::unique_ptr<Connection> connection, const ClientOptions& opti
 
 Client::~Client() {
   close();
-  scope_.cancel_and_join();
+  scope_.cancel_and_join_in_destructor();
   CHECK(pending_.empty());
 }
 
 void Client::close() { fail_all(absl::UnavailableError("the client has closed the connection")); }
+
+Status Client::finish(const Deadline& deadline) {
+  if (broken_ || !outbox_.empty() || !pending_.empty()) {
+    return absl::FailedPreconditionError(broken_ ? "the connection is broken" : "requests are under way");
+  }
+  connection_->shutdown_write();
+  while (!broken_) {
+    RETURN_IF_ERROR(
+        outgoing_.wait({WaitKind::kNetworkRead, connection_->local().key(), connection_->peer().key(), 0}, deadline));
+  }
+  return ok();
+}
 
 protocol::RequestHeader Client::next_header(protocol::ApiKey api, std::int16_t version) {
   next_id_ = next_id_ == std::numeric_limits<std::int32_t>::max() ? 0 : next_id_ + 1;
@@ -289,6 +301,9 @@ StatusOr<protocol::MetadataTopic> Client::metadata(const std::string& topic, con
   request.topics->push_back({.topic_id = {}, .name = topic});
   ASSIGN_OR_RETURN(protocol::MetadataResponse response,
                    call<protocol::MetadataResponse>(request, kMetadataVersion, deadline));
+  if (response.brokers.empty() && response.topics.empty()) {
+    return absl::UnavailableError("the broker does not serve yet");
+  }
   if (response.topics.size() != 1) {
     return absl::DataLossError("metadata of another number of topics than asked for");
   }

@@ -93,7 +93,8 @@ class Client {
     return hand_over(protocol::encode_request(next_header(Request::kTraits.api, version), request), deadline);
   }
 
-  // The topic as the broker knows it; made where it is missing and the broker allows that.
+  // The topic as the broker knows it; made where it is missing and the broker allows that. kUnavailable also where it
+  // does not serve yet.
   StatusOr<protocol::MetadataTopic> metadata(const std::string& topic, const Deadline& deadline);
   // acks: 1 or -1. The broker gives up at the deadline at the latest.
   StatusOr<protocol::ProducePartitionResponse> produce(const std::string& topic, PartitionId partition, Slice batch,
@@ -110,7 +111,12 @@ class Client {
                                                            std::int32_t bytes_max, Duration wait,
                                                            const Deadline& deadline);
 
+  // What the broker has not read yet may be lost.
   void close();
+  // For whoever has sent what is never answered: waits until the broker has read it all and closed the connection,
+  // which is broken then. kFailedPrecondition: something is under way, or it was broken before. kDeadlineExceeded: the
+  // broker is not there yet; nothing more can be sent, all the same.
+  Status finish(const Deadline& deadline);
   bool broken() const { return broken_; }
   // Ok, or how the broker broke the protocol: an answer that cannot be read, or not in the order of the requests. Such
   // a connection is broken.

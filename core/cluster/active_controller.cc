@@ -9,7 +9,6 @@
 namespace chronik::cluster {
 
 namespace {
-constexpr Duration kProposalPatience = Duration::seconds(5);
 constexpr Duration kPause = Duration::milliseconds(100);  // after a proposal that came to nothing
 constexpr std::size_t kElectionsAtOnce = 1000;
 }  // namespace
@@ -139,7 +138,7 @@ void ActiveController::run() {
     }
     sim_point("cluster.before_command");
     const Status proposed =
-        metadata_.propose_as_leader(*command, fiber::within(kProposalPatience, Expiry::kPeer)).status();
+        metadata_.propose_as_leader(*command, fiber::within(metadata_.patience().proposal, Expiry::kPeer)).status();
     if (absl::IsCancelled(proposed) || absl::IsAborted(proposed) || (!proposed.ok() && !fiber::sleep(kPause).ok())) {
       return;
     }

@@ -39,8 +39,9 @@ class Metadata::Enlisted {
   std::int64_t sequence_;
 };
 
-Metadata::Metadata(const ClusterId& cluster, NodeId self, const IncarnationId& incarnation)
-    : self_(self), incarnation_(incarnation), image_(empty_image(cluster)) {
+Metadata::Metadata(const ClusterId& cluster, NodeId self, const IncarnationId& incarnation,
+                   const MetadataPatience& patience)
+    : self_(self), incarnation_(incarnation), patience_(patience), image_(empty_image(cluster)) {
   CHECK(!incarnation.is_zero());
 }
 
@@ -59,10 +60,15 @@ raft::Leadership Metadata::leadership() const {
   return consensus_->leadership();
 }
 
+Deadline Metadata::proposal_deadline(const Deadline& deadline) const {
+  return deadline.no_later_than(fiber::Scheduler::current().now() + patience_.proposal, deadline.meaning());
+}
+
 StatusOr<CommandResult> Metadata::propose(const CommandBody& body, const Deadline& deadline) {
   const MonotonicTime began = fiber::Scheduler::current().now();
+  const Deadline patience = proposal_deadline(deadline);
   for (;;) {
-    StatusOr<CommandResult> result = propose_once(body, /*here_only=*/false, deadline);
+    StatusOr<CommandResult> result = propose_once(body, /*here_only=*/false, patience);
     // It was lost on its way to a leader, and a later one was not: under its number it can never be applied.
     if (result.ok() && result->whole.error == ErrorCode::kOperationNotAttempted) {
       continue;
@@ -78,7 +84,7 @@ StatusOr<CommandResult> Metadata::propose_as_leader(const CommandBody& body, con
   if (!leadership().here) {
     return absl::UnknownError("this node does not lead");
   }
-  return propose_once(body, /*here_only=*/true, deadline);
+  return propose_once(body, /*here_only=*/true, proposal_deadline(deadline));
 }
 
 void Metadata::register_metrics(MetricsRegistry& registry) const {
@@ -184,8 +190,10 @@ Status Metadata::catch_up(const Deadline& deadline) {
 }
 
 Status Metadata::wait_applied(LogIndex index, const Deadline& deadline) {
+  const Deadline patience =
+      deadline.no_later_than(fiber::Scheduler::current().now() + patience_.apply, deadline.meaning());
   while (image_->applied < index) {
-    RETURN_IF_ERROR(published_.wait(index_key(index), deadline));
+    RETURN_IF_ERROR(published_.wait(index_key(index), patience));
   }
   return ok();
 }
@@ -276,6 +284,13 @@ BrokerEpoch Metadata::broker_epoch() const {
 
 SignOfLife Metadata::sign_of_life() const {
   return {.epoch = broker_epoch(), .leaving = leaving_, .stuck = disk_ != nullptr && disk_->disk_is_stuck()};
+}
+
+std::optional<raft::KnownStart> Metadata::known_start(const raft::Member& member) const {
+  const Broker* known = image_->find_broker(member.node);
+  return known != nullptr && known->directory == member.directory
+             ? std::optional<raft::KnownStart>({known->start_counter, known->incarnation})
+             : std::nullopt;
 }
 
 std::string Metadata::own_sign_of_life() const { return encode_sign(sign_of_life()); }

@@ -53,10 +53,16 @@ class DiskWatch {
   virtual bool disk_is_stuck() const = 0;
 };
 
+struct MetadataPatience {
+  Duration proposal = Duration::seconds(10);  // for a change to be committed and in force here
+  Duration apply = Duration::seconds(5);      // for what others have committed to be in force here
+};
+
 class Metadata final : public raft::StateMachine {
  public:
   // self, incarnation: whose proposals these are.
-  Metadata(const ClusterId& cluster, NodeId self, const IncarnationId& incarnation);
+  Metadata(const ClusterId& cluster, NodeId self, const IncarnationId& incarnation,
+           const MetadataPatience& patience = {});
   ~Metadata() override;
 
   // Before the first proposal.
@@ -65,7 +71,8 @@ class Metadata final : public raft::StateMachine {
   // The latest image. What is deduced from it is good until the next suspension; a Ref keeps it longer.
   const ImageRef& image() const { return image_; }
 
-  // Returns when the command has been applied here, with what became of it. Else:
+  // Returns when the command has been applied here, with what became of it. It waits as long as patience() says, and no
+  // longer than until the deadline. Else:
   //   kResourceExhausted     too many proposals are under way: not applied
   //   kDeadlineExceeded      no leader was found that would take it: not applied
   //   kUnknown               the deadline passed, or a snapshot that has not kept its result came instead of the entry
@@ -75,12 +82,17 @@ class Metadata final : public raft::StateMachine {
   // longer leads.
   StatusOr<CommandResult> propose_as_leader(const CommandBody& body, const Deadline& deadline);
 
-  // Waits until the image holds everything that was committed before the call. As Consensus::read_barrier().
+  // Waits until the image holds everything that was committed before the call. As Consensus::read_barrier(), and
+  // wait_applied().
   Status read_barrier(const Deadline& deadline);
   // The same as soon as there is a leader.
   Status catch_up(const Deadline& deadline);
-  // Waits until the image has reached `index`.
+  // Waits until the image has reached `index`. kDeadlineExceeded: not within patience(), or not by the deadline.
   Status wait_applied(LogIndex index, const Deadline& deadline);
+
+  const MetadataPatience& patience() const { return patience_; }
+  // For whoever waits for a leader of the metadata before a proposal.
+  Deadline proposal_deadline(const Deadline& deadline) const;
 
   // From the next published image or change of leadership on, until the listener is unlinked or destroyed.
   void subscribe(MetadataListener& listener) { listeners_.push_back(listener); }
@@ -105,6 +117,7 @@ class Metadata final : public raft::StateMachine {
   Status install_snapshot(LogIndex last, ByteSpan bytes) override;
   void on_leadership(const raft::Leadership& leadership) override;
   void on_node_gone(NodeId node) override;
+  std::optional<raft::KnownStart> known_start(const raft::Member& member) const override;
   std::string own_sign_of_life() const override;
   void on_sign_of_life(NodeId from, ByteSpan sign) override;
 
@@ -130,6 +143,7 @@ class Metadata final : public raft::StateMachine {
 
   NodeId self_;
   IncarnationId incarnation_;
+  MetadataPatience patience_;
   ImageRef image_;
   raft::Consensus* consensus_ = nullptr;
   ControllerDuties* controller_ = nullptr;

@@ -115,7 +115,8 @@ class NoSuspend {
   Fiber* fiber_;
 };
 
-// What unwinds a fiber of a node that dies (rule S4). Only the fiber's entry catches it.
+// What unwinds a fiber of a node that dies (rule S4). Only the fiber's entry catches it, and
+// FiberScope::cancel_and_join_in_destructor(), until the fiber's next wait.
 struct FiberKilled {};
 
 }  // namespace chronik::fiber

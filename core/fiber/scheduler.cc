@@ -1,5 +1,6 @@
 #include "core/fiber/scheduler.h"
 
+#include <exception>
 #include <vector>
 
 #include "core/base/mix.h"
@@ -272,6 +273,12 @@ void Scheduler::halt() {
     CHECK(dying_);
   }
   throw FiberKilled{};
+}
+
+void Scheduler::unwind_if_killed() const {
+  if (dying_ && std::uncaught_exceptions() == 0) {
+    throw FiberKilled{};
+  }
 }
 
 void Scheduler::kill_all() {

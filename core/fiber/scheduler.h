@@ -92,6 +92,8 @@ class Scheduler {
   // is continued only to make that call.
   void visit_stacks(StackVisitor& visitor);
   bool dying() const { return dying_; }
+  // Throws FiberKilled where the node is dying and the current fiber goes on as if it were not.
+  void unwind_if_killed() const;
   // Ends the turn at once and for good, before the world kills this shard (Process::fatal in a simulation). From a
   // fiber or from the loop; also where nothing may suspend. Never returns: unwinds, from the loop out of run_turn().
   [[noreturn]] void halt();

@@ -24,6 +24,7 @@ class FiberScope {
   // Starts closure() as a fiber. It runs when its turn comes, not now.
   template <typename Closure>
   void spawn(FiberName name, Closure&& closure) {
+    scheduler_.unwind_if_killed();
     scheduler_.create(name, *this, std::forward<Closure>(closure));
   }
 
@@ -33,6 +34,9 @@ class FiberScope {
   Status join(const Deadline& deadline);
   // cancel(), then join() with a wait that only a bug lets expire.
   void cancel_and_join();
+  // The same for a destructor, which no exception may leave: a fiber that is killed in here is unwound from its next
+  // wait or spawn.
+  void cancel_and_join_in_destructor();
 
   std::size_t running() const { return running_; }
   std::uint64_t number() const { return number_; }  // unique on its shard; join() waits for (kScope, number)

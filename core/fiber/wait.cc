@@ -22,6 +22,7 @@ Status wake_status(Wake wake) {
 Wake Waiter::wait(const WaitKey& key, const Deadline& deadline, const WaitDetail* detail) {
   Scheduler& scheduler = *fiber_.scheduler_;
   if (scheduler.dying()) {
+    scheduler.unwind_if_killed();
     return Wake::kDying;
   }
   if (fired()) {

@@ -27,7 +27,7 @@ class Waiter final : private Timer, private CancelListener {
   Waiter() : fiber_(Fiber::current()) {}
 
   // Suspends until fired. Where the deadline has passed, the source is cancelled or the node is dying, does not
-  // suspend. detail: may be null.
+  // suspend: a fiber that is being unwound goes on, another begins to be. detail: may be null.
   Wake wait(const WaitKey& key, const Deadline& deadline, const WaitDetail* detail = nullptr);
 
   // Wakes the fiber, unless it has been woken already. Returns whether it was this call.

@@ -35,6 +35,7 @@ class Groups {
   Ref<GroupPartition> find(PartitionId index) const;
   // All that are led here, in the order of their numbers.
   std::vector<Ref<GroupPartition>> all() const;
+  std::size_t led() const { return led_.size(); }
   const GroupMetrics& metrics() const { return metrics_; }
 
  private:

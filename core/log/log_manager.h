@@ -68,6 +68,12 @@ class LogManager {
   virtual void configure(const LogKey& key, const LogConfig& config) = 0;
   // Says durably that the log is gone; its files go afterwards, in the background (R12). Reads and waits on it fail.
   virtual Status remove(const LogKey& key, const Deadline& deadline) = 0;
+  // The same for one that this node has for a reason that nobody knows: its files are set aside, and go only after a
+  // delay.
+  virtual Status remove_stray(const LogKey& key, const Deadline& deadline) = 0;
+  // From now on files that were set aside may go, each after its delay: this node has all of the metadata that was
+  // there when it started, and it is the cluster's that the data directory belongs to (R12).
+  virtual void let_strays_go() = 0;
   // Everything that the metadata up to `index` wants here has its log: kept with what is queued next, behind the
   // creations of these logs. So who lacks one of them later has lost it (R12). False: there is no room for it now.
   virtual bool note_assigned(LogIndex index) = 0;

@@ -113,7 +113,8 @@ class PartitionLog : public Counted {
 
   // Batches from the one that holds `from`. kOutOfRange: from < log_start() or from > log_end(). kDataLoss: a damaged
   // range or a checksum that is wrong; never wrong bytes. kAborted: the log was truncated or closed meanwhile, ask
-  // again. Served from memory without suspending from memory_start() on.
+  // again. Batches without a record alone are given only where no record behind them may be. Served from memory without
+  // suspending from memory_start() on.
   virtual StatusOr<ReadResult> read(Offset from, const ReadLimits& limits, const Deadline& deadline) = 0;
 
   // The first record with a timestamp >= `at` below `below`, by index and batch headers; nullopt: none.

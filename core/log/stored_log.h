@@ -175,6 +175,7 @@ class StoredLog final : public PartitionLog {
   void note_checkpoint(std::uint64_t number, Lsn lsn);
   // It is durable, whether or not a record behind it says so.
   void note_durable_checkpoint(std::uint64_t number);
+  std::size_t checkpoints_kept() const { return checkpoints_.size(); }  // in memory: of what each has settled
   // Segments that end at or below it are believed as they are by whichever checkpoint a start may begin with: they may
   // be written anew. And what a checkpoint that is taken now would let be, once it is known to be durable: that of an
   // idle node is not, whatever it says, until another follows.
@@ -185,6 +186,8 @@ class StoredLog final : public PartitionLog {
   void expire_producers(WallTime before) { producers_.expire(before); }
   // Unlinks all files and the directory.
   Status delete_files(const Deadline& deadline);
+  // Renames its directory. False: it has none.
+  StatusOr<bool> move_files(const std::string& to, const Deadline& deadline);
 
   LogState state() const;
 
@@ -239,6 +242,8 @@ class StoredLog final : public PartitionLog {
   };
   bool must_roll(const Pending& pending, const TailBatch& next) const;
   Pending nothing_pending() const;
+  // read(), no further than the tail or one segment goes.
+  StatusOr<ReadResult> read_on(Offset from, const ReadLimits& limits, const Deadline& deadline);
   StatusOr<ReadResult> read_tail(Offset from, const ReadLimits& limits);
   // The segment that holds the offset, loaded.
   StatusOr<Ref<Segment>> segment_to_read(Offset from, std::uint64_t truncations, const Deadline& deadline);
@@ -278,6 +283,7 @@ class StoredLog final : public PartitionLog {
   Status wait_for_replacement(const Deadline& deadline);
   // Its files go, as far as they are there.
   Status unlink_segment(Offset base, const Deadline& deadline);
+  StatusOr<std::vector<std::string>> let_go_of_files(const Deadline& deadline);
   Status cut_segments(Offset to);
   void count_segment_bytes();
 
@@ -335,5 +341,9 @@ class StoredLog final : public PartitionLog {
   fiber::Turnstile files_turnstile_;
   fiber::SingleFlight opening_;
 };
+
+// Unlinks these files of a log's directory, some of which may be gone by then, and removes it.
+Status remove_directory_of(Disk& disk, const std::string& directory, const std::vector<std::string>& files,
+                           const Deadline& deadline);
 
 }  // namespace chronik::log

@@ -412,28 +412,50 @@ bool StoredLog::retention_waits_for_drain() const {
   return below_start || too_large || too_old;
 }
 
-Status StoredLog::delete_files(const Deadline& deadline) {
-  std::optional<fiber::Turnstile::Pass> pass;
-  RETURN_IF_ERROR(files_turnstile_.enter(pass, deadline));
+// Nobody uses them from then on; their names. kNotFound: it never had a segment.
+StatusOr<std::vector<std::string>> StoredLog::let_go_of_files(const Deadline& deadline) {
   // Closed, so nobody begins anew.
   RETURN_IF_ERROR(opening_.settle(deadline));
   for (const Ref<Segment>& segment : segments_) {
     RETURN_IF_ERROR(segment->settle(deadline));
   }
-  StatusOr<std::vector<std::string>> names = host_.disk().list_directory(directory(), deadline);
-  if (absl::IsNotFound(names.status())) {
-    return ok();  // it never had a segment
+  ASSIGN_OR_RETURN(std::vector<std::string> names, host_.disk().list_directory(directory(), deadline));
+  for (const std::string& name : names) {
+    host_.files().forget(directory() + "/" + name);
   }
-  RETURN_IF_ERROR(names.status());
-  for (const std::string& name : *names) {
-    const std::string path = directory() + "/" + name;
-    host_.files().forget(path);
-    Status gone = host_.disk().unlink(path, deadline);
+  return names;
+}
+
+StatusOr<bool> StoredLog::move_files(const std::string& to, const Deadline& deadline) {
+  std::optional<fiber::Turnstile::Pass> pass;
+  RETURN_IF_ERROR(files_turnstile_.enter(pass, deadline));
+  if (const Status gone = let_go_of_files(deadline).status(); !gone.ok()) {
+    return absl::IsNotFound(gone) ? StatusOr<bool>(false) : gone;
+  }
+  RETURN_IF_ERROR(host_.disk().rename(directory(), to, deadline));
+  return true;
+}
+
+Status remove_directory_of(Disk& disk, const std::string& directory, const std::vector<std::string>& files,
+                           const Deadline& deadline) {
+  for (const std::string& file : files) {
+    Status gone = disk.unlink(directory + "/" + file, deadline);
     if (!gone.ok() && !absl::IsNotFound(gone)) {  // the cleaner unlinks what it has begun, too
       return gone;
     }
   }
-  return host_.disk().remove_directory(directory(), deadline);
+  return disk.remove_directory(directory, deadline);
+}
+
+Status StoredLog::delete_files(const Deadline& deadline) {
+  std::optional<fiber::Turnstile::Pass> pass;
+  RETURN_IF_ERROR(files_turnstile_.enter(pass, deadline));
+  const StatusOr<std::vector<std::string>> names = let_go_of_files(deadline);
+  if (absl::IsNotFound(names.status())) {
+    return ok();
+  }
+  RETURN_IF_ERROR(names.status());
+  return remove_directory_of(host_.disk(), directory(), *names, deadline);
 }
 
 }  // namespace chronik::log

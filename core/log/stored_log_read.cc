@@ -1,10 +1,13 @@
 // Reading a StoredLog: by offset, by time.
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
+#include "core/log/compaction.h"
 #include "core/log/stored_log.h"
 #include "core/protocol/record_batch_records.h"
 #include "core/protocol/record_batch_stream.h"
+#include "core/protocol/record_batch_walk.h"
 
 namespace chronik::log {
 
@@ -15,9 +18,50 @@ namespace {
 constexpr std::size_t kSearchBytesMax = std::size_t{256} << 20;
 
 bool before_segment(Offset offset, const Ref<Segment>& segment) { return offset < segment->base(); }
+
+bool holds_records(const ReadResult& read) {
+  return std::any_of(read.parts.begin(), read.parts.end(), [](const Slice& part) {
+    protocol::BatchWalk walk(part.bytes(), protocol::BatchWalk::Checksums::kTrust);
+    RecordBatchView batch;
+    while (walk.next(batch)) {
+      if (!is_empty_batch(batch)) {
+        return true;
+      }
+    }
+    return false;
+  });
+}
 }  // namespace
 
-StatusOr<ReadResult> StoredLog::read(Offset from, const ReadLimits& asked, const Deadline& deadline) {
+StatusOr<ReadResult> StoredLog::read(Offset from, const ReadLimits& limits, const Deadline& deadline) {
+  const std::uint64_t truncations = truncations_;
+  ASSIGN_OR_RETURN(ReadResult result, read_on(from, limits, deadline));
+  // Of a segment compaction may have left nothing but empty batches, of many in a row even. librdkafka takes a fetch
+  // answer without a record for a limit that is too small for the next one, and the tenth in a row for an error.
+  for (bool empty = !holds_records(result); empty && !result.parts.empty() && result.bytes < limits.max_bytes;) {
+    const ReadLimits rest{.max_bytes = limits.max_bytes - result.bytes, .below = limits.below, .min_one_batch = false};
+    StatusOr<ReadResult> more = read_on(result.end, rest, deadline);
+    if (changed_since(truncations)) {
+      return absl::AbortedError("the log changed while it was read");
+    }
+    if (!more.ok() || more->parts.empty()) {
+      break;  // who asks for that learns why
+    }
+    // In a segment that was replaced meanwhile, one empty batch may hold what was given and what comes next.
+    RecordBatchView next;
+    CHECK(RecordBatchView::parse(more->parts.front().bytes(), next) == protocol::BatchDefect::kNone);
+    if (next.base_offset() != result.end) {
+      break;
+    }
+    empty = !holds_records(*more);
+    std::move(more->parts.begin(), more->parts.end(), std::back_inserter(result.parts));
+    result.bytes += more->bytes;
+    result.end = more->end;
+  }
+  return result;
+}
+
+StatusOr<ReadResult> StoredLog::read_on(Offset from, const ReadLimits& asked, const Deadline& deadline) {
   if (closed_) {
     return absl::AbortedError("the log is closed");
   }

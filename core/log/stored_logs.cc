@@ -51,7 +51,7 @@ StatusOr<RecoverySummary> StoredLogs::open(const Deadline& deadline) {
   }
   queued_.clear();
   on_damage_news();
-  RETURN_IF_ERROR(delete_strays(deadline));
+  RETURN_IF_ERROR(set_strays_aside(deadline));
   recovery_.logs = logs_.size();
   for (const auto& [key, log] : logs_) {
     recovery_.damaged_ranges += log->damaged().size();
@@ -63,39 +63,6 @@ StatusOr<RecoverySummary> StoredLogs::open(const Deadline& deadline) {
 Status StoredLogs::settle_logs() {
   for (const auto& [key, log] : logs_) {
     RETURN_IF_ERROR(log->settle(file_deadline()));
-  }
-  return ok();
-}
-
-Status StoredLogs::delete_strays(const Deadline& deadline) {
-  StatusOr<std::vector<std::string>> names = ports_.disk.list_directory("logs", deadline);
-  RETURN_IF_ERROR(names.status());
-  absl::btree_map<std::string, bool> known;
-  for (const auto& [key, log] : logs_) {
-    known[key.to_string() + "/"] = true;
-  }
-  std::size_t strays = 0;
-  for (const std::string& name : *names) {
-    if (known.contains(name)) {
-      continue;
-    }
-    // At whichever start after it was lost: the first one leaves a log that knows nothing.
-    if (!knew_logs_ && logs_.empty()) {
-      return absl::FailedPreconditionError(
-          "logs/ holds partitions but the write-ahead log knows of none: was wal/ removed? Bring it back; or empty the "
-          "whole data directory, if other nodes hold the data");
-    }
-    // The WAL knows every log that was created and not deleted; this one's deletion was cut short.
-    ++strays;
-    const std::string directory = "logs/" + name.substr(0, name.size() - 1);
-    ASSIGN_OR_RETURN(const std::vector<std::string> files, ports_.disk.list_directory(directory, deadline));
-    for (const std::string& file : files) {
-      RETURN_IF_ERROR(ports_.disk.unlink(fmt::format("{}/{}", directory, file), deadline));
-    }
-    RETURN_IF_ERROR(ports_.disk.remove_directory(directory, deadline));
-  }
-  if (strays > 0) {
-    log_info("deleted logs removed", field("directories", strays));
   }
   return ok();
 }
@@ -188,6 +155,10 @@ void StoredLogs::configure(const LogKey& key, const LogConfig& config) {
 }
 
 Status StoredLogs::remove(const LogKey& key, const Deadline& deadline) {
+  return remove_log(key, /*stray=*/false, deadline);
+}
+
+Status StoredLogs::remove_log(const LogKey& key, bool stray, const Deadline& deadline) {
   if (find_log(key) == nullptr) {
     return absl::NotFoundError("no such log");
   }
@@ -199,7 +170,7 @@ Status StoredLogs::remove(const LogKey& key, const Deadline& deadline) {
     return ok();  // removed by somebody else while this waited
   }
   const Lsn lsn = wal_->append(wal::RecordType::kDeleteLog, wal_key(key), Slice(), Offset::none());
-  removed_.push_back({.log = logs_[key], .deletion = lsn});
+  removed_.push_back({.log = logs_[key], .deletion = lsn, .stray = stray});
   forget(key);
   if (Observer* o = observer()) {
     o->on_partition_deleted({key.topic, key.partition});

@@ -41,7 +41,8 @@ struct StoredLogsOptions {
     std::uint64_t dedupe_bytes_max = 128ULL << 20;                 // log.cleaner.dedupe.buffer.size
   };
   Cleaner cleaner;
-  std::size_t sync_each_max = 16;  // more dirty logs than this are synced by one sync_all
+  Duration stray_delay = Duration::seconds(60);  // of directories that nobody knows, before they are deleted
+  std::size_t sync_each_max = 16;                // more dirty logs than this are synced by one sync_all
 };
 
 class StoredLogs final : public LogManager, private LogHost, private wal::WalClient {
@@ -58,10 +59,15 @@ class StoredLogs final : public LogManager, private LogHost, private wal::WalCli
   Ref<PartitionLog> find(const LogKey& key) override;
   void configure(const LogKey& key, const LogConfig& config) override;
   Status remove(const LogKey& key, const Deadline& deadline) override;
+  Status remove_stray(const LogKey& key, const Deadline& deadline) override;
+  void let_strays_go() override;
   bool note_assigned(LogIndex index) override;
   LogIndex assigned() const override { return assigned_; }
   std::vector<LogKey> keys() const override;
   Status wait_durable(const Deadline& deadline) override;
+
+  // log.cleaner.backoff.ms, which may change while it runs.
+  void set_cleaner_backoff(Duration backoff);
 
   const wal::WalMetrics& wal_metrics() const { return wal_->metrics(); }
   std::uint64_t tail_bytes() const { return tail_bytes_; }
@@ -106,7 +112,14 @@ class StoredLogs final : public LogManager, private LogHost, private wal::WalCli
   void forget(const LogKey& key);
   Status replay_change(const wal::ReplayedRecord& record, bool checkpointed);
   Status settle_logs();
-  Status delete_strays(const Deadline& deadline);
+  Status remove_log(const LogKey& key, bool stray, const Deadline& deadline);
+  Status set_strays_aside(const Deadline& deadline);
+  StatusOr<std::string> place_aside(const std::string& name, const Deadline& deadline);
+  void add_stray(std::string directory);
+  MonotonicTime next_stray() const;
+  Status delete_directory(const std::string& directory, const Deadline& deadline);
+  Status delete_strays();
+  Status wait_to_keep();
   void drain_for_ever();
   // Until must_drain(), which it lets tails' age bring about.
   Status wait_for_work();
@@ -123,6 +136,7 @@ class StoredLogs final : public LogManager, private LogHost, private wal::WalCli
   void keep_for_ever();
   Status delete_removed();
   void clean_for_ever();
+  Status wait_to_clean();
   // Has the drainer put what is overdue into segments, as far as it comes to that within one backoff.
   Status wait_for_overdue();
   // One pass over the log that has most to gain, or the checkpoint that it waits for. Whether there was one.
@@ -149,6 +163,12 @@ class StoredLogs final : public LogManager, private LogHost, private wal::WalCli
   struct Removed {
     Ref<StoredLog> log;
     Lsn deletion;  // durable before any file goes (R12)
+    bool stray = false;
+  };
+  // A directory that was set aside.
+  struct Stray {
+    std::string directory;
+    MonotonicTime due;
   };
 
   const Ports& ports_;
@@ -164,6 +184,9 @@ class StoredLogs final : public LogManager, private LogHost, private wal::WalCli
   std::deque<Ref<StoredLog>> ripe_;       // whose tails have reached drain_bytes
   std::vector<Overdue> overdue_;          // whose tails the cleaner waits for
   std::vector<Removed> removed_;          // whose files are to go, or are going
+  std::vector<Stray> strays_;             // in the order in which they are due
+  bool strays_may_go_ = false;
+  std::uint64_t strays_set_aside_ = 0;
   std::uint64_t tail_bytes_ = 0;
   std::uint64_t unsynced_bytes_ = 0;  // drained since the last sync_round()
   std::uint64_t log_numbers_ = 0;
@@ -179,7 +202,7 @@ class StoredLogs final : public LogManager, private LogHost, private wal::WalCli
   Lsn drain_to_{0};                                        // wanted by the WAL, or because of its age
   Lsn aging_{0};                                           // the last record when the drainer last looked at their age
   bool pressed_ = false;    // since the last round: also where there is nothing to drain, the WAL must be told so again
-  bool drain_all_ = false;  // retention wants what is still in tails
+  bool drain_all_ = false;  // what is still in tails is wanted in segments: by retention, or to set a log aside
   Lsn drained_to_{0};       // everything up to it is in synced segments
   Lsn checkpoint_lsn_{0};
   Lsn replayed_to_{0};  // the last record that was replayed and is certain
@@ -189,6 +212,7 @@ class StoredLogs final : public LogManager, private LogHost, private wal::WalCli
   fiber::Event drain_wanted_;
   fiber::Event keep_wanted_;
   fiber::Event overdue_drained_;
+  fiber::Event cleaner_changed_;
   bool stopping_ = false;
   fiber::FiberScope scope_;
 };

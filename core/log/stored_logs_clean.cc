@@ -17,7 +17,7 @@ constexpr int kLooksPerCheckpoint = 10;
 void StoredLogs::clean_for_ever() {
   CleaningPace pace(options_.cleaner.bytes_per_second);
   for (;;) {
-    if (!fiber::sleep(options_.cleaner.backoff).ok() || !wait_for_overdue().ok()) {
+    if (!wait_to_clean().ok() || !wait_for_overdue().ok()) {
       return;
     }
     ++cleaner_looks_;
@@ -28,6 +28,25 @@ void StoredLogs::clean_for_ever() {
       }
       check_disk(cleaned.status(), "compacting a log");
     }
+  }
+}
+
+// One backoff since it last looked, however long that is meanwhile.
+Status StoredLogs::wait_to_clean() {
+  const MonotonicTime looked = scope_.scheduler().now();
+  for (Duration left = options_.cleaner.backoff; left > Duration::zero();
+       left = looked + options_.cleaner.backoff - scope_.scheduler().now()) {
+    const Status changed = cleaner_changed_.wait({WaitKind::kWork, 0, 0, 0}, fiber::within(left, Expiry::kNormal));
+    if (!changed.ok() && !absl::IsDeadlineExceeded(changed)) {
+      return changed;
+    }
+  }
+  return ok();
+}
+
+void StoredLogs::set_cleaner_backoff(Duration backoff) {
+  if (std::exchange(options_.cleaner.backoff, backoff) != backoff) {
+    cleaner_changed_.notify_all();
   }
 }
 

@@ -8,6 +8,12 @@
 
 namespace chronik::log {
 
+namespace {
+
+constexpr Duration kPauseOfKeeper = Duration::seconds(1);  // where something cannot be deleted yet
+
+}  // namespace
+
 // Not by the scope's source: an operation that was begun is waited for, also while the node stops.
 Deadline StoredLogs::file_deadline() {
   return Deadline(scope_.scheduler().now() + options_.file_timeout, Expiry::kPeer, scope_.scheduler().root_cancel());
@@ -217,16 +223,29 @@ Status StoredLogs::sync_round() {
   return ok();
 }
 
+// kDeadlineExceeded: it is time to look at what retention says.
+Status StoredLogs::wait_to_keep() {
+  if (!removed_.empty()) {
+    return ok();
+  }
+  const Deadline retention = fiber::within(options_.retention_interval, Expiry::kNormal);
+  const MonotonicTime stray = next_stray();
+  Status woken = keep_wanted_.wait({WaitKind::kWork, 0, 0, 0}, retention.no_later_than(stray, Expiry::kNormal));
+  return absl::IsDeadlineExceeded(woken) && stray < retention.at() ? ok() : woken;
+}
+
 void StoredLogs::keep_for_ever() {
   for (;;) {
-    const Status woken =
-        removed_.empty()
-            ? keep_wanted_.wait({WaitKind::kWork, 0, 0, 0}, fiber::within(options_.retention_interval, Expiry::kNormal))
-            : ok();
+    const Status woken = wait_to_keep();
     if (absl::IsCancelled(woken) || absl::IsAborted(woken)) {
       return;
     }
-    check_disk(delete_removed(), "deleting a removed log");
+    const Status deleted = delete_removed();
+    check_disk(deleted, "deleting a removed log");
+    check_disk(delete_strays(), "deleting a log that nobody knows");
+    if (!deleted.ok() && !fiber::sleep(kPauseOfKeeper).ok()) {
+      return;
+    }
     if (woken.ok()) {
       continue;
     }
@@ -251,10 +270,20 @@ void StoredLogs::keep_for_ever() {
 
 Status StoredLogs::delete_removed() {
   while (!removed_.empty()) {
-    // It stays in the list until its files are gone: nobody makes a log of that name before.
-    const Removed next = removed_.back();
+    // It stays in the list until its files are gone: nobody makes a log of that name before. What sets space free goes
+    // before what may need some.
+    const auto frees = std::find_if(removed_.rbegin(), removed_.rend(), [](const Removed& one) { return !one.stray; });
+    const Removed next = frees == removed_.rend() ? removed_.back() : *frees;
     RETURN_IF_ERROR(wal_->wait_durable(next.deletion, file_deadline()));
-    RETURN_IF_ERROR(next.log->delete_files(file_deadline()));
+    if (next.stray) {
+      ASSIGN_OR_RETURN(const std::string aside, place_aside(next.log->key().to_string(), file_deadline()));
+      ASSIGN_OR_RETURN(const bool had_files, next.log->move_files(aside, file_deadline()));
+      if (had_files) {
+        add_stray(aside);
+      }
+    } else {
+      RETURN_IF_ERROR(next.log->delete_files(file_deadline()));
+    }
     std::erase_if(removed_, [&next](const Removed& removed) { return removed.log == next.log; });
   }
   return ok();

@@ -9,6 +9,7 @@
 #include "core/broker/forwarding.h"
 #include "core/broker/limits.h"
 #include "core/cluster/command.h"
+#include "core/cluster/metadata.h"
 #include "core/log/stored_logs.h"
 #include "core/ports/network.h"
 #include "core/raft/driver.h"
@@ -32,7 +33,9 @@ struct NodeConfig {
   raft::DriverOptions raft;                     // but for the member, and the times that `broker` sets
   replication::ReplicationOptions replication;  // but for those that `broker` sets
   bool forward = false;  // clients see this node as the leader of everything; it takes to the others what they lead
-  broker::ForwardingOptions forwarding;
+  broker::ForwardingOptions forwarding;          // but for the time to connect
+  Duration node_connect = Duration::seconds(5);  // for a connection to another node; some links take less at most
+  cluster::MetadataPatience metadata;
   cluster::ConfigMap broker;                        // Kafka's broker settings, checked
   Duration start_timeout = Duration::seconds(600);  // recovery included
   Duration stop_timeout = Duration::seconds(30);

@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "core/base/log_line.h"
@@ -13,7 +14,7 @@ namespace {
 
 constexpr const char* kListenerName = "PLAINTEXT";
 
-// None of the settings that are needed here can be altered while the broker runs: the file says all of them.
+// As the file says. What can be altered while the broker runs is followed in follow_settings().
 cluster::BrokerSettings settings_of(const NodeConfig& config) {
   return cluster::broker_settings({.file = &config.broker});
 }
@@ -40,9 +41,13 @@ log::StoredLogsOptions log_options_of(const NodeConfig& config) {
   return options;
 }
 
+// What another node may take. Links that are always wanted are given up sooner by themselves: a new attempt finds it
+// sooner than one to a machine that was not there when it began.
 raft::GroupOptions group_options_of(const NodeConfig& config) {
   const cluster::TimingSettings timing = settings_of(config).timing;
   raft::GroupOptions options{.self = {}, .links = {}, .driver = config.raft};
+  options.links.connect = std::min(options.links.connect, config.node_connect);
+  options.links.frame = std::min(options.links.frame, config.limits.node_answer);
   options.driver.raft.heartbeat = timing.heartbeat;
   options.driver.raft.election_min = timing.election_min;
   options.driver.raft.election_max = timing.election_max;
@@ -59,6 +64,8 @@ replication::ReplicationOptions replication_options_of(const NodeConfig& config)
   options.lag_max = timing.lag_max;
   options.fetch.wait = timing.fetch_wait_max;
   options.isolated_after = timing.session + timing.election_max;
+  options.fetch.connect = std::min(options.fetch.connect, config.node_connect);
+  options.fetch.request = std::min(options.fetch.request, config.limits.node_answer);
   return options;
 }
 
@@ -73,6 +80,14 @@ Node::Node(const Ports& ports, const NodeConfig& config)
 Node::~Node() = default;
 
 Status Node::start() {
+  Status started = start_parts();
+  if (!started.ok() && !absl::IsAborted(started) && server_ != nullptr) {
+    server_->stop();
+  }
+  return started;
+}
+
+Status Node::start_parts() {
   const Deadline deadline(scope_.scheduler().now() + config_.start_timeout, Expiry::kPeer, starting_);
   // The other nodes may be started whenever somebody likes.
   const Deadline for_others =
@@ -88,6 +103,9 @@ Status Node::start() {
                logs_->damaged_partitions());
   logs_->cleaner_metrics().add_to(metrics_);
 
+  server_ = std::make_unique<broker::Server>(ports_.network, limits_, reception_);
+  RETURN_IF_ERROR(server_->listen(config_.bind));
+  server_->start();
   phase_ = Phase::kForming;
   RETURN_IF_ERROR(open_metadata(for_others));
   phase_ = Phase::kRegistering;
@@ -105,14 +123,13 @@ Status Node::start() {
   replication_->register_metrics(metrics_);
   table_ = std::make_unique<broker::PartitionTable>(*logs_, *replication_, config_.node, config_.broker);
   if (config_.forward) {
-    forwarding_ =
-        std::make_unique<broker::Forwarding>(ports_.network, *metadata_, config_.node, limits_, config_.forwarding);
+    broker::ForwardingOptions options = config_.forwarding;
+    options.connect = config_.node_connect;
+    forwarding_ = std::make_unique<broker::Forwarding>(ports_.network, *metadata_, config_.node, limits_, options);
   }
   broker_ = std::make_unique<broker::Broker>(
       ports_, broker::BrokerIdentity{.node = config_.node, .log_directory = config_.log_directory}, limits_,
       config_.broker, *metadata_, *logs_, *replication_, *table_, forwarding_.get());
-  server_ = std::make_unique<broker::Server>(ports_.network, limits_, *broker_);
-  RETURN_IF_ERROR(server_->listen(config_.bind));
   broker_->note_bound(server_->address());
   metadata_->subscribe(*this);
   sim_pause("node.before_register");
@@ -126,9 +143,9 @@ Status Node::start() {
   broker_->metrics().register_in(metrics_);
   broker_->fetch_sessions().metrics().register_in(metrics_);
   broker_->groups().metrics().register_in(metrics_);
-  server_->start();
   replication_->start();
   serving_ = true;
+  reception_.admit(*broker_);
   broker_->follow_groups();
   return ok();
 }
@@ -141,10 +158,8 @@ Status Node::open_metadata(const Deadline& deadline) {
   options.address = {.node = config_.node, .host = config_.raft_host, .port = config_.raft_port};
   group_ = std::make_unique<raft::GroupMember>(ports_.network, ports_.store, ports_.process, options);
   RETURN_IF_ERROR(group_->form(identity_, deadline));
-  const std::uint64_t high = ports_.random.next();
-  const std::uint64_t low = ports_.random.next();
-  const cluster::IncarnationId incarnation = Uuid::from_random(high, low);
-  metadata_ = std::make_unique<cluster::Metadata>(identity_.cluster, config_.node, incarnation);
+  metadata_ =
+      std::make_unique<cluster::Metadata>(identity_.cluster, config_.node, identity_.incarnation, config_.metadata);
   const cluster::BrokerSettings settings = settings_of(config_);
   controller_ = std::make_unique<cluster::ActiveController>(*metadata_, config_.node, settings.timing.session,
                                                             settings.rebalance);
@@ -155,6 +170,7 @@ Status Node::open_metadata(const Deadline& deadline) {
   metadata_->attach_disk(*this);
   RETURN_IF_ERROR(group_->open(*metadata_, deadline));
   raft_opened_ = true;
+  group_->driver().register_metrics(metrics_);
   for (const raft::Member& voter : raft().raft().membership().voters) {
     if (voter.directory == identity_.directory && voter.node != config_.node) {
       return absl::FailedPreconditionError(fmt::format("the data directory is that of node {}, not of node {}",
@@ -166,7 +182,12 @@ Status Node::open_metadata(const Deadline& deadline) {
   group_->attach(*this);
   group_->start();
   scope_.spawn({"controller", 0}, [this] { controller_->run(); });
-  return metadata_->catch_up(deadline);
+  // Much may have to be applied, or come from the leader.
+  Status caught_up = metadata_->catch_up(deadline);
+  while (absl::IsDeadlineExceeded(caught_up) && scope_.scheduler().now() < deadline.at()) {
+    caught_up = metadata_->catch_up(deadline);
+  }
+  return caught_up;
 }
 
 // Metadata outlive the logs' own files. Whoever was registered had a mark in its write-ahead log before.
@@ -202,14 +223,19 @@ bool Node::disk_is_stuck() const {
 Status Node::register_broker(const Deadline& deadline) {
   const std::uint16_t port = config_.advertised_port != 0 ? config_.advertised_port : server_->address().port;
   const cluster::TopicSettings of_topics = cluster::topic_settings({.file = &config_.broker});
-  const StatusOr<cluster::CommandResult> registered = metadata_->propose(
-      cluster::RegisterBroker{.directory = identity_.directory,
-                              .start_counter = identity_.start_counter,
-                              .endpoints = {{.listener = kListenerName, .host = config_.advertised_host, .port = port}},
-                              .rack = settings_of(config_).rack,
-                              .min_insync_replicas = of_topics.min_insync_replicas,
-                              .unclean_leader_election = of_topics.unclean_leader_election},
-      deadline);
+  const cluster::RegisterBroker command{
+      .directory = identity_.directory,
+      .start_counter = identity_.start_counter,
+      .endpoints = {{.listener = kListenerName, .host = config_.advertised_host, .port = port}},
+      .rack = settings_of(config_).rack,
+      .min_insync_replicas = of_topics.min_insync_replicas,
+      .unclean_leader_election = of_topics.unclean_leader_election};
+  StatusOr<cluster::CommandResult> registered = metadata_->propose(command, deadline);
+  // Twice is as good as once: an incarnation keeps the epoch that it was given first.
+  while ((absl::IsDeadlineExceeded(registered.status()) || absl::IsUnknown(registered.status())) &&
+         scope_.scheduler().now() < deadline.at()) {
+    registered = metadata_->propose(command, deadline);
+  }
   RETURN_IF_ERROR(registered.status());
   return registered->whole.ok() ? ok() : absl::FailedPreconditionError(registered->whole.message);
 }
@@ -223,9 +249,10 @@ Status Node::reconcile() {
     const cluster::Partition* partition = image->find_partition(key.topic, key.partition);
     if (partition == nullptr || !cluster::contains(partition->replicas, config_.node)) {
       table_->expect_removal(key);  // deleted, or moved away, while this node was away or just before it ended
-      doom(key);
+      doom(key, /*stray=*/true);
     }
   }
+  logs_->let_strays_go();
   return ok();
 }
 
@@ -235,8 +262,8 @@ void Node::on_removed() {
   }
 }
 
-void Node::doom(const log::LogKey& key) {
-  doomed_.push_back(key);
+void Node::doom(const log::LogKey& key, bool stray) {
+  doomed_.push_back({.key = key, .stray = stray});
   doomed_event_.notify_all();
 }
 
@@ -245,7 +272,10 @@ void Node::on_metadata(const cluster::Delta& delta) {
     return;
   }
   for (const log::LogKey& key : table_->apply(delta)) {
-    doom(key);
+    doom(key, /*stray=*/false);
+  }
+  if (!delta.broker_configs.empty()) {
+    follow_settings(*delta.after);
   }
   if (serving_) {
     broker_->follow_groups();
@@ -257,6 +287,13 @@ void Node::on_metadata(const cluster::Delta& delta) {
   if (table_->lacks_logs() || assigned_due_ || !table_->lost().empty()) {
     logs_lack_.notify_all();
   }
+}
+
+// Those that may be altered while the node runs, and that no request asks for.
+void Node::follow_settings(const cluster::Image& image) {
+  const cluster::BrokerSettings settings =
+      cluster::broker_settings(cluster::broker_layers(image, config_.node, config_.broker));
+  logs_->set_cleaner_backoff(settings.cleaner.backoff);
 }
 
 void Node::note_assigned(LogIndex applied) {
@@ -290,13 +327,13 @@ void Node::make_missing_logs() {
 
 // Rule R12.
 Status Node::report_lost_logs() {
-  constexpr Duration kPatience = Duration::seconds(10);
   const std::vector<log::LogKey> lost(table_->lost().begin(), table_->lost().end());
   cluster::ReportDamage report{.epoch = metadata_->broker_epoch(), .replicas = {}};
   for (const log::LogKey& key : lost) {
     report.replicas.push_back({.topic = key.topic, .partition = key.partition, .lost = true});
   }
-  const StatusOr<cluster::CommandResult> result = metadata_->propose(report, fiber::within(kPatience, Expiry::kPeer));
+  const StatusOr<cluster::CommandResult> result =
+      metadata_->propose(report, fiber::within(metadata_->patience().proposal, Expiry::kPeer));
   RETURN_IF_ERROR(result.status());
   if (!result->whole.ok()) {
     return absl::UnavailableError(result->whole.message);
@@ -321,13 +358,15 @@ void Node::remove_logs() {
         return;
       }
     }
-    const log::LogKey key = doomed_.back();
-    const Status removed = logs_->remove(key, fiber::within(limits_.request, Expiry::kPeer));
+    const log::LogKey key = doomed_.back().key;
+    const bool stray = doomed_.back().stray;
+    const Deadline deadline = fiber::within(limits_.request, Expiry::kPeer);
+    const Status removed = stray ? logs_->remove_stray(key, deadline) : logs_->remove(key, deadline);
     if (absl::IsCancelled(removed) || absl::IsAborted(removed)) {
       return;
     }
     if (removed.ok() || absl::IsNotFound(removed)) {
-      std::erase(doomed_, key);
+      std::erase_if(doomed_, [&key](const Doomed& one) { return one.key == key; });
       table_->end_removal(key);
     } else {
       log_warn("log cannot be removed yet", field("log", key.to_string()), field("why", removed.ToString()));

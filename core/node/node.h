@@ -13,6 +13,7 @@
 #include "core/base/metrics.h"
 #include "core/broker/broker.h"
 #include "core/broker/partition_table.h"
+#include "core/broker/reception.h"
 #include "core/broker/server.h"
 #include "core/cluster/active_controller.h"
 #include "core/cluster/metadata.h"
@@ -34,8 +35,9 @@ class Node final : private cluster::MetadataListener, private cluster::DiskWatch
   Node(const Ports& ports, const NodeConfig& config);
   ~Node() override;
 
-  // Identity, logs, metadata, registration, listener: when it returns ok, clients are served. kFailedPrecondition: the
-  // data directory or an address is not usable; kDataLoss: it is damaged; the message says what.
+  // Identity, logs, listener, metadata, registration: when it returns ok, clients are served. Before, they may connect,
+  // and are told to try again. kFailedPrecondition: the data directory or an address is not usable; kDataLoss: it is
+  // damaged; the message says what.
   Status start();
   // Closes clients, drains and ends. A node of a cluster gives its leaderships up before, where that takes no longer
   // than a second.
@@ -52,6 +54,7 @@ class Node final : private cluster::MetadataListener, private cluster::DiskWatch
   const cluster::Metadata& metadata() const { return *metadata_; }
   const raft::Driver& raft() const { return group_->driver(); }
   const broker::PartitionTable& table() const { return *table_; }
+  const group::Groups& groups() const { return broker_->groups(); }
   const broker::Server& server() const { return *server_; }
   const log::StoredLogs& logs() const { return *logs_; }
   const MetricsRegistry& metrics() const { return metrics_; }
@@ -77,11 +80,14 @@ class Node final : private cluster::MetadataListener, private cluster::DiskWatch
   void on_metadata(const cluster::Delta& delta) override;
   bool disk_is_stuck() const override;
   void on_removed() override;
+  Status start_parts();
   Status open_metadata(const Deadline& deadline);
   Status check_directory() const;
   Status register_broker(const Deadline& deadline);
   Status reconcile();
-  void doom(const log::LogKey& key);
+  // stray: the node has it for a reason that nobody knows.
+  void doom(const log::LogKey& key, bool stray);
+  void follow_settings(const cluster::Image& image);
   void leave();
   RaftStatus raft_status() const;
   Status check_addition(const NodeAddition& wanted) const;
@@ -108,8 +114,13 @@ class Node final : private cluster::MetadataListener, private cluster::DiskWatch
   std::unique_ptr<broker::PartitionTable> table_;
   std::unique_ptr<broker::Forwarding> forwarding_;  // null: it is off
   std::unique_ptr<broker::Broker> broker_;
+  broker::Reception reception_;
   std::unique_ptr<broker::Server> server_;
-  std::vector<log::LogKey> doomed_;  // logs of what is hosted here no more, to be removed
+  struct Doomed {
+    log::LogKey key;
+    bool stray = false;
+  };
+  std::vector<Doomed> doomed_;  // logs of what is hosted here no more, to be removed
   fiber::Event doomed_event_;
   fiber::Event logs_lack_;
   cluster::MetadataListener* watch_ = nullptr;

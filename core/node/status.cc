@@ -18,6 +18,8 @@ PartitionCounts count_partitions(const cluster::Image& image, NodeId self) {
       counts.offline += partition.leader == NodeId::none() ? 1u : 0u;
       counts.under_replicated += under_replicated ? 1u : 0u;
       counts.under_min_isr += under_min_isr ? 1u : 0u;
+      counts.led_uncleanly +=
+          partition.leader != NodeId::none() && partition.leader_epoch == partition.unclean_epoch ? 1u : 0u;
       counts.moving += cluster::is_reassigned(partition) ? 1u : 0u;
       if (partition.leader == self) {
         ++counts.led;

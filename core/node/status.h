@@ -40,6 +40,7 @@ struct PartitionCounts {
   std::size_t offline = 0;           // without a leader
   std::size_t under_replicated = 0;  // fewer in sync than there are replicas
   std::size_t under_min_isr = 0;     // fewer in sync than min.insync.replicas: acks=all is refused
+  std::size_t led_uncleanly = 0;     // by one that was elected though it may lack what was acknowledged
   std::size_t moving = 0;            // on their way to other brokers
   std::size_t led = 0;               // by this node
   std::size_t led_under_replicated = 0;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -60,6 +61,8 @@ class StateMachine {
   virtual void on_leadership(const Leadership& leadership) = 0;
   // The process of that node has ended, as far as its machine says.
   virtual void on_node_gone(NodeId node) = 0;
+  // The latest start of that directory that is known to the state; null: none. Must not suspend.
+  virtual std::optional<KnownStart> known_start(const Member& /*member*/) const { return std::nullopt; }
   // What this node has to say of itself to the leader, with each heartbeat that it answers.
   virtual std::string own_sign_of_life() const = 0;
   // The same of another node, on the leader. Any bytes.

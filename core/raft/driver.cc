@@ -74,6 +74,7 @@ void Driver::start(fiber::FiberScope& scope) {
   CHECK(raft_.has_value());
   scope.spawn({"raft", 0}, [this] { run(); });
   scope.spawn({"raft-store", 0}, [this] { write_for_ever(); });
+  scope.spawn({"raft-watch", 0}, [this] { time_applies(); });
 }
 
 // ---- in ----
@@ -312,6 +313,7 @@ void Driver::apply(const std::vector<Entry>& committed) {
   CHECK_EQ(committed.front().index, applied_.next());
   applied_ = committed.back().index;
   sim_point("raft.before_apply");
+  note_applying();
   if (const Status status = machine_.apply(committed); !status.ok()) {
     process_.fatal(ExitStatus::kBug, fmt::format("a committed entry cannot be applied: {}", status.ToString()));
   }
@@ -323,10 +325,40 @@ void Driver::apply(const std::vector<Entry>& committed) {
 void Driver::install(const Snapshot& snapshot) {
   CHECK_GT(snapshot.last, applied_);
   sim_point("raft.before_install");
+  note_applying();
   applied_ = snapshot_last_ = snapshot.last;
   if (const Status status = machine_.install_snapshot(snapshot.last, snapshot.state.bytes()); !status.ok()) {
     process_.fatal(ExitStatus::kBug, fmt::format("a leader's snapshot cannot be installed: {}", status.ToString()));
   }
+}
+
+void Driver::note_applying() {
+  if (!applying_since_.has_value()) {
+    applying_since_ = fiber::Scheduler::current().now();
+    applying_.notify_all();
+  }
+}
+
+// The clock is read once a turn, and applying does not suspend: the turn in which it happened has taken at least as
+// long as it, and ended before a timer that was set in it is due.
+void Driver::time_applies() {
+  constexpr Duration kNextTurn = Duration::nanoseconds(1);  // rounded up to the timers' granularity
+  for (;;) {
+    while (!applying_since_.has_value()) {
+      if (!applying_.wait(kWorkKey, fiber::for_ever()).ok()) {
+        return;
+      }
+    }
+    if (!fiber::sleep(kNextTurn).ok()) {
+      return;
+    }
+    apply_duration_.record(fiber::Scheduler::current().now() - *std::exchange(applying_since_, std::nullopt));
+  }
+}
+
+void Driver::register_metrics(MetricsRegistry& registry) const {
+  registry.add("raft_apply_duration", "Turns of the loop in which committed changes of metadata came into force",
+               apply_duration_, MetricsRegistry::Unit::kSeconds);
 }
 
 // ---- the store ----

@@ -11,6 +11,7 @@
 #include <optional>
 #include <vector>
 
+#include "core/base/metrics.h"
 #include "core/fiber/scope.h"
 #include "core/fiber/wait.h"
 #include "core/ports/key_value_store.h"
@@ -78,6 +79,7 @@ class Driver final : public Consensus, public GroupMembers {
   LogIndex applied() const { return applied_; }
   LogIndex snapshot_last() const { return snapshot_last_; }
   std::uint64_t commits() const { return commits_; }
+  void register_metrics(MetricsRegistry& registry) const;
 
  private:
   // What goes into one commit, in the order in which it came up.
@@ -116,6 +118,8 @@ class Driver final : public Consensus, public GroupMembers {
   void write(const Persist& persist);
   void apply(const std::vector<Entry>& committed);
   void install(const Snapshot& snapshot);
+  void note_applying();
+  void time_applies();
   void take_snapshot();
   void write_for_ever();
   bool commit(StoreBatch batch);
@@ -137,6 +141,9 @@ class Driver final : public Consensus, public GroupMembers {
   fiber::Event to_write_;
   std::uint64_t steps_ = 0;
   LogIndex applied_{0};
+  std::optional<MonotonicTime> applying_since_;  // in this turn, or one that has just ended
+  fiber::Event applying_;
+  Histogram apply_duration_;
   LogIndex snapshot_last_{0};
   bool snapshot_under_way_ = false;
   std::uint64_t commits_ = 0;

@@ -41,9 +41,14 @@ Status GroupMember::form(Identity& identity, const Deadline& deadline) {
   if (alone()) {
     return ok();
   }
+  ASSIGN_OR_RETURN(const std::optional<std::string> hard, store_.get(kHardStateKey, deadline));
+  HardState known;
+  if (hard.has_value()) {
+    ASSIGN_OR_RETURN(known, decode_hard_state(*hard));
+  }
+  life_ = life_of(identity, known.term);
   ASSIGN_OR_RETURN(const std::optional<std::string> snapshot, store_.get(kSnapshotKey, deadline));
   if (!snapshot.has_value()) {
-    ASSIGN_OR_RETURN(const std::optional<std::string> hard, store_.get(kHardStateKey, deadline));
     if (hard.has_value()) {
       return absl::FailedPreconditionError(
           "the directory has been a single node's; it cannot begin a cluster with others. Start the node alone once, "
@@ -55,7 +60,7 @@ Status GroupMember::form(Identity& identity, const Deadline& deadline) {
     }
     formation_.emplace(options_.self, identity.cluster, std::move(peers));
   }
-  RETURN_IF_ERROR(links_->start());
+  RETURN_IF_ERROR(links_->start(life_));
   return formation_.has_value() ? agree(identity, deadline) : ok();
 }
 
@@ -104,6 +109,7 @@ Status GroupMember::open(StateMachine& machine, const Deadline& deadline) {
   Peers* const peers = alone() ? nullptr : static_cast<Peers*>(this);
   driver_ = std::make_unique<Driver>(store_, process_, machine, peers, options_.driver);
   RETURN_IF_ERROR(driver_->open(first_, deadline));
+  machine_ = &machine;
   formation_.reset();  // what was agreed on is durable
   follow_members();
   const Membership& members = driver_->raft().membership();
@@ -137,6 +143,10 @@ void GroupMember::on_peer_gone(NodeId node) {
   }
 }
 
-void GroupMember::send(NodeId to, const PeerMessage& message) { links_->send(to, message); }
+void GroupMember::send(NodeId to, const PeerMessage& message) {
+  if (!older_copy_) {
+    links_->send(to, message);
+  }
+}
 
 }  // namespace chronik::raft

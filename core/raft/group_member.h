@@ -3,7 +3,8 @@
 // Links follow the members. Each connection begins with who dials it, and of which group with which members. A node
 // that hears of no leader, or is no member yet, announces itself to all that it knows of once a second besides; whoever
 // has a group answers with its members and where they are. So one that waits to be added is known to those who add it,
-// one that was away learns of those who came meanwhile, and one that was removed learns that (rule R15).
+// one that was away learns of those who came meanwhile, and one that was removed learns that (rule R15). What comes
+// from a directory that is an older copy of itself is not heard; it is told that, and its process ends.
 //
 // Usage: form(), then open() with the machine that applies the log, then start(). A node without peers is a group of
 // its own.
@@ -62,7 +63,8 @@ class GroupMember final : private PeerListener, private Peers {
   std::size_t nodes_heard() const { return 1 + (alone() ? 0 : links_->heard_lately()); }
 
  private:
-  void on_peer_message(NodeId from, PeerMessage message) override;
+  bool accepts(NodeId from, const Life& life, Rival rival) override;
+  void on_peer_message(NodeId from, const Life& life, PeerMessage message) override;
   void on_peer_gone(NodeId node) override;
   void on_stranger(NodeId from, const PeerMessage& message) override;
   std::optional<PeerMessage> greeting() const override;
@@ -78,6 +80,11 @@ class GroupMember final : private PeerListener, private Peers {
   void hear_formed(const Announcement& announcement);
   void hear_lost(const Announcement& announcement);
   bool is_lost() const;
+  // Whether it is said for the first time that this life is not heard.
+  bool is_news(NodeId from, const Life& life);
+  void put_off(NodeId from, const Life& life, const std::string& why);
+  void refuse(NodeId from, const Life& life, const std::string& why);
+  void hear_of_own_copy(NodeId from, const OlderCopy& told);
   void announce_while_lost();
   void follow_members();
 
@@ -89,7 +96,11 @@ class GroupMember final : private PeerListener, private Peers {
   fiber::Event heard_;
   Membership first_;
   Uuid cluster_;
+  Life life_;
+  KnownLives lives_;
+  std::map<NodeId, Uuid> refused_;  // incarnations that were said to be refused
   std::unique_ptr<Driver> driver_;
+  const StateMachine* machine_ = nullptr;
   bool started_ = false;
   struct Stranger {
     Announcement said;
@@ -100,6 +111,7 @@ class GroupMember final : private PeerListener, private Peers {
   LogIndex told_as_of_{0};
   std::optional<MemberAddress> sought_;  // of who is about to be added
   bool removed_ = false;
+  bool older_copy_ = false;  // it has been told so, says nothing more, and is about to end
   GroupOwner* owner_ = nullptr;
   fiber::Event group_changed_;
   fiber::FiberScope driver_scope_;

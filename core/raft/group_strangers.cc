@@ -1,4 +1,6 @@
 // Of GroupMember: who announces itself, who is answered, and whom there are links to.
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <set>
 #include <utility>
@@ -11,6 +13,7 @@ namespace chronik::raft {
 
 namespace {
 constexpr std::size_t kStrangersMax = 16;
+constexpr Duration kMarkPatience = Duration::seconds(1);
 constexpr Duration kStrangerIsThere = Duration::seconds(5);  // since it announced itself
 }  // namespace
 
@@ -84,7 +87,72 @@ std::optional<PeerMessage> GroupMember::greeting() const {
 
 // ---- what is heard ----
 
-void GroupMember::on_peer_message(NodeId from, PeerMessage message) {
+// What the metadata know of that directory outlasts the processes of all nodes; what was heard may be later.
+bool GroupMember::accepts(NodeId from, const Life& life, Rival rival) {
+  LifeVerdict verdict;
+  const std::optional<KnownStart> registered =
+      machine_ == nullptr ? std::nullopt : machine_->known_start({.node = from, .directory = life.directory});
+  if (registered.has_value() && !continues(life, *registered)) {
+    verdict = {LifeVerdict::Kind::kOlderCopy,
+               fmt::format("its start {} has registered, and this is start {}, which does not come after that",
+                           registered->start, life.start)};
+  } else {
+    verdict = lives_.judge(life, rival);
+  }
+  switch (verdict.kind) {
+    case LifeVerdict::Kind::kHeard: return true;
+    case LifeVerdict::Kind::kNotNow: put_off(from, life, verdict.why); return false;
+    case LifeVerdict::Kind::kOlderCopy: refuse(from, life, verdict.why); return false;
+  }
+  return false;
+}
+
+bool GroupMember::is_news(NodeId from, const Life& life) {
+  if (refused_.size() > kStrangersMax) {
+    refused_.clear();
+  }
+  return std::exchange(refused_[from], life.incarnation) != life.incarnation;
+}
+
+void GroupMember::put_off(NodeId from, const Life& life, const std::string& why) {
+  if (is_news(from, life)) {
+    log_warn("a node is not heard for now: two processes go on with its data directory, or a copy of it",
+             field("node", from), field("start", life.start), field("why", why));
+  }
+}
+
+// One that has ended by now hears nothing of it.
+void GroupMember::refuse(NodeId from, const Life& life, const std::string& why) {
+  if (is_news(from, life)) {
+    log_error("a node is not heard: its data directory is an older copy of the one that is known", field("node", from),
+              field("why", why));
+  }
+  links_->send(from, OlderCopy{.incarnation = life.incarnation, .why = why});
+}
+
+void GroupMember::hear_of_own_copy(NodeId from, const OlderCopy& told) {
+  if (told.incarnation != life_.incarnation || std::exchange(older_copy_, true)) {
+    return;
+  }
+  const std::string why = fmt::format(
+      "the data directory is an older copy of itself, a backup perhaps, and may have forgotten what it voted and kept: "
+      "node {} says that {}. Empty it, and replace the node in the cluster: remove it by force, and add it again",
+      from, told.why);
+  driver_scope_.spawn({"older-copy", 0}, [this, why] {
+    static_cast<void>(mark_older_copy(store_, why, fiber::within(kMarkPatience, Expiry::kPeer)));
+    process_.fatal(ExitStatus::kDataDirectory, why);
+  });
+}
+
+void GroupMember::on_peer_message(NodeId from, const Life& life, PeerMessage message) {
+  if (const auto* told = std::get_if<OlderCopy>(&message)) {
+    return hear_of_own_copy(from, *told);
+  }
+  if (const auto* raft = std::get_if<Message>(&message)) {
+    if (const std::string forgotten = lives_.note(life, *raft); !forgotten.empty()) {
+      return refuse(from, life, forgotten);
+    }
+  }
   if (const auto* announcement = std::get_if<Announcement>(&message)) {
     if (announcement->self.node != from) {
       return;

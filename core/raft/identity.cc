@@ -26,7 +26,17 @@ Status store_identity(KeyValueStore& store, const Identity& identity, const Dead
   return store.commit(std::move(batch), /*durable=*/true, deadline);
 }
 
+Status mark_older_copy(KeyValueStore& store, std::string_view why, const Deadline& deadline) {
+  StoreBatch batch;
+  batch.put(std::string(kOlderCopyKey), std::string(why));
+  return store.commit(std::move(batch), /*durable=*/true, deadline);
+}
+
 StatusOr<Identity> open_identity(KeyValueStore& store, Random& random, const Deadline& deadline) {
+  ASSIGN_OR_RETURN(const std::optional<std::string> older, store.get(kOlderCopyKey, deadline));
+  if (older.has_value()) {
+    return absl::DataLossError(*older);
+  }
   ASSIGN_OR_RETURN(const std::optional<std::string> stored, store.get(kIdentityKey, deadline));
   Identity identity;
   if (stored.has_value()) {
@@ -37,6 +47,13 @@ StatusOr<Identity> open_identity(KeyValueStore& store, Random& random, const Dea
     identity.directory = random_id(random);
   }
   ++identity.start_counter;
+  if (!identity.incarnation.is_zero()) {  // else it was written before incarnations were kept
+    identity.earlier.push_back(identity.incarnation);
+  }
+  if (identity.earlier.size() > kEarlierStartsKept) {
+    identity.earlier.erase(identity.earlier.begin());
+  }
+  identity.incarnation = random_id(random);
   RETURN_IF_ERROR(store_identity(store, identity, deadline));
   return identity;
 }

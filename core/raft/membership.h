@@ -23,6 +23,12 @@ struct Member {
   }
 };
 
+// A start of a directory that is known from elsewhere.
+struct KnownStart {
+  std::int64_t start = 0;
+  Uuid incarnation;
+};
+
 // Where a node listens for the others.
 struct MemberAddress {
   NodeId node = NodeId::none();

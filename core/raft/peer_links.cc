@@ -24,7 +24,8 @@ PeerLinks::PeerLinks(Network& network, const PeerLinksOptions& options, PeerList
 
 PeerLinks::~PeerLinks() = default;
 
-Status PeerLinks::start() {
+Status PeerLinks::start(const Life& self) {
+  self_ = self;
   ASSIGN_OR_RETURN(listener_, network_.listen(options_.bind));
   scope_.spawn({"peer-acceptor", 0}, [this] { accept_all(); });
   started_ = true;
@@ -129,7 +130,7 @@ void PeerLinks::run(Link& link) {
     if (absl::IsCancelled(status) || absl::IsAborted(status) || link.dropped) {
       return;
     }
-    if (!connection.ok() && absl::IsUnavailable(status) && link.incoming == 0 && link.received > 0) {
+    if (!connection.ok() && absl::IsUnavailable(status) && link.voices.empty() && link.received > 0) {
       peer_listener_.on_peer_gone(link.peer.node);
     }
     if (connection.ok() && link.suspect) {
@@ -170,12 +171,14 @@ Status PeerLinks::serve(Link& link, Connection& connection) {
 }
 
 Status PeerLinks::greet(const Link& link, Connection& connection) {
-  const std::optional<PeerMessage> greeting = peer_listener_.greeting();
-  if (!greeting.has_value()) {
-    return ok();
+  const auto frame_of = [&](PeerMessage message) {
+    return encode_peer_frame({.from = options_.self, .received = link.received, .message = std::move(message)});
+  };
+  std::vector<Slice> frames{frame_of(Introduction{self_})};
+  if (std::optional<PeerMessage> greeting = peer_listener_.greeting(); greeting.has_value()) {
+    frames.push_back(frame_of(*std::move(greeting)));
   }
-  Slice frame = encode_peer_frame({.from = options_.self, .received = link.received, .message = *greeting});
-  return connection.write({&frame, 1}, fiber::within(options_.write, Expiry::kPeer));
+  return connection.write(frames, fiber::within(options_.write, Expiry::kPeer));
 }
 
 // ---- from the others ----
@@ -204,19 +207,36 @@ void PeerLinks::accept_all() {
   }
 }
 
-void PeerLinks::read_all(Connection& connection) {
-  struct Incoming {
-    Ref<Link> link;
-    ~Incoming() {
-      if (link && --link->incoming == 0) {
-        link->suspect = true;
-        link->arrived.notify_all();
-      }
+PeerLinks::Incoming::~Incoming() {
+  if (!link) {
+    return;
+  }
+  const auto voice = link->voices.find(life->incarnation);
+  if (--voice->second.connections == 0) {
+    link->voices.erase(voice);
+  }
+  if (link->voices.empty()) {
+    link->suspect = true;
+    link->arrived.notify_all();
+  }
+}
+
+Rival PeerLinks::rival_of(const Link& link, const Uuid& incarnation) const {
+  Rival rival = Rival::kNone;
+  for (const auto& [other, voice] : link.voices) {
+    if (other != incarnation) {
+      const bool speaks = fiber::Scheduler::current().now() - voice.latest <= options_.silence;
+      rival = std::max(rival, speaks ? Rival::kSpeaks : Rival::kOpen);
     }
-  } incoming;
+  }
+  return rival;
+}
+
+void PeerLinks::read_all(Connection& connection) {
+  Incoming incoming;
   protocol::FrameReader frames(connection);
-  for (bool known = false;; known = true) {
-    const Duration patience = known ? options_.idle : options_.introduction;
+  for (;;) {
+    const Duration patience = incoming.link ? options_.idle : options_.introduction;
     const StatusOr<std::int32_t> length = frames.length(fiber::within(patience, Expiry::kNormal));
     if (!length.ok()) {
       return;
@@ -236,34 +256,63 @@ void PeerLinks::read_all(Connection& connection) {
       log_warn("peer closed", field("peer", connection.peer().to_string()), field("why", frame.status().ToString()));
       return;
     }
-    if (!links_.contains(frame->from)) {
-      peer_listener_.on_stranger(frame->from, frame->message);
-    }
-    const auto peer = links_.find(frame->from);
-    if (peer == links_.end()) {
-      log_warn("peer closed: not a node of this cluster", field("peer", connection.peer().to_string()),
-               field("node", frame->from));
+    if (!take(incoming, *std::move(frame), connection)) {
       return;
     }
-    const Ref<Link> held = peer->second;
-    Link& link = *held;
-    if (incoming.link && incoming.link->dropped) {
-      return;  // it dials again, and is heard as whoever it is now
-    }
-    if (incoming.link && !(incoming.link == held)) {
-      log_warn("peer closed: it says to be another node", field("peer", connection.peer().to_string()),
-               field("node", frame->from));
-      return;
-    }
-    link.incoming += !incoming.link ? 1U : 0U;
-    incoming.link = held;
-    ++link.received;
-    link.latest = fiber::Scheduler::current().now();
-    if (std::exchange(link.answered, frame->received) != frame->received) {
-      link.heard = fiber::Scheduler::current().now();
-    }
-    peer_listener_.on_peer_message(frame->from, std::move(frame->message));
   }
+}
+
+bool PeerLinks::take(Incoming& incoming, PeerFrame frame, const Connection& connection) {
+  const auto refuse = [&](std::string_view why) {
+    log_warn("peer closed", field("peer", connection.peer().to_string()), field("node", frame.from), field("why", why));
+    return false;
+  };
+  auto* introduction = std::get_if<Introduction>(&frame.message);
+  const bool introduces_itself = introduction != nullptr;
+  if (introduces_itself == incoming.life.has_value()) {
+    return refuse(introduces_itself ? "it introduces itself again" : "it has not introduced itself");
+  }
+  if (introduces_itself) {
+    if (!may_be_life(introduction->life)) {
+      return refuse("it introduces itself with what no start has");
+    }
+    incoming.life = std::move(introduction->life);
+  }
+  const auto known = links_.find(frame.from);
+  const Rival rival = known == links_.end() ? Rival::kNone : rival_of(*known->second, incoming.life->incarnation);
+  if (!peer_listener_.accepts(frame.from, *incoming.life, rival)) {
+    return false;
+  }
+  if (!links_.contains(frame.from)) {
+    if (introduces_itself) {
+      return true;  // what it says next tells what it wants
+    }
+    peer_listener_.on_stranger(frame.from, frame.message);
+  }
+  const auto peer = links_.find(frame.from);
+  if (peer == links_.end()) {
+    return refuse("not a node of this cluster");
+  }
+  const Ref<Link> held = peer->second;
+  Link& link = *held;
+  if (incoming.link && incoming.link->dropped) {
+    return false;  // it dials again, and is heard as whoever it is now
+  }
+  if (incoming.link && !(incoming.link == held)) {
+    return refuse("it says to be another node");
+  }
+  Voice& voice = link.voices[incoming.life->incarnation];
+  voice.connections += !incoming.link ? 1U : 0U;
+  incoming.link = held;
+  ++link.received;
+  link.latest = voice.latest = fiber::Scheduler::current().now();
+  if (std::exchange(link.answered, frame.received) != frame.received) {
+    link.heard = fiber::Scheduler::current().now();
+  }
+  if (!introduces_itself) {
+    peer_listener_.on_peer_message(frame.from, *incoming.life, std::move(frame.message));
+  }
+  return true;
 }
 
 }  // namespace chronik::raft

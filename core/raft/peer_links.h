@@ -47,12 +47,15 @@ struct PeerLinksOptions {
 class PeerListener {
  public:
   virtual ~PeerListener() = default;
+  // Before each message: whether what is said in that life is to be heard, where another life of that node is on the
+  // line as `rival` says. False ends the connection. Must not suspend.
+  virtual bool accepts(NodeId from, const Life& life, Rival rival) = 0;
   // From a peer, as far as it says so itself. Must not suspend.
-  virtual void on_peer_message(NodeId from, PeerMessage message) = 0;
+  virtual void on_peer_message(NodeId from, const Life& life, PeerMessage message) = 0;
   // From a node that is no peer. Where it is put() now, it is heard as one from this message on; else its connection is
   // closed. Must not suspend.
   virtual void on_stranger(NodeId from, const PeerMessage& message) = 0;
-  // What a new connection to a node begins with; null: nothing. Must not suspend.
+  // What a new connection to a node begins with, after its Introduction; null: nothing. Must not suspend.
   virtual std::optional<PeerMessage> greeting() const = 0;
   // It has been heard before; now its connections have ended, and its machine refuses new ones: again and again, until
   // it is heard. Must not suspend.
@@ -67,8 +70,8 @@ class PeerLinks {
   PeerLinks(const PeerLinks&) = delete;
   PeerLinks& operator=(const PeerLinks&) = delete;
 
-  // kFailedPrecondition: the address is in use or not ours.
-  Status start();
+  // self: whose life connections are begun in. kFailedPrecondition: the address is in use or not ours.
+  Status start(const Life& self);
   void stop() { scope_.cancel_and_join(); }
 
   // From now on it is a peer, at that address; in the place of another. May be called while a message is heard.
@@ -86,17 +89,22 @@ class PeerLinks {
   void send(NodeId to, const PeerMessage& message);
 
  private:
+  // One life of a peer, on the connections that come in from it.
+  struct Voice {
+    std::size_t connections = 0;
+    MonotonicTime latest;  // when a frame came last
+  };
   struct Link : Counted {
     PeerAddress peer;
     std::deque<Slice> queue;
     std::size_t queued_bytes = 0;
     fiber::Event arrived;
-    std::size_t incoming = 0;    // connections on which it has said who it is
-    bool suspect = false;        // the last of them has ended: is it still there?
-    std::uint64_t received = 0;  // frames from it
-    MonotonicTime latest;        // of them
-    std::uint64_t answered = 0;  // how many of ours it says it has had
-    MonotonicTime heard;         // when that last changed
+    std::map<Uuid, Voice> voices;  // by incarnation, of the connections on which it has said who it is
+    bool suspect = false;          // the last of them has ended: is it still there?
+    std::uint64_t received = 0;    // frames from it
+    MonotonicTime latest;          // of them
+    std::uint64_t answered = 0;    // how many of ours it says it has had
+    MonotonicTime heard;           // when that last changed
     bool dropped = false;
   };
   void start_link(const Ref<Link>& link);
@@ -104,6 +112,16 @@ class PeerLinks {
   // Returns when the connection has broken, the peer has become suspect, or its time has come.
   Status serve(Link& link, Connection& connection);
   Status greet(const Link& link, Connection& connection);
+  // What a connection that comes in is known to be: whose, and in which life.
+  struct Incoming {
+    Ref<Link> link = {};
+    std::optional<Life> life = {};
+    ~Incoming();
+  };
+  // Another life than that one.
+  Rival rival_of(const Link& link, const Uuid& incarnation) const;
+  // False: the connection is to end.
+  bool take(Incoming& incoming, PeerFrame frame, const Connection& connection);
   Status wait_for_work(Link& link);
   void drop_queue(Link& link);
   void accept_all();
@@ -114,6 +132,7 @@ class PeerLinks {
   PeerListener& peer_listener_;
   std::map<NodeId, Ref<Link>> links_;  // each also held by the fibers that use it
   bool started_ = false;
+  Life self_;
   std::unique_ptr<Listener> listener_;
   std::size_t connections_ = 0;
   std::uint64_t accepted_ = 0;

@@ -9,7 +9,7 @@
 namespace chronik::raft {
 
 namespace {
-constexpr std::uint8_t kPeerVersion = 2;  // 2: announcements and snapshots say where members are
+constexpr std::uint8_t kPeerVersion = 3;  // 3: a connection begins with whose life it is
 constexpr std::size_t kLengthBytes = 4;
 constexpr std::size_t kPeerHeaderBytes = 5;  // version and checksum of the rest
 }  // namespace

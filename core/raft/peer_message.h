@@ -7,6 +7,7 @@
 
 #include "core/base/slice.h"
 #include "core/base/status.h"
+#include "core/raft/lives.h"
 #include "core/raft/message.h"
 
 namespace chronik::raft {
@@ -59,7 +60,25 @@ struct SignOfLife {
   static void fields(auto& op, auto& m) { op(m.said); }
 };
 
-using PeerMessage = std::variant<Message, ProposalForLeader, ReadQuestion, ReadReply, Announcement, SignOfLife>;
+// What every connection begins with: all that comes over it is said in that life (rule R15).
+struct Introduction {
+  Life life;
+  static void fields(auto& op, auto& m) { op(m.life); }
+};
+
+// To one that has introduced itself: its directory has gone on elsewhere, or has forgotten what it said. It ends
+// itself.
+struct OlderCopy {
+  Uuid incarnation;  // of the life that is meant
+  std::string why;   // for people
+  static void fields(auto& op, auto& m) {
+    op(m.incarnation);
+    op(m.why);
+  }
+};
+
+using PeerMessage = std::variant<Message, ProposalForLeader, ReadQuestion, ReadReply, Announcement, SignOfLife,
+                                 Introduction, OlderCopy>;
 
 struct PeerFrame {
   NodeId from;

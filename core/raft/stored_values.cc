@@ -10,7 +10,8 @@ namespace chronik::raft {
 
 namespace {
 
-constexpr std::uint8_t kVersion = 2;
+constexpr std::uint8_t kVersion = 3;
+constexpr std::uint8_t kVersionBeforeIncarnations = 2;
 constexpr std::uint8_t kVersionBeforeMembers = 1;
 constexpr std::string_view kEntryPrefix = "raft/log/";
 constexpr std::size_t kHeaderBytes = 5;  // version and checksum of the rest
@@ -47,6 +48,7 @@ class Opened {
     what_ = what;
   }
   bool knows_members() const { return version_ > kVersionBeforeMembers; }
+  bool knows_incarnations() const { return version_ > kVersionBeforeIncarnations; }
   template <std::integral T>
   T take() {
     if (rest_.size() < sizeof(T)) {
@@ -114,6 +116,11 @@ std::string encode_identity(const Identity& identity) {
   body.append(as_text(identity.cluster.bytes));
   body.append(as_text(identity.directory.bytes));
   put(body, identity.start_counter);
+  body.append(as_text(identity.incarnation.bytes));
+  put(body, static_cast<std::uint8_t>(identity.earlier.size()));
+  for (const Uuid& earlier : identity.earlier) {
+    body.append(as_text(earlier.bytes));
+  }
   return sealed(body);
 }
 
@@ -154,6 +161,12 @@ StatusOr<Identity> decode_identity(std::string_view value) {
   identity.cluster = opened.take_uuid();
   identity.directory = opened.take_uuid();
   identity.start_counter = opened.take<std::int64_t>();
+  if (opened.knows_incarnations()) {
+    identity.incarnation = opened.take_uuid();
+    for (auto count = opened.take<std::uint8_t>(); count > 0; --count) {
+      identity.earlier.push_back(opened.take_uuid());
+    }
+  }
   RETURN_IF_ERROR(opened.status());
   return identity;
 }

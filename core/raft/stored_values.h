@@ -15,6 +15,7 @@
 namespace chronik::raft {
 
 inline constexpr std::string_view kIdentityKey = "identity";
+inline constexpr std::string_view kOlderCopyKey = "older-copy";  // why the directory is not to be used any more
 inline constexpr std::string_view kHardStateKey = "raft/hard-state";
 inline constexpr std::string_view kSnapshotKey = "raft/snapshot";
 

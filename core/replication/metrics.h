@@ -8,6 +8,7 @@ namespace chronik::replication {
 struct ReplicationMetrics {
   Counter isr_shrinks;
   Counter isr_expands;
+  Counter unclean_elections;
   Counter fetch_failures;
   Counter truncations;
   Counter repairs;
@@ -17,6 +18,10 @@ struct ReplicationMetrics {
     registry.add("isr_shrinks_total", "Changes that took a replica out of the ISR of a partition led here",
                  isr_shrinks);
     registry.add("isr_expands_total", "Changes that took a replica into the ISR of a partition led here", isr_expands);
+    registry.add(
+        "unclean_leader_elections_total",
+        "Elections after which this node leads a partition without being known to have all that was acknowledged",
+        unclean_elections);
     registry.add("replica_fetch_failures_total", "Sessions with a leader that failed, and partitions it refused",
                  fetch_failures);
     registry.add("log_truncations_total", "Logs that were cut to their leader's", truncations);

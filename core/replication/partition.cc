@@ -344,7 +344,8 @@ std::optional<std::vector<Partition::IsrMember>> Partition::wanted_isr(Duration 
     const Follower& follower = *followers_.find(node);
     const bool behind = follower.durable_end < log_->log_end();
     const bool lags = behind && now() - follower.caught_up > lag_max;
-    const bool joins = !in_sync && may_join(follower);
+    // Who lags does not join: where the high watermark stands still, it would be taken in and out for ever.
+    const bool joins = !in_sync && !lags && may_join(follower);
     if (in_sync ? !lags : joins) {
       isr.push_back({.node = node, .epoch = follower.broker_epoch});
     }

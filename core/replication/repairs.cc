@@ -6,7 +6,6 @@
 namespace chronik::replication {
 
 namespace {
-constexpr Duration kReportPatience = Duration::seconds(10);
 constexpr Duration kDiscardPatience = Duration::seconds(60);
 constexpr Duration kRepairPause = Duration::milliseconds(100);  // from one look to the next
 constexpr std::size_t kReportsMax = 1000;                       // in one command
@@ -80,7 +79,7 @@ void Repairs::report(const std::vector<Ref<Partition>>& partitions) {
     command.replicas.push_back({.topic = key.topic, .partition = key.partition, .lost = false});
   }
   const StatusOr<cluster::CommandResult> result =
-      metadata_.propose(command, fiber::within(kReportPatience, Expiry::kPeer));
+      metadata_.propose(command, fiber::within(metadata_.patience().proposal, Expiry::kPeer));
   if (!result.ok() || !result->whole.ok()) {
     for (const Ref<Partition>& partition : partitions) {
       again(partition);

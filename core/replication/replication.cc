@@ -9,7 +9,6 @@
 namespace chronik::replication {
 
 namespace {
-constexpr Duration kProposalPatience = Duration::seconds(10);
 constexpr std::size_t kChangesMax = 2000;                    // in one command
 constexpr Duration kIsrPause = Duration::milliseconds(100);  // after a change that came to nothing
 }  // namespace
@@ -90,6 +89,10 @@ void Replication::follow(const Ref<Partition>& partition) {
   if (partition->damaged()) {
     repairs_.note(key);
   }
+  // One step of the image may take a follower out and hold both its fencing and its return: its broker is unchanged.
+  if (partition->leading() && partition->wanted_isr(options_.lag_max).has_value()) {
+    on_isr_news(*partition);
+  }
 }
 
 void Replication::forget(const log::LogKey& key) {
@@ -120,7 +123,7 @@ void Replication::regain_touch() {
   scope_.spawn({"leader-asker", leader_changes_}, [this] {
     while (!isolation_.in_touch()) {
       const std::uint64_t changes = leader_changes_;
-      const Status answered = metadata_.catch_up(fiber::within(kProposalPatience, Expiry::kNormal));
+      const Status answered = metadata_.catch_up(fiber::within(metadata_.patience().proposal, Expiry::kNormal));
       if (absl::IsCancelled(answered) || absl::IsAborted(answered)) {
         return;
       }
@@ -181,7 +184,7 @@ void Replication::on_isr_news(Partition& partition) {
 }
 
 // Also what the controller took out of an ISR because its broker was fenced: whoever leads afterwards counts it.
-void Replication::count_isr_changes(const cluster::Delta& delta) {
+void Replication::count_changes(const cluster::Delta& delta) {
   const auto lacks_one_of = [](const cluster::ReplicaList& isr, const cluster::ReplicaList& those) {
     return std::any_of(those.begin(), those.end(), [&isr](NodeId node) { return !cluster::contains(isr, node); });
   };
@@ -189,12 +192,13 @@ void Replication::count_isr_changes(const cluster::Delta& delta) {
     if (change.before != nullptr && change.after->leader == self_) {
       metrics_.isr_shrinks.add(lacks_one_of(change.after->isr, change.before->isr) ? 1 : 0);
       metrics_.isr_expands.add(lacks_one_of(change.before->isr, change.after->isr) ? 1 : 0);
+      metrics_.unclean_elections.add(change.after->unclean_epoch != change.before->unclean_epoch ? 1 : 0);
     }
   }
 }
 
 void Replication::on_metadata(const cluster::Delta& delta) {
-  count_isr_changes(delta);
+  count_changes(delta);
   if (!delta.brokers.empty()) {
     look_at_all();  // who was not live may be so now
     repairs_.note_all();
@@ -317,7 +321,7 @@ Status Replication::change_isrs() {
   const StatusOr<cluster::CommandResult> result =
       sim_fails("replication.before_isr_change")
           ? StatusOr<cluster::CommandResult>(absl::UnavailableError("it cannot be proposed now"))
-          : metadata_.propose(command, fiber::within(kProposalPatience, Expiry::kPeer));
+          : metadata_.propose(command, fiber::within(metadata_.patience().proposal, Expiry::kPeer));
   sim_point("replication.isr_changed");
   Status status = result.status();
   for (std::size_t i = 0; i < proposed.size(); ++i) {

@@ -74,7 +74,7 @@ class Replication final : private PartitionHost,
   void on_leader(NodeId leader) override;
   void on_isolated() override;
   void regain_touch();
-  void count_isr_changes(const cluster::Delta& delta);
+  void count_changes(const cluster::Delta& delta);
   Fetcher& fetcher(NodeId leader);
   void change_isrs_for_ever();
   Status wait_for_isr_news();

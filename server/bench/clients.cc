@@ -40,6 +40,9 @@ class BenchClient {
         return;
       }
     }
+    if (options_.acks == 0 && !lane_.finish(request_deadline())) {
+      ++context_.unfinished;
+    }
   }
 
  private:

@@ -15,6 +15,7 @@ struct ClientContext {
   Acknowledged& acknowledged;          // with --validate
   std::vector<std::string>& findings;  // what --validate found wrong on the way
   std::uint64_t seed;                  // of the run
+  std::size_t unfinished = 0;          // with acks 0: ended while brokers had not read all that they had sent
 };
 
 // One client, the nth, in the current fiber.

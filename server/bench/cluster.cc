@@ -156,6 +156,14 @@ Status Cluster::delete_topic(const Deadline& deadline) {
   return code == ErrorCode::kNone ? ok() : refused("--delete-topic-after", code);
 }
 
+bool Lane::finish(const Deadline& deadline) {
+  bool all = true;
+  for (const auto& [address, client] : connections_) {
+    all &= client->broken() || client->finish(deadline).ok();
+  }
+  return all;
+}
+
 StatusOr<std::shared_ptr<client::Client>> Lane::to_leader(PartitionId partition, const Deadline& deadline) {
   const Address address = cluster_.leader(partition);
   std::shared_ptr<client::Client>& kept = connections_[address];

@@ -46,6 +46,8 @@ class Lane {
  public:
   explicit Lane(Cluster& cluster) : cluster_(cluster) {}
   StatusOr<std::shared_ptr<client::Client>> to_leader(PartitionId partition, const Deadline& deadline);
+  // Where nothing is answered: waits until the brokers have taken all that was sent. False: not all of them have.
+  bool finish(const Deadline& deadline);
 
  private:
   Cluster& cluster_;

@@ -176,7 +176,8 @@ void Bench::run_clients(RunContext& run, runtime::StopFlag& stop) {
   LoneSender alone(run);
   GatheringSender gathering(run, clients);
   Sender& sender = options_.linger > Duration::zero() ? static_cast<Sender&>(gathering) : alone;
-  ClientContext context{run, sender, acknowledged_, findings_, seed_};
+  ClientContext context{
+      .run = run, .sender = sender, .acknowledged = acknowledged_, .findings = findings_, .seed = seed_};
   for (std::uint64_t nth = 0; nth < options_.concurrency; ++nth) {
     clients.spawn({"client", nth}, [&context, nth] { be_client(context, nth); });
   }
@@ -196,6 +197,15 @@ void Bench::run_clients(RunContext& run, runtime::StopFlag& stop) {
     }
   });
   static_cast<void>(clients.join(fiber::for_ever()));
+  if (options_.acks == 0 && !sender.finish(fiber::within(options_.request_timeout, Expiry::kPeer))) {
+    ++context.unfinished;
+  }
+  if (context.unfinished > 0) {
+    fmt::print(
+        stderr,
+        "chronik-bench: {} clients ended before the broker had read all of theirs: it took longer than {:.0f} s\n",
+        context.unfinished, options_.request_timeout.seconds());
+  }
   helpers.cancel_and_join();
 }
 

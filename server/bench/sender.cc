@@ -99,6 +99,14 @@ StatusOr<Offset> GatheringSender::send(Lane& /*lane*/, PartitionId partition, co
   return *mine->base == Offset::none() ? *mine->base : *mine->base + delta;
 }
 
+bool GatheringSender::finish(const Deadline& deadline) {
+  bool all = true;
+  for (auto& [partition, lane] : lanes_) {
+    all &= lane.finish(deadline);
+  }
+  return all;
+}
+
 void GatheringSender::send_gathered(PartitionId partition, const std::shared_ptr<Gathered>& gathered) {
   // Full, over, or called off: it is sent in any case, and fails where it cannot be.
   static_cast<void>(gathered->full.wait({WaitKind::kEvent, 11, static_cast<std::uint64_t>(partition.value()), 0},

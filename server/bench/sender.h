@@ -30,6 +30,8 @@ class Sender {
   virtual ~Sender() = default;
   // Waits until the message's batch is answered. Its offset; none with acks 0.
   virtual StatusOr<Offset> send(Lane& lane, PartitionId partition, const protocol::RecordInput& record) = 0;
+  // With acks 0, behind the last message: whether the brokers have taken all that went over connections of its own.
+  virtual bool finish(const Deadline& /*deadline*/) { return true; }
 };
 
 // Each message is a batch of its own, on the connection of its client.
@@ -48,6 +50,7 @@ class GatheringSender final : public Sender {
   // scope: in which batches are sent.
   GatheringSender(RunContext& run, fiber::FiberScope& scope) : run_(run), scope_(scope) {}
   StatusOr<Offset> send(Lane& lane, PartitionId partition, const protocol::RecordInput& record) override;
+  bool finish(const Deadline& deadline) override;
 
  private:
   struct Gathered {

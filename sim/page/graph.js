@@ -67,7 +67,7 @@ function placeByMachine(at) {
     const row = rows.get(machine) || 0;
     rows.set(machine, row + 1);
     const column = [...rows.keys()].indexOf(machine);
-    at.set(i, { x: column * (kBoxWide + 130), y: row * (kBoxHigh + 30) });
+    at.set(i, { x: column * (kBoxWide + 130), y: row * (kBoxHigh + 56) });
   }
 }
 

@@ -7,6 +7,7 @@
 #include "sim/fault_draws.h"
 #include "sim/knobs.h"
 #include "sim/replica_checker.h"
+#include "sim/scenarios/group_watch.h"
 #include "sim/scenarios/one_node.h"
 
 namespace chronik::sim {
@@ -134,12 +135,7 @@ void Ailing::at_end(World& world, ScenarioState& of) const {
   if (!judge_images(world, state)) {
     return;
   }
-  if (!state.all_read) {
-    world.fail("REPLICA-LIVE",
-               fmt::format("not everything was produced and read after all was healed: {} of {} acknowledged, the "
-                           "reader's latest pass: {}{}\n{}",
-                           state.ledger.acknowledged(), state.ledger.sent(), state.last_read.ToString(),
-                           describe_replicas(state), world.describe_waits()));
+  if (!judge_all_read(world, state, describe_replicas(state))) {
     return;
   }
   judge_replicas_of_all(world, state);

@@ -23,6 +23,7 @@
 #include "sim/knobs.h"
 #include "sim/replica_checker.h"
 #include "sim/scenarios/group.h"
+#include "sim/scenarios/group_watch.h"
 #include "sim/scenarios/one_node.h"
 #include "sim/scenarios/scenarios.h"
 #include "sim/scenarios/trouble.h"
@@ -35,6 +36,10 @@ using protocol::ErrorCode;
 
 constexpr const char* kCompactedTopic = "compacted";
 constexpr std::int64_t kHourMs = 3'600'000;
+// Batches that a writer sends as fast as it likes. Segments hold a few of them, and each costs a slow disk several
+// operations: of many more, a replica that was away would have no time to catch up with.
+constexpr int kHastyBatches = 1'500;
+constexpr std::int64_t kUnhurriedMs = 400;
 constexpr std::array<const char*, 6> kCompressionTypes{"producer", "uncompressed", "gzip", "snappy", "lz4", "zstd"};
 
 struct CompactedState final : GroupState {
@@ -80,7 +85,8 @@ class CompactedWriter {
     while (state_.world->now() < state_.healed) {
       const StatusOr<std::unique_ptr<client::Client>> client = connect_to_topic(process_, state_);
       while (client.ok() && state_.world->now() < state_.healed && write(**client)) {
-        sleep_between(process_, 0, me_.pause_ms);
+        ++batches_;
+        sleep_between(process_, 0, batches_ < kHastyBatches ? me_.pause_ms : kUnhurriedMs);
       }
       sleep_between(process_, 20, 300);
     }
@@ -132,6 +138,7 @@ class CompactedWriter {
   ProcessContext& process_;
   CompactedState& state_;
   CompactedState::Writer& me_;
+  int batches_ = 0;
   protocol::Codecs codecs_;
 };
 
@@ -173,7 +180,7 @@ class CompactedReader {
           break;
         }
         const std::int64_t before = pass.position;
-        if (got->records.has_value() && !got->records->empty() && !state_.judge.read(pass, *got->records)) {
+        if (got->records.has_value() && !got->records->empty() && !state_.judge.read(pass, *got->records, bytes)) {
           return false;
         }
         if (pass.position >= got->high_watermark.value() && pass.position >= known) {

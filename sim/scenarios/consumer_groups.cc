@@ -27,6 +27,7 @@
 #include "sim/group_judge.h"
 #include "sim/knobs.h"
 #include "sim/scenarios/group.h"
+#include "sim/scenarios/group_watch.h"
 #include "sim/scenarios/group_visitors.h"
 #include "sim/scenarios/one_node.h"
 #include "sim/scenarios/scenarios.h"

@@ -17,6 +17,7 @@
 #include "sim/knobs.h"
 #include "sim/obligations.h"
 #include "sim/replica_checker.h"
+#include "sim/scenarios/group_watch.h"
 #include "sim/scenarios/one_node.h"
 #include "sim/scenarios/replicated.h"
 #include "sim/scenarios/scenarios.h"
@@ -217,11 +218,8 @@ class CutOff final : public Scenario {
     if (!judge_images(world, state)) {
       return;
     }
-    if (!state.all_read) {
-      return world.fail("REPLICA-LIVE", fmt::format("not everything was produced and read after all was healed: {} of "
-                                                    "{} acknowledged, the reader's latest pass: {}\n{}",
-                                                    state.ledger.acknowledged(), state.ledger.sent(),
-                                                    state.last_read.ToString(), world.describe_waits()));
+    if (!judge_all_read(world, state)) {
+      return;
     }
     state.ledger.judge();
   }

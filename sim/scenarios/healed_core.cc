@@ -153,7 +153,8 @@ class HealedCore final : public Replicated {
 
   void draw_trouble(Plan& plan, Draws& draws, const std::vector<std::string>& names) const override {
     Replicated::draw_trouble(plan, draws, names);
-    std::erase_if(plan.faults, [](const PlanFault& fault) { return fault.kind == "disk"; });  // strikes whenever it can
+    // These strike whenever they can, perhaps after the majority was healed.
+    std::erase_if(plan.faults, [](const PlanFault& fault) { return fault.kind == "disk" || fault.kind == "point"; });
     for (PlanFault& fault : plan.faults) {
       const std::int64_t left = (VirtualTime::zero() + kCoreHealed - fault.at).nanoseconds();
       fault.numbers["for_ns"] =

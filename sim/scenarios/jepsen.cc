@@ -13,6 +13,7 @@
 
 #include "sim/fault_draws.h"
 #include "sim/knobs.h"
+#include "sim/scenarios/group_watch.h"
 #include "sim/scenarios/jepsen_analysis.h"
 #include "sim/scenarios/one_node.h"
 #include "sim/scenarios/scenarios.h"
@@ -29,7 +30,12 @@ JepsenState::JepsenState(World& of, const Plan& plan)
       bytes(static_cast<std::size_t>(plan.knob("bytes", 8))),
       poll_bytes(static_cast<std::int32_t>(plan.knob("poll_bytes", 65'536))),
       request_timeout(Duration::milliseconds(plan.knob("request_ms", 2'000))),
-      delivery_timeout(Duration::milliseconds(plan.knob("delivery_ms", 10'000))) {}
+      delivery_timeout(Duration::milliseconds(plan.knob("delivery_ms", 10'000))),
+      subscribes(plan.knob("subscribes", 0) != 0),
+      session_ms(static_cast<std::int32_t>(plan.knob("session_ms", 6'000))),
+      rebalance_ms(static_cast<std::int32_t>(plan.knob("rebalance_ms", 3'000))),
+      group_polled(ledger.partitions()),
+      group_committed(ledger.partitions()) {}
 
 namespace {
 
@@ -38,6 +44,7 @@ constexpr int kReplicasOfKey = 3;
 constexpr std::int64_t kOperationsOfClient = 120;
 constexpr std::int64_t kMicroOpsMost = 4;
 constexpr std::int64_t kKeysMost = 6;
+constexpr std::int64_t kSessionLeastMs = 1'000;
 
 // Without idempotence a batch that is sent again may be there twice (KIP-98); that is counted and not held against the
 // nodes.
@@ -79,6 +86,31 @@ void draw_changing_leaders(Plan& plan, Draws draws, int nodes) {
   plan.knobs["replicas"] = draws.between(2, kReplicasOfKey);
   plan.knobs["replicas.min"] = 2;
   plan.knobs["idempotent"] = 1;
+}
+
+// In a third of the seeds clients subscribe, three times of four that they would assign.
+void draw_subscriptions(Plan& plan, Draws draws) {
+  if (draws.below(3) != 0) {
+    return;
+  }
+  plan.knobs["subscribes"] = 1;
+  plan.knobs["session_ms"] = draws.between(2 * kSessionLeastMs, 12 * kSessionLeastMs);
+  plan.knobs["rebalance_ms"] = draws.magnitude(500, 4'000);
+  plan.knobs["groups.partitions"] = draws.between(1, 3);
+  plan.knobs["groups.initial_delay_ms"] = draws.below(2) == 0 ? 0 : draws.magnitude(1, 2'000);
+  for (PlanOperation& operation : plan.operations) {
+    if (operation.verb == "assign" && draws.below(4) != 0) {
+      operation.verb = "subscribe";
+      operation.numbers.erase("keys");
+    }
+  }
+}
+
+void configure_groups(const Plan& plan, node::NodeConfig& config) {
+  config.broker["group.min.session.timeout.ms"] = fmt::format("{}", kSessionLeastMs);
+  config.broker["group.initial.rebalance.delay.ms"] = fmt::format("{}", plan.knob("groups.initial_delay_ms", 0));
+  config.broker["offsets.topic.num.partitions"] = fmt::format("{}", plan.knob("groups.partitions", 1));
+  config.broker["offsets.topic.replication.factor"] = fmt::format("{}", plan.knob("replicas", 1));
 }
 
 void Jepsen::draw_knobs(Plan& plan, Draws draws, int nodes) {
@@ -140,6 +172,7 @@ Plan Jepsen::generate(std::uint64_t seed) const {
   draw_group_faults(plan, draws, names);
   draw_episodes(plan, draws.child("episodes", 0), {names.begin(), names.begin() + nodes});
   draw_changing_leaders(plan, draws.child("overtaken", 0), nodes);
+  draw_subscriptions(plan, draws.child("subscriptions", 0));
   return plan;
 }
 
@@ -153,6 +186,9 @@ std::unique_ptr<ScenarioState> Jepsen::build(World& world, const Plan& plan, Nem
     if (planned.role == "node") {
       add_group_node(world, planned, plan, nemesis, *state);
       configure_replicas(plan, state->configs.at(planned.name));
+      if (state->subscribes) {
+        configure_groups(plan, state->configs.at(planned.name));
+      }
     } else if (planned.role == "administrator") {
       state->administrator.partitions = state->ledger.partitions();
       add_planned_machine(world, planned).install([state](ProcessContext& process) {

@@ -36,6 +36,12 @@ struct JepsenState final : ReplicatedState {
   std::int32_t poll_bytes = 0;            // of a key in one answer, about, while faults strike
   Duration request_timeout;               // of one attempt, while faults strike
   Duration delivery_timeout;              // of all attempts together
+  bool subscribes = false;                // clients poll as members of a group, more often than not
+  std::int32_t session_ms = 0;            // of a member
+  std::int32_t rebalance_ms = 0;
+  // By key: how far anybody of the group has polled, and how far it has committed for certain.
+  std::vector<std::int64_t> group_polled;
+  std::vector<std::int64_t> group_committed;
 
   bool all_tired() const {
     return std::all_of(threads.begin(), threads.end(), [](const auto& of) { return of.second.tired; });

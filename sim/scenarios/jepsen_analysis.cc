@@ -154,12 +154,21 @@ class Analyst {
       }
       return;
     }
+    if (operation.verb == Verb::kSubscribe) {
+      polled.clear();  // it goes on from what its group has committed
+      return;
+    }
     absl::btree_map<Key, std::int64_t> now = polled;  // offsets
     absl::btree_set<Key> polled_here;
     absl::btree_set<Key> sent_here;
     for (const MicroOp& op : operation.micro) {
       if (op.sends && judge_send(operation.process, op, sent_here.contains(op.key))) {
         sent_here.insert(op.key);
+      }
+      if (op.rebalanced) {
+        polled.clear();
+        now.clear();
+        polled_here.clear();
       }
       for (const auto& [key, pairs] : op.polled) {
         for (const auto& [offset, value] : pairs) {

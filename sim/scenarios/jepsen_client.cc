@@ -78,6 +78,9 @@ class JepsenClient {
     if (planned.verb == "crash") {
       return crash();
     }
+    if (planned.verb == "subscribe") {
+      return subscribe();
+    }
     if (planned.verb == "assign") {
       keys_ = keys_of(planned.number("keys"));
       return assign(keys_, false);
@@ -93,7 +96,7 @@ class JepsenClient {
       }
     }
     if (!parts_->consumer.assigned() && verb_of(micro) != Verb::kSend) {
-      assign(keys_, false);
+      begin_to_poll();
     }
     transact(std::move(micro));
   }
@@ -113,8 +116,20 @@ class JepsenClient {
     const Operation operation{.verb = Verb::kAssign, .keys = keys, .from_the_start = from_the_start};
     record(operation, Type::kInvoke);
     parts_->consumer.assign(keys, from_the_start);
+    subscribed_ = false;
     record(operation, Type::kOk);
   }
+
+  void subscribe() {
+    const Operation operation{.verb = Verb::kSubscribe, .keys = keys_of(-1)};
+    record(operation, Type::kInvoke);
+    parts_->consumer.subscribe();
+    subscribed_ = true;
+    record(operation, Type::kOk);
+  }
+
+  // As the process before did.
+  void begin_to_poll() { return subscribed_ ? subscribe() : assign(keys_, false); }
 
   void crash() {
     Operation operation{.verb = Verb::kCrash};
@@ -127,22 +142,27 @@ class JepsenClient {
   void transact(std::vector<MicroOp> micro) {
     Operation operation{.verb = verb_of(micro), .micro = std::move(micro)};
     record(operation, Type::kInvoke);
-    const JepsenConsumer::Positions before = parts_->consumer.positions();
+    const JepsenPositions before = parts_->consumer.positions();
     Type ended = Type::kOk;
     for (std::size_t i = 0; i < operation.micro.size() && ended == Type::kOk; ++i) {
       MicroOp& op = operation.micro[i];
       if (!op.sends) {
-        parts_->consumer.poll(op.polled);
+        parts_->consumer.poll(op);
         op.done = true;
       } else if (!op.done) {
         ended = send(operation, i);
       }
     }
+    const bool rebalanced =
+        std::any_of(operation.micro.begin(), operation.micro.end(), [](const MicroOp& op) { return op.rebalanced; });
+    if (ended == Type::kOk && verb_of(operation.micro) != Verb::kSend) {
+      parts_->consumer.commit();
+    }
     record(std::move(operation), ended);
     if (ended == Type::kInfo) {
       world_.fault_fired("unknown outcome");
       go_on_as_another();
-    } else if (ended == Type::kFail) {
+    } else if (ended == Type::kFail && !rebalanced) {
       parts_->consumer.rewind(before);
     }
   }
@@ -197,6 +217,7 @@ class JepsenClient {
   JepsenState::Thread& thread_;
   std::unique_ptr<Parts> parts_;
   std::vector<Key> keys_ = {0};  // that were assigned last
+  bool subscribed_ = false;      // since
 };
 
 }  // namespace

@@ -31,11 +31,30 @@ jepsen::Value value_of_bytes(ByteSpan bytes) {
 }  // namespace
 
 void JepsenConsumer::assign(const std::vector<jepsen::Key>& keys, bool from_the_start) {
-  const Positions before = std::exchange(positions_, {});
+  member_.unsubscribe();
+  const JepsenPositions before = std::exchange(positions_, {});
   for (const jepsen::Key key : keys) {
     const auto known = before.find(key);
     positions_[key] = from_the_start || known == before.end() ? 0 : known->second;
   }
+}
+
+void JepsenConsumer::subscribe() {
+  if (!member_.subscribed()) {
+    positions_.clear();
+  }
+  member_.subscribe();
+}
+
+void JepsenConsumer::commit() {
+  if (!member_.subscribed()) {
+    return;
+  }
+  for (const auto& [key, position] : positions_) {
+    std::int64_t& group_polled = state_.group_polled.at(static_cast<std::size_t>(key));
+    group_polled = std::max(group_polled, position);
+  }
+  member_.commit(positions_);
 }
 
 bool JepsenConsumer::knows_everything() const {
@@ -45,7 +64,8 @@ bool JepsenConsumer::knows_everything() const {
          });
 }
 
-void JepsenConsumer::poll(std::map<jepsen::Key, jepsen::Pairs>& polled) {
+void JepsenConsumer::poll(jepsen::MicroOp& op) {
+  op.rebalanced = member_.subscribed() && !member_.take_part(positions_);
   if (!leaders_.find().ok()) {
     return sleep_between(process_, 20, 220);
   }
@@ -61,7 +81,7 @@ void JepsenConsumer::poll(std::map<jepsen::Key, jepsen::Pairs>& polled) {
         .second.push_back(key);
   }
   for (const auto& [leader, keys] : of_leaders) {
-    fetch(*leader, keys, polled);
+    fetch(*leader, keys, op.polled);
   }
 }
 

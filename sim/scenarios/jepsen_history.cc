@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 namespace chronik::sim::jepsen {
 
@@ -21,6 +22,7 @@ const char* edn_of(Type type) {
 const char* edn_of(Verb verb) {
   switch (verb) {
     case Verb::kAssign: return ":assign";
+    case Verb::kSubscribe: return ":subscribe";
     case Verb::kCrash: return ":crash";
     case Verb::kSend: return ":send";
     case Verb::kPoll: return ":poll";
@@ -48,11 +50,23 @@ std::string edn_of(const MicroOp& op) {
   return fmt::format("[:poll {{{}}}]", keys);
 }
 
+// Those that were polled in the operation at which what its process owns changed.
+std::set<Key> rebalanced_keys(const Operation& operation) {
+  std::set<Key> keys;
+  for (const MicroOp& op : operation.micro) {
+    for (const auto& [key, pairs] : op.polled) {
+      keys.insert(key);
+    }
+  }
+  return keys;
+}
+
 std::string value_of(const Operation& operation) {
   std::string parts;
   switch (operation.verb) {
     case Verb::kCrash: return "nil";
     case Verb::kAssign:
+    case Verb::kSubscribe:
       for (const Key key : operation.keys) {
         parts += fmt::format("{}{}", parts.empty() ? "" : " ", key);
       }
@@ -81,6 +95,9 @@ std::string to_edn(const History& history) {
                         edn_of(operation.verb), value_of(operation));
     if (operation.from_the_start) {
       text += ", :seek-to-beginning? true";
+    }
+    if (std::any_of(operation.micro.begin(), operation.micro.end(), [](const MicroOp& op) { return op.rebalanced; })) {
+      text += fmt::format(", :rebalance-log [{{:keys [{}]}}]", fmt::join(rebalanced_keys(operation), " "));
     }
     if (!operation.error.empty()) {
       text += fmt::format(", :error :{}", operation.error);

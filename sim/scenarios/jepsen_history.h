@@ -26,7 +26,7 @@ enum class Type : std::uint8_t {
   kInfo,
   kFail
 };  // kInfo: it may have happened, or not; kFail: it has not
-enum class Verb : std::uint8_t { kAssign, kCrash, kSend, kPoll, kTxn };  // kTxn: both sends and polls
+enum class Verb : std::uint8_t { kAssign, kSubscribe, kCrash, kSend, kPoll, kTxn };  // kTxn: both sends and polls
 
 struct MicroOp {
   bool sends = false;  // else it polls
@@ -35,6 +35,7 @@ struct MicroOp {
   bool done = false;                 // never in an invocation
   std::int64_t offset = -1;          // of a send that is done
   std::map<Key, Pairs> polled = {};  // by a poll that is done
+  bool rebalanced = false;           // of a poll: what its process owns was taken away or given anew before it polled
 };
 
 struct Operation {
@@ -42,7 +43,7 @@ struct Operation {
   Type type = Type::kInvoke;
   Verb verb = Verb::kTxn;
   std::vector<MicroOp> micro = {};
-  std::vector<Key> keys = {};   // of an assignment: all that is polled from now on
+  std::vector<Key> keys = {};   // of an assignment: all that is polled from now on; of a subscription: that may be
   bool from_the_start = false;  // of an assignment: else keys that it had before are polled on from where it was
   std::string error = {};       // of a completion: why it is not kOk
   VirtualTime at = {};

@@ -1,14 +1,16 @@
 // The producer and the consumer of a client of the scenario `jepsen`, as Kafka's own clients are set up there:
-// acks=all, attempts until the delivery times out, with or without idempotence; partitions assigned by hand, and the
-// earliest offset where a position is out of range.
+// acks=all, attempts until the delivery times out, with or without idempotence; partitions assigned by hand or by a
+// group, and the earliest offset where a position is out of range.
 //
 // Of one process: a crash ends them. They share what is known of who leads.
 #pragma once
 
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "core/protocol/messages/join_group.h"
 #include "sim/scenarios/jepsen.h"
 
 namespace chronik::sim {
@@ -60,21 +62,64 @@ class JepsenProducer {
   std::map<jepsen::Key, std::int32_t> sequences_;  // the next, where idempotent
 };
 
+using JepsenPositions = std::map<jepsen::Key, std::int64_t>;  // what is polled next
+
+// A member of the group of all clients that subscribe. It beats when it polls, and else not: whoever is too long about
+// something else loses its place.
+class JepsenMember {
+ public:
+  JepsenMember(ProcessContext& process, JepsenState& state) : process_(process), state_(state) {}
+  ~JepsenMember();
+  JepsenMember(const JepsenMember&) = delete;
+  JepsenMember& operator=(const JepsenMember&) = delete;
+
+  void subscribe() { subscribed_ = true; }
+  bool subscribed() const { return subscribed_; }
+  // Leaves the group, if its coordinator can be asked.
+  void unsubscribe();
+  // Sees to it that it has its share. False: `positions` are other ones now, those that the group has committed; none
+  // where there is no share to be had.
+  bool take_part(JepsenPositions& positions);
+  // All of them were polled up to there.
+  void commit(const JepsenPositions& positions);
+
+ private:
+  void join();
+  void synchronise(const protocol::JoinGroupResponse& joined);
+  bool beat();
+  void judge_error(protocol::ErrorCode error);
+  bool fetch_positions(JepsenPositions& positions);
+  Deadline patience() const;
+
+  ProcessContext& process_;
+  JepsenState& state_;
+  bool subscribed_ = false;
+  bool settled_ = false;  // it has a share, of which it knows no reason to give it up
+  std::unique_ptr<client::Client> coordinator_;
+  VirtualTime heard_;  // when the coordinator was asked last that took it for a member
+  std::string id_;
+  GenerationId generation_;
+  std::vector<jepsen::Key> share_;
+};
+
 class JepsenConsumer {
  public:
   JepsenConsumer(ProcessContext& process, JepsenState& state, JepsenLeaders& leaders)
-      : process_(process), state_(state), leaders_(leaders) {}
+      : process_(process), state_(state), leaders_(leaders), member_(process, state) {}
 
   void assign(const std::vector<jepsen::Key>& keys, bool from_the_start);
-  bool assigned() const { return !positions_.empty(); }
-  // One look at all keys that are assigned. `polled` lacks those of which nothing is to be had.
-  void poll(std::map<jepsen::Key, jepsen::Pairs>& polled);
+  // To all keys, as one of its group.
+  void subscribe();
+  bool assigned() const { return !positions_.empty() || member_.subscribed(); }
+  // One look at all keys that are its own. What was polled lacks those of which nothing is to be had.
+  void poll(jepsen::MicroOp& op);
+  // What was polled need not be polled by anybody else of its group.
+  void commit();
   // Everything that anybody knows to be there has been polled.
   bool knows_everything() const;
   // As after an operation that did not happen.
-  using Positions = std::map<jepsen::Key, std::int64_t>;
-  const Positions& positions() const { return positions_; }
-  void rewind(const Positions& to) { positions_ = to; }
+  const JepsenPositions& positions() const { return positions_; }
+  void rewind(const JepsenPositions& to) { positions_ = to; }
 
  private:
   void fetch(client::Client& leader, const std::vector<jepsen::Key>& keys,
@@ -85,7 +130,8 @@ class JepsenConsumer {
   ProcessContext& process_;
   JepsenState& state_;
   JepsenLeaders& leaders_;
-  Positions positions_;  // of the keys that are assigned
+  JepsenPositions positions_;  // of its keys
+  JepsenMember member_;
 };
 
 }  // namespace chronik::sim

@@ -28,6 +28,7 @@
 #include "sim/knobs.h"
 #include "sim/nemesis.h"
 #include "sim/replica_checker.h"
+#include "sim/scenarios/group_watch.h"
 #include "sim/scenarios/one_node.h"
 #include "sim/scenarios/replicated.h"
 #include "sim/scenarios/scenarios.h"
@@ -55,7 +56,6 @@ struct MembershipState final : ReplicatedState {
   std::size_t done = 0;
   std::set<NodeId> members;  // who are to be, in the end
   std::string last_answer;   // for people
-  std::map<Term, raft::Member> leaders;
 };
 
 const char* verb_of(StepKind kind) {
@@ -186,22 +186,6 @@ class Operator {
 };
 
 // ---- what is judged ----
-
-// One node leads in a term.
-void look_for_leaders(World& world, MembershipState& state) {
-  for (const auto& [name, node] : state.serving) {
-    const raft::Raft& raft = node->raft().raft();
-    if (raft.role() != raft::Role::kLeader) {
-      continue;
-    }
-    const auto [known, first] = state.leaders.emplace(raft.term(), raft.self());
-    if (!first && known->second != raft.self()) {
-      return world.fail("ONE-LEADER", fmt::format("nodes {} and {} lead in term {}", known->second.node,
-                                                  raft.self().node, raft.term()));
-    }
-  }
-  world.after(Duration::milliseconds(20), [&world, &state] { look_for_leaders(world, state); });
-}
 
 std::string names_of(const std::vector<raft::Member>& members) {
   std::string names;
@@ -339,7 +323,7 @@ class MembershipScenario final : public Scenario {
         }
       });
     }
-    look_for_leaders(world, *state);
+    watch_leaders(world, *state);
     return owned;
   }
 
@@ -349,12 +333,8 @@ class MembershipScenario final : public Scenario {
       return;
     }
     judge_members_replicas(world, state);
-    if (!state.all_read) {
-      return world.fail("REPLICA-LIVE",
-                        fmt::format("not everything was produced and read after all was healed: {} of {} acknowledged, "
-                                    "the reader's latest pass: {}\n{}",
-                                    state.ledger.acknowledged(), state.ledger.sent(), state.last_read.ToString(),
-                                    world.describe_waits()));
+    if (!judge_all_read(world, state)) {
+      return;
     }
     state.ledger.judge();
   }

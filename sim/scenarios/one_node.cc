@@ -42,6 +42,7 @@ node::NodeConfig config_of(const Plan& plan) {
   wal.fill_step_bytes = 32'768;
   wal.fill_after_bytes = 4'096;
   wal.read_chunk_bytes = 16'384;
+  config.logs.stray_delay = Duration::seconds(2);
   config.logs.tail_bytes_max = static_cast<std::uint64_t>(plan.knob("log.tail_bytes_max", 65'536));
   config.logs.undrained_bytes_max = 2 * config.logs.tail_bytes_max;
   config.logs.tail_age_max = Duration::seconds(plan.knob("log.tail_age_s", 10));
@@ -293,7 +294,11 @@ std::unique_ptr<ScenarioState> OneNode::build(World& world, const Plan& plan, Ne
   if (!state->rules.disk_rots) {
     world.checkers().add(std::make_unique<SegmentChecker>(world, *state->machine));
   }
-  world.checkers().add(std::make_unique<BoundsChecker>(world, *state));
+  world.checkers().add(std::make_unique<BoundsChecker>(
+      world, *state->machine,
+      BoundsChecker::Views{.node = [state] { return state->node; },
+                           .config = [state]() -> const node::NodeConfig& { return state->config; },
+                           .rots = [state] { return state->rules.disk_rots; }}));
   prepare(world, plan, nemesis, *state);
   for (const std::unique_ptr<Machine>& machine : world.machines()) {
     machine->start();

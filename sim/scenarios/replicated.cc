@@ -27,6 +27,7 @@
 #include "sim/knobs.h"
 #include "sim/replica_checker.h"
 #include "sim/scenarios/administrator.h"
+#include "sim/scenarios/group_watch.h"
 #include "sim/scenarios/one_node.h"
 #include "sim/scenarios/replicated.h"
 #include "sim/scenarios/trouble.h"
@@ -285,11 +286,7 @@ void Replicated::at_end(World& world, ScenarioState& of) const {
   if (kind().unclean || !world.findings().empty()) {
     return;
   }
-  if (!state.all_read) {
-    world.fail("REPLICA-LIVE", fmt::format("not everything was produced and read after all was healed: {} of {} "
-                                           "acknowledged, the reader's latest pass: {}\n{}",
-                                           state.ledger.acknowledged(), state.ledger.sent(), state.last_read.ToString(),
-                                           world.describe_waits()));
+  if (!judge_all_read(world, state)) {
     return;
   }
   for (const auto& [name, consumer] : state.consumers) {

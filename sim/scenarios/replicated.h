@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/client/client.h"
@@ -81,6 +82,9 @@ class LeaderClients {
 void run_replicated_producer(ProcessContext& process, ReplicatedState& state);
 // Reads everything from the first offset on, again and again, until all is healed, produced and read.
 void run_replicated_reader(ProcessContext& process, ReplicatedState& state);
+// At the end, all healed: everything was produced, and read after that. False where that was a finding; `known`: what
+// else there is to say then.
+bool judge_all_read(World& world, const ReplicatedState& state, std::string_view known = "");
 // Waits at the end of one partition, whoever leads it, until everything is read (state.consumers).
 void run_replicated_consumer(ProcessContext& process, ReplicatedState& state);
 // Makes topics until all is healed, and produces to each.

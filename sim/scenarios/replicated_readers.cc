@@ -261,6 +261,16 @@ class ReplicatedConsumer {
 
 void run_replicated_reader(ProcessContext& process, ReplicatedState& state) { ReplicatedReader(process, state).run(); }
 
+bool judge_all_read(World& world, const ReplicatedState& state, std::string_view known) {
+  if (!state.all_read) {
+    world.fail("REPLICA-LIVE", fmt::format("not everything was produced and read after all was healed: {} of {} "
+                                           "acknowledged, the reader's latest pass: {}{}\n{}",
+                                           state.ledger.acknowledged(), state.ledger.sent(), state.last_read.ToString(),
+                                           known, world.describe_waits()));
+  }
+  return state.all_read;
+}
+
 void run_replicated_consumer(ProcessContext& process, ReplicatedState& state) {
   ReplicatedConsumer(process, state).run();
 }

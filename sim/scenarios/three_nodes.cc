@@ -4,7 +4,8 @@
 // Judged: nodes whose images are of the same index have the same image (META-AGREE); a topic whose creation was
 // acknowledged is there in the end, one whose deletion was acknowledged is not (META-DURABLE); a node starts from
 // whatever a death left (NODE-START) and does not end by itself (NODE-FATAL); once all is healed, every node serves,
-// all have the same image, and every client gets something done (META-LIVE).
+// all have the same image, and every client gets something done (META-LIVE). Makers have topics of their own; up to
+// three contenders make and delete the same ones, and what they are told can have been (META-LIN).
 #include <fmt/core.h>
 
 #include <array>
@@ -15,10 +16,10 @@
 
 #include "core/client/client.h"
 #include "core/fiber/wait.h"
-#include "core/protocol/messages/create_topics.h"
-#include "core/protocol/messages/delete_topics.h"
 #include "sim/knobs.h"
+#include "sim/scenarios/contenders.h"
 #include "sim/scenarios/group.h"
+#include "sim/scenarios/group_watch.h"
 #include "sim/scenarios/one_node.h"
 #include "sim/scenarios/scenarios.h"
 
@@ -30,8 +31,6 @@ using protocol::ErrorCode;
 
 constexpr std::size_t kDoneHealed = 10;
 constexpr std::size_t kNamesInUse = 4;  // of one maker, in use at a time
-constexpr std::int16_t kTopicsVersion = 5;
-constexpr std::int32_t kMakerTimeoutMs = 10'000;
 
 struct MakersState final : GroupState {
   struct Topic {
@@ -44,6 +43,7 @@ struct MakersState final : GroupState {
     std::array<std::size_t, kNamesInUse> lives{};
   };
   std::map<std::string, Maker> makers;
+  Contention contention;
 };
 
 // ---- the clients ----
@@ -75,7 +75,7 @@ class MakerRun {
     const bool creates = process_.ports.random.next() % 3 != 0;
     MakersState::Topic& topic = maker_.topics[name];
     const std::optional<bool> before = std::exchange(topic.there, std::nullopt);
-    const std::optional<ErrorCode> error = creates ? create(client, name) : remove(client, name);
+    const std::optional<ErrorCode> error = creates ? create_topic(client, name) : delete_topic(client, name);
     const ErrorCode refusal = creates ? ErrorCode::kTopicAlreadyExists : ErrorCode::kUnknownTopicOrPartition;
     if (error != ErrorCode::kNone && error != refusal) {
       ++maker_.lives[number];
@@ -92,22 +92,6 @@ class MakerRun {
       ++maker_.done_healed;
     }
     return true;
-  }
-
-  std::optional<ErrorCode> create(client::Client& client, const std::string& name) {
-    protocol::CreateTopicsRequest request;
-    request.timeout_ms = kMakerTimeoutMs;
-    request.topics.push_back(
-        {.name = name, .num_partitions = 2, .replication_factor = 1, .assignments = {}, .configs = {}});
-    const auto got = client.call<protocol::CreateTopicsResponse>(request, kTopicsVersion, node_patience());
-    return got.ok() && got->topics.size() == 1 ? std::optional(got->topics[0].error_code) : std::nullopt;
-  }
-  std::optional<ErrorCode> remove(client::Client& client, const std::string& name) {
-    protocol::DeleteTopicsRequest request;
-    request.timeout_ms = kMakerTimeoutMs;
-    request.topic_names.push_back(name);
-    const auto got = client.call<protocol::DeleteTopicsResponse>(request, kTopicsVersion, node_patience());
-    return got.ok() && got->responses.size() == 1 ? std::optional(got->responses[0].error_code) : std::nullopt;
   }
 
   ProcessContext& process_;
@@ -142,10 +126,17 @@ class ThreeNodes final : public Scenario {
       operation.verb = "make";
       operation.numbers["pause_ms"] = draws.magnitude(10, 500);
     }
+    Draws of_contenders = draws.child("contenders", 0);
+    const std::int64_t pause_ms = of_contenders.magnitude(10, 500);
+    for (std::int64_t i = of_contenders.between(0, 3); i > 0; --i) {
+      names.push_back(fmt::format("contender-{}", i));
+      plan.machines.push_back(draw_machine(names.back(), "contender", of_contenders));
+      plan.machines.back().numbers["pause_ms"] = pause_ms;
+    }
     draw_group_faults(plan, draws, names);
     return plan;
   }
-  std::vector<std::string> promises() const override { return with_group_promises({"META-DURABLE"}); }
+  std::vector<std::string> promises() const override { return with_group_promises({"META-DURABLE", "META-LIN"}); }
 
   std::unique_ptr<ScenarioState> build(World& world, const Plan& plan, Nemesis& nemesis) const override {
     auto owned = std::make_unique<MakersState>();
@@ -157,6 +148,11 @@ class ThreeNodes final : public Scenario {
     for (const PlanMachine& planned : plan.machines) {
       if (planned.role == "node") {
         add_group_node(world, planned, plan, nemesis, *state);
+      } else if (planned.role == "contender") {
+        state->contention.pause_ms = planned.numbers.at("pause_ms");
+        add_planned_machine(world, planned).install([state](ProcessContext& process) {
+          run_contender(process, *state, state->contention);
+        });
       } else {
         add_planned_machine(world, planned).install([state](ProcessContext& process) {
           MakerRun(process, *state).run();
@@ -178,6 +174,7 @@ class ThreeNodes final : public Scenario {
                                                    maker.done_healed, kDoneHealed, world.describe_waits()));
       }
     }
+    judge_contention(world, state.contention, *state.serving.begin()->second->metadata().image());
     for (const auto& [name, node] : state.serving) {
       judge_topics(world, state, name, *node->metadata().image());
     }

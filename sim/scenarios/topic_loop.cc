@@ -13,6 +13,7 @@
 #include "sim/disk_faults.h"
 #include "sim/fault_draws.h"
 #include "sim/knobs.h"
+#include "sim/scenarios/bounds_checker.h"
 #include "sim/scenarios/one_node.h"
 #include "sim/scenarios/scenarios.h"
 
@@ -187,11 +188,8 @@ class TopicLoop final : public OneNode {
     if (state.node == nullptr || !world.findings().empty()) {
       return;
     }
-    const StatusOr<std::vector<std::string>> directories = disk_of(*state.machine).model().list_directory("logs");
-    const std::size_t there = directories.ok() ? directories->size() : 0;
-    if (there > state.node->table().partitions()) {
-      world.fail("BOUNDED", fmt::format("{} directories of partitions, and {} partitions are there", there,
-                                        state.node->table().partitions()));
+    if (const std::string left = directories_left(*state.machine, *state.node); !left.empty()) {
+      world.fail("BOUNDED", left);
     }
   }
 };

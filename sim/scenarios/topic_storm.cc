@@ -20,7 +20,9 @@
 #include "core/protocol/messages/delete_topics.h"
 #include "sim/disk_faults.h"
 #include "sim/knobs.h"
+#include "sim/scenarios/bounds_checker.h"
 #include "sim/scenarios/group.h"
+#include "sim/scenarios/group_watch.h"
 #include "sim/scenarios/one_node.h"
 #include "sim/scenarios/scenarios.h"
 
@@ -252,11 +254,8 @@ class TopicStorm final : public Scenario {
             [&](const cluster::Partition& partition) { judge_partition(world, state, name, *found, partition); });
       }
     }
-    const auto directories = disk_of(world.machine(name)).model().list_directory("logs");
-    const std::size_t there = directories.ok() ? directories->size() : 0;
-    if (there > node.table().partitions()) {
-      world.fail("BOUNDED", fmt::format("{} has {} directories of partitions, and {} partitions", name, there,
-                                        node.table().partitions()));
+    if (const std::string left = directories_left(world.machine(name), node); !left.empty()) {
+      world.fail("BOUNDED", left);
     }
   }
 

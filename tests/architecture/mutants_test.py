@@ -11,6 +11,11 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "mutants"))
 import mutants  # noqa: E402
 
 MUTANTS_MIN = 50
+# Of the entries of docs/SCENARIOS.md: a deadlock, a lost wake-up, a full queue, a wait without a deadline.
+HANGS = {"F-02", "F-03", "F-04", "F-05", "F-06", "F-07", "F-08", "F-10", "F-29", "F-30", "F-31", "F-32", "F-38", "F-41",
+         "F-47", "F-53", "F-60", "F-61"}
+# Caught in tests of their own (tests/sim): the simulator's judgement of itself, and of the scenarios that are to fail.
+NOT_PLANTED = {"AUDIT", "CRASH", "DETERMINISM", "FAULT-NOT-FIRED", "HANG"}
 RULES = {f"R{number}" for number in range(1, 19)}  # of durability, on one node and between nodes
 
 
@@ -53,6 +58,27 @@ class Planted(source.Rules):
         self.assertGreaterEqual(len(self.planted), MUTANTS_MIN)
         self.assertEqual(set(), RULES - {mutant.rule for mutant in self.planted})
 
+    def test_each_checker_catches_one(self):
+        document = (source.ROOT / "docs" / "SIMULATION.md").read_text(encoding="utf-8")
+        table = document.split("| checker | number | says |")[1].split("\n\n")[0]
+        checkers = set(re.findall(r"^\| `([A-Z-]+)` \|", table, re.M))
+        self.assertGreater(len(checkers), 40)
+        self.assertEqual(NOT_PLANTED, checkers - {mutant.checker for mutant in self.planted})
+
+    def test_each_hang_of_the_field_is_planted(self):
+        document = (source.ROOT / "docs" / "SCENARIOS.md").read_text(encoding="utf-8")
+        table = document.split("## Hangs, planted")[1].split("\n## ")[0]
+        rows = [[cell.strip() for cell in line.strip("|").split("|")]
+                for line in table.splitlines() if line.startswith("| F-")]
+        self.assertEqual(HANGS, {entry for row in rows for entry in row[0].split(", ")})
+        self.assertEqual({4}, {len(row) for row in rows})
+        models = (source.ROOT / "sim" / "scenarios" / "frozen.cc").read_text(encoding="utf-8")
+        known = {mutant.name for mutant in self.planted} | set(re.findall(r'"(frozen-[\w-]+)"', models))
+        for row in rows:
+            names = re.findall(r"`([\w-]+)`", row[2])
+            self.assertTrue(names, row)
+            self.assertEqual(set(), set(names) - known, row)
+            self.assertTrue(row[3], row)
 
     def test_each_has_a_row_in_the_table_of_what_was_found(self):
         document = (source.ROOT / "docs" / "PLANTED.md").read_text(encoding="utf-8")

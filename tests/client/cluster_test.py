@@ -4,14 +4,39 @@ in order, and nobody is stuck.
 CHRONIK_CHAOS_TIME says how long they are struck (30s in `make test`; `make chaos TIME=30m` for more).
 """
 
+import json
 import os
 import random
+import socket
+import struct
+import subprocess
 import time
 import unittest
 
 import producers
-from broker import has_module, run
+from broker import SYSTEM_PYTHON, has_module, run
 from cluster import Cluster
+
+# Sends what comes on its standard input to a topic, by kafka-python with its own settings but for acks.
+SEND = """
+import sys, kafka
+producer = kafka.KafkaProducer(bootstrap_servers=sys.argv[1], acks="all")
+producer.send(sys.argv[2], sys.stdin.buffer.readline().strip()).get(timeout=60)
+"""
+
+
+def apis_of(node):
+    """How many APIs a node says that it speaks, asked for over a connection that knows nothing else of it."""
+    api_versions, null = 18, -1
+    request = struct.pack(">hhih", api_versions, 0, 7, null)
+    with socket.create_connection(("127.0.0.1", node.kafka), timeout=5) as connection:
+        connection.sendall(struct.pack(">i", len(request)) + request)
+        answer = connection.makefile("rb")
+        answer.read(4)
+        correlation_id, error, count = struct.unpack(">ihi", answer.read(10))
+    if (correlation_id, error) != (7, 0):
+        raise AssertionError(f"ApiVersions: {correlation_id} {error}")
+    return count
 
 
 @unittest.skipUnless(has_module("confluent_kafka") and has_module("kafka"), "the Python clients are not installed")
@@ -68,6 +93,36 @@ class ClusterOfThree(unittest.TestCase):
             for node in (second, third):
                 cluster.wait_until(lambda: node.state() == "serving", f"node {node.number} serves without the first")
             run("kcat", "-P", "-b", third.address, "-t", "two", "-X", "acks=all", stdin=b"a\nb\n")
+
+    def test_clients_of_a_node_that_waits_go_on_when_the_others_are_there(self):
+        with Cluster() as cluster:
+            first, *others = cluster.nodes
+            first.start()
+            cluster.wait_until(lambda: first.state() == "waiting for quorum (1 of 3)", "the first says that it waits")
+            self.assertEqual(json.loads(first.page("/admin/health")[1])["state"], "waiting for quorum (1 of 3)")
+            self.assertGreater(apis_of(first), 30)
+            clients = [
+                subprocess.Popen(["kcat", "-P", "-b", first.address, "-t", "kcat", "-X", "acks=all", "-X",
+                                  "enable.idempotence=true", "-X", "log_level=0"], stdin=subprocess.PIPE),
+                subprocess.Popen([SYSTEM_PYTHON, "-c", SEND, first.address, "python"], stdin=subprocess.PIPE)]
+            try:
+                for client in clients:
+                    client.stdin.write(b"one\n")
+                    client.stdin.close()
+                time.sleep(3)
+                self.assertEqual([client.poll() for client in clients], [None, None], "they wait")
+                self.assertEqual(first.state(), "waiting for quorum (1 of 3)")
+                for node in others:
+                    node.start()
+                began = time.monotonic()
+                self.assertEqual([client.wait(timeout=30) for client in clients], [0, 0])
+                print(json.dumps({"clients_done_after": round(time.monotonic() - began, 2)}), flush=True)
+            finally:
+                for client in clients:
+                    client.kill()
+                    client.wait()
+            for topic in ("kcat", "python"):
+                self.assertEqual(run("kcat", "-C", "-e", "-q", "-b", others[0].address, "-t", topic), b"one\n")
 
 
 if __name__ == "__main__":

@@ -88,7 +88,7 @@ class OneNodeOfThree(unittest.TestCase):
                     self.assertEqual(client.ports, {known.kafka}, "whom the client was connected to")
                 self.assertGreater(metric(known, "produce_forward_count"), 100)
                 for topic in topics:
-                    count, longest = struck.compare(self, known.address, topic)
+                    count, longest, _ = struck.compare(self, known.address, topic)
                     print(json.dumps({"topic": topic, "acknowledged": count, "longest_pause": round(longest, 2)}),
                           flush=True)
                     self.assertGreater(count, 300, f"{topic}: too little for a test")

@@ -5,10 +5,12 @@ import pathlib
 import re
 import shutil
 import subprocess
+import time
 import unittest
 import urllib.request
 
 from broker import Broker, run
+from cluster import Cluster
 
 ROOT = pathlib.Path(os.environ.get("CHRONIK_SOURCE", pathlib.Path(__file__).resolve().parents[2]))
 JARS = ROOT / "build" / "kafka-java" / "libs"
@@ -134,6 +136,33 @@ class Java(unittest.TestCase):
         self.assertGreaterEqual(records, COUNT)
         self.assertEqual(records % COUNT, 0)  # the other test's records may be there too
         self.assertEqual(self.consume("dumped"), LINES)
+
+    def test_clients_of_a_node_that_waits_for_a_quorum_go_on_when_it_is_there(self):
+        with Cluster() as cluster:
+            first, *others = cluster.nodes
+            first.start()
+            cluster.wait_until(lambda: first.state() == "waiting for quorum (1 of 3)", "the first says that it waits")
+            clients = [subprocess.Popen(["java", "-cp", f"{JARS}/*", name, "--bootstrap-server", first.address, *rest],
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+                       for name, *rest in (
+                           ("org.apache.kafka.tools.ConsoleProducer", "--topic", "waits"),
+                           ("org.apache.kafka.tools.TopicCommand", "--create", "--topic", "made"),
+                           ("org.apache.kafka.tools.consumer.ConsoleConsumer", "--topic", "waits", "--group", "waits",
+                            "--from-beginning", "--max-messages", "1", "--timeout-ms", "60000"))]
+            for client in clients:
+                self.addCleanup(client.wait)
+                self.addCleanup(client.kill)
+            clients[0].stdin.write(b"one\n")
+            clients[0].stdin.close()
+            time.sleep(8)
+            self.assertEqual([client.poll() for client in clients], [None] * 3, "they wait")
+            for node in others:
+                node.start()
+            self.assertEqual([client.wait(timeout=60) for client in clients], [0] * 3)
+            self.assertEqual(clients[2].stdout.read(), b"one\n")
+            for client in clients:
+                client.stdout.close()
+                client.stdin.close()
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ class Membership(unittest.TestCase):
                 self.grow_and_shrink(cluster, first, second, third)
                 producing.stop(self)
                 for node in (first, third, cluster.nodes[3]):
-                    count, longest = producing.compare(self, node.address, TOPIC)
+                    count, longest, _ = producing.compare(self, node.address, TOPIC)
             print(json.dumps({"acknowledged": count, "longest_pause": round(longest, 2)}), flush=True)
             self.assertGreater(count, 1000)
 

@@ -9,6 +9,7 @@ import tempfile
 import textwrap
 import time
 
+import readers
 from broker import SYSTEM_PYTHON, run, run_system_python
 
 PARTITIONS = 6  # of a topic in a cluster
@@ -116,7 +117,8 @@ class Producers:
             test.assertEqual(process.wait(timeout=120), 0)
 
     def compare(self, test, address, topic):
-        """With what is there; how much was acknowledged, and the longest pause between two acknowledgements."""
+        """With what is there, which comes last; how much was acknowledged, and the longest pause between two
+        acknowledgements."""
         acknowledged, times = {}, []
         for line in (self.directory / (topic + ".acknowledged")).read_text().split("\n")[:-1]:
             number, partition, offset, at = line.split(" ")
@@ -132,7 +134,8 @@ class Producers:
         by_number = [number for partition in sorted(partitions)
                      for number in sorted(acknowledged) if acknowledged[number][0] == partition]
         test.assertEqual(in_order, by_number, f"{topic}: out of order")
-        return len(acknowledged), max((later - earlier for earlier, later in zip(times, times[1:])), default=0)
+        longest = max((later - earlier for earlier, later in zip(times, times[1:])), default=0)
+        return len(acknowledged), longest, stored
 
 
 def read_all(test, address, topic):
@@ -159,18 +162,23 @@ def chaos_seconds(default):
 
 def strike_under_load(test, cluster, seconds, pause, strike):
     """strike() again and again, pause() seconds between them, each telling what it did; then everything acknowledged is
-    there, asked of each node."""
+    there, asked of each node, and so is all that was shown to readers meanwhile."""
     create_topics(cluster.addresses, OF_A_CLUSTER)
     strikes = 0
-    with Producers(cluster.addresses, OF_A_CLUSTER) as producers:
+    with (Producers(cluster.addresses, OF_A_CLUSTER) as producers,
+          readers.Readers(cluster.addresses, readers.OF_A_CLUSTER, PARTITIONS) as reading):
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             time.sleep(pause())
             print(json.dumps(strike()), flush=True)
+            reading.go_on(test)
             strikes += 1
         producers.stop(test)
         for topic in producers.topics:
             for node in cluster.nodes:
-                count, longest = producers.compare(test, node.address, topic)
-            print(json.dumps({"topic": topic, "acknowledged": count, "longest_pause": round(longest, 2)}), flush=True)
+                count, longest, stored = producers.compare(test, node.address, topic)
+            shown = reading.compare(test, topic, stored)
+            print(json.dumps({"topic": topic, "acknowledged": count, "longest_pause": round(longest, 2),
+                              "shown": shown}), flush=True)
             test.assertGreater(count, 100 * strikes, f"{topic}: too little for a test")
+        reading.stop(test)

@@ -102,7 +102,8 @@ node::NodeStatus status_of(std::int32_t node, std::int32_t leader) {
 TEST(AdminJson, WhatIsWrittenIsReadBack) {
   node::NodeStatus status = status_of(1, 2);
   status.brokers[2].live = false;
-  status.partitions = {.all = 8, .offline = 7, .under_replicated = 6, .under_min_isr = 5, .led = 4, .followed = 1};
+  status.partitions = {
+      .all = 8, .offline = 7, .under_replicated = 6, .under_min_isr = 5, .led_uncleanly = 3, .led = 4, .followed = 1};
   const std::string text = status_json(status);
   const StatusOr<node::NodeStatus> read = parse_status_json(text);
   ASSERT_TRUE(read.ok()) << read.status();

@@ -213,14 +213,6 @@ class Operations(unittest.TestCase):
             definition = source.split(f'.name = "{code(name)[0]}"', 1)[1].split("{.name", 1)[0]
             self.assertIn(f'.default_value = "{default}"', definition, name)
 
-    def test_what_it_calls_refused_is_refused(self):
-        source = (ROOT / "server/setting_names.cc").read_text(encoding="utf-8")
-        table = source[source.index("kRefused{{"):]
-        table = table[:table.index("}};")]
-        refused = {name for pair in re.findall(r'\{"([^"]*)", "([^"]*)",', table) for name in pair if name}
-        self.assertGreater(len(refused), 2)
-        self.assertEqual(set(code(section("Not in this version"))), refused)
-
     def test_its_example_of_a_file_is_taken(self):
         with program.tempfile.TemporaryDirectory() as directory:
             path = os.path.join(directory, "chronik.toml")

@@ -83,6 +83,18 @@ TEST_F(InSyncCheckerTest, TooFewThatAreDurableAreFound) {
   EXPECT_EQ(small.checker(), "IN-SYNC");
 }
 
+TEST_F(InSyncCheckerTest, WhoIsNoReplicaAnyMoreMayHaveHadItAndDeletedIt) {
+  life(*leader).on_durable_end(p, Offset(10));
+  life(*follower).on_durable_end(p, Offset(10));
+  const cluster::Partition before = partition;
+  partition.replicas = {NodeId(1), NodeId(3)};
+  have({NodeId(1)});
+  life(*follower).on_partition_deleted(p);
+  partition = before;  // the leader has not heard of it
+  life(*leader).on_high_watermark(p, LeaderEpoch(1), Offset(10));
+  EXPECT_EQ(small.checker(), "") << small.message();
+}
+
 TEST_F(InSyncCheckerTest, WhoJoinsMustHaveWhatWasCommitted) {
   partition.replicas = {NodeId(1)};
   have({NodeId(1)});

@@ -27,6 +27,9 @@ struct JepsenAnalysis : ::testing::Test {
                        .keys = std::move(keys),
                        .from_the_start = from_the_start});
   }
+  void subscribe(std::int64_t process, std::vector<Key> keys) {
+    history.push_back({.process = process, .type = Type::kOk, .verb = Verb::kSubscribe, .keys = std::move(keys)});
+  }
   // The names of what is found, as often as it is found.
   Names names() const {
     Names found;
@@ -183,6 +186,44 @@ TEST_F(JepsenAnalysis, KeysThatAreAssignedAnewBeginAnywhere) {
   EXPECT_EQ(names(), Names());
 }
 
+TEST_F(JepsenAnalysis, WhatIsPolledBehindASubscriptionBeginsAnywhere) {
+  add(0, Type::kOk, {sent(0, 1, 0), sent(0, 2, 1), sent(0, 3, 2)});
+  assign(1, {0});
+  add(1, Type::kOk, {polled(0, {{0, 1}})});
+  subscribe(1, {0});
+  add(1, Type::kOk, {polled(0, {{2, 3}})});
+  assign(2, {0});
+  add(2, Type::kOk, {polled(0, {{0, 1}, {1, 2}, {2, 3}})});
+  EXPECT_EQ(names(), Names());
+}
+
+TEST_F(JepsenAnalysis, WhatIsPolledBehindARebalanceBeginsAnywhereAndGoesOnFromThere) {
+  add(0, Type::kOk, {sent(0, 1, 0), sent(0, 2, 1), sent(0, 3, 2), sent(0, 4, 3)});
+  assign(2, {0});
+  add(2, Type::kOk, {polled(0, {{0, 1}, {1, 2}, {2, 3}, {3, 4}})});
+  subscribe(1, {0});
+  add(1, Type::kOk, {polled(0, {{2, 3}})});
+  MicroOp anew = polled(0, {{0, 1}});
+  anew.rebalanced = true;
+  add(1, Type::kOk, {anew});
+  EXPECT_EQ(names(), Names());
+  add(1, Type::kOk, {polled(0, {{2, 3}})});
+  EXPECT_EQ(names(), Names{"poll-skip"});
+}
+
+TEST_F(JepsenAnalysis, ARebalanceCountsEvenWhereItsOperationHasFailed) {
+  add(0, Type::kOk, {sent(0, 1, 0), sent(0, 2, 1), sent(0, 3, 2)});
+  assign(2, {0});
+  add(2, Type::kOk, {polled(0, {{0, 1}, {1, 2}, {2, 3}})});
+  subscribe(1, {0});
+  add(1, Type::kOk, {polled(0, {{2, 3}})});
+  MicroOp anew = polled(0, {{0, 1}});
+  anew.rebalanced = true;
+  add(1, Type::kFail, {anew, unanswered(0, 4)});
+  add(1, Type::kOk, {polled(0, {{1, 2}})});
+  EXPECT_EQ(names(), Names());
+}
+
 TEST_F(JepsenAnalysis, WhatAnOperationPolledThatDidNotHappenMayBePolledAgain) {
   three_values();
   add(1, Type::kOk, {polled(0, {{0, 1}})});
@@ -226,12 +267,19 @@ TEST_F(JepsenAnalysis, AHistoryIsWrittenAsJepsenWritesIt) {
   add(0, Type::kInfo, {unanswered(1, 3)});
   history.back().error = "timeout";
   history.back().at = VirtualTime::from_nanoseconds(17);
+  subscribe(1, {0, 1});
+  MicroOp anew = polled(1, {{5, 6}});
+  anew.rebalanced = true;
+  add(1, Type::kOk, {anew});
   EXPECT_EQ(to_edn(history),
             "{:index 0, :time 0, :type :ok, :process 0, :f :assign, :value [0 1], :seek-to-beginning? true}\n"
             "{:index 1, :time 0, :type :invoke, :process 0, :f :txn, :value [[:send 0 1] [:poll]]}\n"
             "{:index 2, :time 0, :type :ok, :process 0, :f :txn, "
             ":value [[:send 0 [4 1]] [:poll {0 [[3 7] [4 1]], 1 [[0 2]]}]]}\n"
-            "{:index 3, :time 17, :type :info, :process 0, :f :send, :value [[:send 1 3]], :error :timeout}\n");
+            "{:index 3, :time 17, :type :info, :process 0, :f :send, :value [[:send 1 3]], :error :timeout}\n"
+            "{:index 4, :time 0, :type :ok, :process 1, :f :subscribe, :value [0 1]}\n"
+            "{:index 5, :time 0, :type :ok, :process 1, :f :poll, :value [[:poll {1 [[5 6]]}]], "
+            ":rebalance-log [{:keys [1]}]}\n");
 }
 
 }  // namespace

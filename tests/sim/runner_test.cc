@@ -2,8 +2,11 @@
 #include "sim/runner.h"
 
 #include <fmt/core.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <cstdlib>
+#include <ctime>
 #include <nlohmann/json.hpp>
 
 #include "sim/finding.h"
@@ -81,11 +84,9 @@ TEST(Runner, AnAnnouncedFaultThatNeverFiresFailsALongRun) {
   EXPECT_NE(many.scenarios.front().failures.front().message.find("sunshine"), std::string::npos);
 }
 
-// Fails alike with all seeds but one.
-class Alike final : public Scenario {
+// Of no machine.
+class Empty : public Scenario {
  public:
-  const char* name() const override { return "alike"; }
-  const char* description() const override { return "fails in two ways"; }
   std::vector<std::string> announced_faults() const override { return {}; }
   Plan generate(std::uint64_t seed) const override {
     Plan plan;
@@ -93,6 +94,51 @@ class Alike final : public Scenario {
     plan.seed = seed;
     return plan;
   }
+};
+
+// Takes two seconds, and needs nothing for it.
+class Slow final : public Empty {
+ public:
+  const char* name() const override { return "slow"; }
+  const char* description() const override { return "runs on a machine that stands still"; }
+  std::unique_ptr<ScenarioState> build(World& /*world*/, const Plan& /*plan*/, Nemesis&) const override {
+    const timespec two_seconds{.tv_sec = 2, .tv_nsec = 0};
+    syscall(SYS_nanosleep, &two_seconds, nullptr);  // past the tripwire
+    return std::make_unique<ScenarioState>();
+  }
+};
+
+TEST(Runner, ASeedThatGetsNoProcessorDoesNotHang) {
+  const Slow scenario;
+  const RunnerReport report = run_seeds({.scenarios = {&scenario}, .seeds = 1, .seed_limit_seconds = 1});
+  EXPECT_EQ(report.failed(), 0u) << report_text(report);
+}
+
+// Dies with every seed, and announces what it never comes to.
+class Deadly final : public Empty {
+ public:
+  const char* name() const override { return "deadly"; }
+  const char* description() const override { return "dies"; }
+  std::vector<std::string> announced_faults() const override { return {"sunshine"}; }
+  std::unique_ptr<ScenarioState> build(World& /*world*/, const Plan& plan, Nemesis&) const override {
+    CHECK_EQ(plan.seed, std::uint64_t{0});
+    return std::make_unique<ScenarioState>();
+  }
+};
+
+TEST(Runner, SeedsThatDieSayNothingOfFaults) {
+  const Deadly scenario;
+  const RunnerReport report = run_seeds({.scenarios = {&scenario}, .seeds = kSeedsThatFireEverything, .jobs = 2});
+  ASSERT_EQ(report.scenarios.front().failures.size(), 1u);
+  EXPECT_EQ(report.scenarios.front().failures.front().checker, "CRASH");
+  EXPECT_EQ(report.failed(), kSeedsThatFireEverything);
+}
+
+// Fails alike with all seeds but one.
+class Alike final : public Empty {
+ public:
+  const char* name() const override { return "alike"; }
+  const char* description() const override { return "fails in two ways"; }
   std::unique_ptr<ScenarioState> build(World& world, const Plan& plan, Nemesis&) const override {
     world.fail("ODD", fmt::format("{} is not {}", plan.seed, plan.seed == 4 ? "even" : "odd"));
     return std::make_unique<ScenarioState>();

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -42,13 +43,13 @@ std::string bytes_of(const Segment& segment) {
   return bytes;
 }
 
-// What the checker says of a process that has such a segment when it ends.
-std::string judged(const Segment& segment) {
+// What the checker says of a process that has such a segment when it ends, and that told it these things.
+std::string judged(const Segment& segment, const std::function<void(const PartitionRef&)>& told) {
   SmallWorld small;
   PlanMachine planned{.name = "node", .role = "node", .numbers = {{"disk", 1}}};
   Machine& machine = add_planned_machine(small.world, planned);
   small.world.checkers().add(std::make_unique<SegmentChecker>(small.world, machine));
-  machine.install([&segment](ProcessContext& process) {
+  machine.install([&segment, &told](ProcessContext& process) {
     chronik::Disk& disk = process.ports.disk;
     const PartitionRef partition{TopicId{}, PartitionId(0)};
     const std::string directory = "logs/" + partition.topic.to_string() + "-0";
@@ -59,12 +60,27 @@ std::string judged(const Segment& segment) {
     FileBatch batch;
     batch.writes.push_back({.offset = 0, .parts = {Slice::copy_of(bytes_of(segment))}});
     ASSERT_TRUE((*file)->run(std::move(batch), patience()).ok());
-    observer()->on_partition_opened(partition, Offset(0), Offset(segment.batches), Offset(segment.durable));
+    told(partition);
   });
   machine.start();
   small.world.run_until(VirtualTime::zero() + Duration::seconds(5));
   EXPECT_FALSE(machine.running());
   return small.checker();
+}
+
+std::string judged(const Segment& segment) {
+  return judged(segment, [&segment](const PartitionRef& p) {
+    observer()->on_partition_opened(p, Offset(0), Offset(segment.batches), Offset(segment.durable));
+  });
+}
+
+// Tells of the first batch of a segment that it is appended.
+void append_first(const PartitionRef& p) {
+  const std::string bytes = bytes_of({.batches = 1});
+  protocol::BatchWalk walk(as_bytes(bytes), protocol::BatchWalk::Checksums::kCheck);
+  protocol::RecordBatchView batch;
+  ASSERT_TRUE(walk.next(batch));
+  observer()->on_batch_appended(p, {.base = Offset(0), .last = Offset(0), .crc = batch.crc()});
 }
 
 TEST(SegmentCheckerTest, ABatchThatTheWriteAheadLogDoesNotVouchForIsAFinding) {
@@ -79,6 +95,22 @@ TEST(SegmentCheckerTest, WhatIsLeftOfATornBatchIsNone) {
     EXPECT_EQ(judged({.batches = 4, .durable = 2, .torn = 2, .torn_bytes = kept}), "") << kept;
     EXPECT_EQ(judged({.batches = 4, .durable = 1, .torn = 2, .torn_bytes = kept}), "WAL") << kept;
   }
+}
+
+TEST(SegmentCheckerTest, ABatchThatComesAgainAfterACutMayStillBeInItsFile) {
+  const auto again = [](bool was_durable) {
+    return judged({.batches = 1}, [was_durable](const PartitionRef& p) {
+      observer()->on_partition_opened(p, Offset(0), Offset(0), Offset(0));
+      append_first(p);
+      if (was_durable) {
+        observer()->on_durable_end(p, Offset(1));
+      }
+      observer()->on_truncated(p, LeaderEpoch(1), Offset(0));
+      append_first(p);
+    });
+  };
+  EXPECT_EQ(again(true), "");
+  EXPECT_EQ(again(false), "WAL");
 }
 
 }  // namespace

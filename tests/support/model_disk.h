@@ -75,6 +75,7 @@ class ModelDisk : public Disk {
   std::function<Status(std::string_view path, const FileBatch& batch)> on_run;
   std::function<Status(std::string_view path)> on_fill;
   std::function<Status(std::string_view path)> on_create;
+  std::function<Status(std::string_view path)> on_create_directory;
   std::function<void(std::string_view event)> on_event;  // "write a/b 4096+8192", "synced a/b"
   // May suspend, before an operation is done or between that and its completion: "open", "read", "unlink" or
   // "truncate", and the path.
@@ -94,6 +95,9 @@ class ModelDisk : public Disk {
   }
   Status create_directory(std::string_view path, const Deadline&) override {
     point();
+    if (on_create_directory) {
+      RETURN_IF_ERROR(on_create_directory(path));
+    }
     const Status made = model_.create_directory(path);
     return absl::IsAlreadyExists(made) ? ok() : made;
   }

@@ -11,6 +11,7 @@
 #include "core/protocol/messages/api_versions.h"
 #include "core/protocol/messages/create_topics.h"
 #include "core/protocol/messages/delete_topics.h"
+#include "sim/store.h"
 
 namespace chronik::sim {
 
@@ -252,6 +253,15 @@ void expect_topics(const GroupBench& bench, const TopicsMade& made) {
     for (const std::string& topic : made.there) {
       judge_made_topic(bench, name, *node, topic);
     }
+  }
+}
+
+void slow_down_stores(GroupBench& bench, Duration sync) {
+  for (const auto& [name, config] : bench.state.configs) {
+    StoreKnobs& knobs = dynamic_cast<SimulatedStore&>(*bench.world.machine(name).store()).knobs();
+    knobs.sync = sync;
+    knobs.most = Duration::milliseconds(300);
+    bench.world.fault_fired("slow store", mix_text(name));
   }
 }
 

@@ -70,4 +70,7 @@ void expect_topics(const GroupBench& bench, const TopicsMade& made);
 void install_topic_maker(GroupBench& bench, const std::string& client, const TopicsMade& wanted);
 void install_asker(GroupBench& bench, const std::string& client, const Asked& wanted);
 
+// From now on a commit of each node's metadata takes so long, at most 300 ms.
+void slow_down_stores(GroupBench& bench, Duration sync);
+
 }  // namespace chronik::sim

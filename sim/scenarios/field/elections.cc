@@ -9,7 +9,6 @@
 #include "sim/scenarios/field/clients.h"
 #include "sim/scenarios/field/page.h"
 #include "sim/scenarios/field/pages.h"
-#include "sim/store.h"
 
 namespace chronik::sim {
 
@@ -220,13 +219,7 @@ const GroupScenario kF31{GroupPage{
         },
     .watch =
         [](GroupBench& bench) {
-          const auto sync = Duration::milliseconds(bench.plan.knob("store.sync_ms", 0));
-          for (const auto& [name, config] : bench.state.configs) {
-            StoreKnobs& knobs = dynamic_cast<SimulatedStore&>(*bench.world.machine(name).store()).knobs();
-            knobs.sync = sync;
-            knobs.most = Duration::milliseconds(300);
-            bench.world.fault_fired("slow store", mix_text(name));
-          }
+          slow_down_stores(bench, Duration::milliseconds(bench.plan.knob("store.sync_ms", 0)));
           install_topic_maker(bench, "maker", {.pause_most_ms = 300});
           expect_few_terms(bench, VirtualTime::zero() + Duration::seconds(15), 2);
         },

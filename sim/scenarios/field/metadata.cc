@@ -28,9 +28,9 @@ std::function<void()> kill_one_after_it(GroupBench& bench) {
   };
 }
 
-// In one term one node leads, whatever the others know of it.
-void expect_one_leader(GroupBench& bench) {
-  bench.every(Duration::milliseconds(10), [&bench, leaders = std::map<Term, std::string>()]() mutable {
+// In one term one node leads, whatever the others know of it, and however soon it is gone again.
+void expect_one_leader(GroupBench& bench, Duration looks) {
+  bench.every(looks, [&bench, leaders = std::map<Term, std::string>()]() mutable {
     for (const auto& [name, node] : bench.state.serving) {
       const raft::Leadership leadership = node->raft().leadership();
       const auto known = leadership.here ? leaders.try_emplace(leadership.term, name).first : leaders.end();
@@ -100,11 +100,51 @@ const GroupScenario kF22{GroupPage{
         },
     .watch =
         [](GroupBench& bench) {
-          expect_one_leader(bench);
+          expect_one_leader(bench, Duration::milliseconds(10));
           for (const char* client : {"maker-1", "maker-2"}) {
             install_topic_maker(bench, client,
                                 {.count = 40, .pause_most_ms = 1'000, .one_goes_in = 3, .through_each_in_turn = true});
           }
+        },
+}};
+
+// Who is elected dies just then, and the others lose their power: what they voted stays, or they elect another one in
+// the same term.
+const GroupScenario kF31Power{GroupPage{
+    .name = "f31-power-goes-when-somebody-is-elected",
+    .story = "on slow stores: as soon as somebody leads it dies, and who voted for it loses its power",
+    .promises = {"ONE-LEADER", "META-AGREE", "META-DURABLE"},
+    .must_fire = {"slow store", "process kill", "power loss"},
+    .plan =
+        [](PagePlan& page) {
+          page.quick_network();
+          page.plan.knobs["store.sync_ms"] = page.draws.between(30, 150);
+          page.add_client("maker");
+        },
+    .watch =
+        [](GroupBench& bench) {
+          slow_down_stores(bench, Duration::milliseconds(bench.plan.knob("store.sync_ms", 0)));
+          expect_one_leader(bench, Duration::milliseconds(5));
+          // Where all serve, who leads goes; whom the others elect then dies within 5 ms, and they with it.
+          bench.every(Duration::milliseconds(5), [&bench, gone = Term(0)]() mutable {
+            const std::string leader = bench.controller();
+            const Term term = leader.empty() ? gone : bench.state.serving.at(leader)->raft().raft().term();
+            if (leader.empty() || term == gone) {
+              return;
+            }
+            const bool elected = gone != Term(0);
+            if (!elected && !bench.all_serve()) {
+              return;
+            }
+            gone = elected ? Term(0) : term;
+            bench.kill(leader, Death::kProcessKill, bench.draws.between(Duration::seconds(2), Duration::seconds(4)));
+            for (const auto& [name, config] : bench.state.configs) {
+              if (elected && name != leader) {
+                bench.kill(name, Death::kPowerLoss, Duration::milliseconds(bench.draws.magnitude(1, 200)));
+              }
+            }
+          });
+          install_topic_maker(bench, "maker", {.pause_most_ms = 300});
         },
 }};
 
@@ -239,6 +279,6 @@ const GroupScenario kF67{GroupPage{
 
 }  // namespace
 
-Pages pages_on_metadata() { return {&kF03, &kF20, &kF22, &kF23, &kF24, &kF25, &kF37, &kF67}; }
+Pages pages_on_metadata() { return {&kF03, &kF20, &kF22, &kF23, &kF24, &kF25, &kF31Power, &kF37, &kF67}; }
 
 }  // namespace chronik::sim

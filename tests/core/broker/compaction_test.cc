@@ -6,6 +6,7 @@
 #include "core/protocol/messages/delete_records.h"
 #include "core/protocol/messages/describe_configs.h"
 #include "core/protocol/messages/find_coordinator.h"
+#include "core/protocol/messages/incremental_alter_configs.h"
 #include "core/protocol/record_batch_records.h"
 #include "core/protocol/record_batch_walk.h"
 #include "tests/core/broker/broker_world.h"
@@ -171,6 +172,27 @@ TEST(CompactedReplica, WhoseLogEndsWithinWhatTheLeaderHasMergedTakesTheRest) {
               (std::vector<std::string>{"value147", "value148", "value149"}));
     Slice kept;
     EXPECT_LE(first_batch(*other, kWhenItDies, kept).base_offset(), Offset(kWhenItDies));
+  });
+}
+
+TEST(CompactedTopic, HowOftenItIsLookedAtMayBeChangedWhileTheBrokerRuns) {
+  node::NodeConfig config = small_node();
+  clean_all_the_time(config);
+  config.broker["log.cleaner.backoff.ms"] = "100000000";
+  BrokerWorld world(config);
+  world.run([](Visit& visit) {
+    const auto client = visit.connect();
+    make_topic(*client, "t", 1, kSmallCompacted);
+    produce_keyed(*client, 0, 100);
+    ASSERT_TRUE(fiber::sleep(Duration::seconds(20)).ok());
+    EXPECT_EQ(left_values(*client).size(), 100u);
+    protocol::IncrementalAlterConfigsRequest request;
+    request.resources.push_back(
+        {.resource_type = 4, .resource_name = "1", .configs = {{.name = "log.cleaner.backoff.ms", .value = "100"}}});
+    const auto told = ask<protocol::IncrementalAlterConfigsResponse>(*client, request, 1);
+    EXPECT_EQ(told.responses.at(0).error_code, ErrorCode::kNone) << told.responses[0].error_message.value_or("");
+    ASSERT_TRUE(fiber::sleep(Duration::seconds(20)).ok());
+    EXPECT_LT(left_values(*client).size(), 40u);
   });
 }
 

@@ -277,5 +277,42 @@ TEST(ForwardedGroups, WhereTheCoordinatorIsGoneTheClientIsToAskAnew) {
   });
 }
 
+TEST(ForwardedGroups, ACommitThatTheCoordinatorDoesNotAnswerIsNotMadeElsewhere) {
+  NodesWorld world(true, [](node::NodeConfig& config) {
+    config.broker["broker.session.timeout.ms"] = "100000";
+    config.limits.node_answer = Duration::seconds(4);
+  });
+  world.run([&](NodesVisit& visit) {
+    const auto client = visit.connect(kAsked);
+    make_spread_topic(*client, "t");
+    const std::string group = a_group_of_each_node(world, *client).at(2);
+    const auto commit = [&client, &group](std::int64_t offset) {
+      protocol::OffsetCommitRequest request;
+      request.group_id = group;
+      auto& topic = request.topics.emplace_back();
+      topic.name = "t";
+      topic.partitions.push_back({.partition_index = PartitionId(0), .committed_offset = Offset(offset)});
+      topic.partitions.push_back({.partition_index = PartitionId(1), .committed_offset = Offset(offset)});
+      return ask<protocol::OffsetCommitResponse>(*client, request, 8).topics.at(0).partitions;
+    };
+    EXPECT_EQ(commit(3).at(0).error_code, ErrorCode::kNone);
+    world.cut(kAsked, 3);
+    ASSERT_TRUE(fiber::sleep(Duration::milliseconds(100)).ok());
+    const MonotonicTime began = visit.ports.clock.monotonic();
+    const auto told = commit(5);
+    EXPECT_NEAR((visit.ports.clock.monotonic() - began).seconds(), 4, 0.2);
+    ASSERT_EQ(told.size(), 2u);
+    for (const auto& partition : told) {
+      EXPECT_EQ(partition.error_code, ErrorCode::kNotCoordinator) << "the client asks who it is, and commits again";
+    }
+    // Over another way to the coordinator: it has heard of the first one only.
+    protocol::OffsetFetchRequest offsets;
+    offsets.groups.push_back({.group_id = group, .topics = std::nullopt});
+    const auto fetched = ask<protocol::OffsetFetchResponse>(*visit.connect(3), offsets, 8);
+    EXPECT_EQ(fetched.groups.at(0).error_code, ErrorCode::kNone);
+    EXPECT_EQ(fetched.groups.at(0).topics.at(0).partitions.at(0).committed_offset, Offset(3));
+  });
+}
+
 }  // namespace
 }  // namespace chronik::broker::testing

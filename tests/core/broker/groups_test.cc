@@ -210,5 +210,36 @@ TEST(GroupOffsets, WhereTooMuchWaitsToBeRecordedMoreIsRefused) {
   });
 }
 
+TEST(JoinGroup, WhoWaitsForOthersHoldsNoRoomForRequests) {
+  node::NodeConfig config = small_node();
+  config.limits.request_bytes_per_node = 100'000;
+  BrokerWorld world(config);
+  world.run([&](Visit& visit) {
+    const auto client = visit.connect();
+    make_topic(*client, "t", 1);
+    find_coordinator_of(*client, "g");
+    protocol::JoinGroupRequest request = joining("g");
+    request.protocols[0].metadata = Slice::copy_of(std::string(30'000, 'm'));
+    std::vector<std::unique_ptr<RawConnection>> members;
+    for (int i = 0; i < 8; ++i) {  // of which three would fill it
+      members.push_back(visit.connect_raw());
+      ASSERT_TRUE(members.back()->send(request, 3, 1).ok());
+    }
+    ASSERT_TRUE(fiber::sleep(Duration::seconds(1)).ok());
+    EXPECT_EQ(world.node().server().request_bytes().used(), 0u);
+    const MonotonicTime began = visit.ports.clock.monotonic();
+    EXPECT_EQ(commit(*client, "other", 1), ErrorCode::kNone);
+    EXPECT_LT(visit.ports.clock.monotonic() - began, Duration::milliseconds(500));
+    std::size_t told = 0;
+    for (const std::unique_ptr<RawConnection>& member : members) {
+      const auto joined = member->receive_as<protocol::JoinGroupResponse>(3);
+      ASSERT_TRUE(joined.ok()) << joined.status();
+      EXPECT_EQ(joined->error_code, ErrorCode::kNone);
+      told += joined->members.size();
+    }
+    EXPECT_EQ(told, 8u) << "its leader is told of all, whose frames are gone";
+  });
+}
+
 }  // namespace
 }  // namespace chronik::broker::testing

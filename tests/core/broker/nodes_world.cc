@@ -58,12 +58,13 @@ NodesWorld::~NodesWorld() { world_.end_all(); }
 
 void NodesWorld::run_node(sim::ProcessContext& process, Member& member) {
   node::Node node(process.ports, member.config);
+  struct Running {
+    Member& member;
+    ~Running() { member.begun = member.node = nullptr; }
+  } const running{member};
+  member.begun = &node;
   const Status started = node.start();
   EXPECT_TRUE(started.ok()) << started;
-  struct Serving {
-    Member& member;
-    ~Serving() { member.node = nullptr; }
-  } const serving{member};
   member.node = &node;
   fiber::Event killed;
   static_cast<void>(killed.wait({WaitKind::kEvent, 0, 0, 0}, fiber::for_ever()));
@@ -83,6 +84,15 @@ void NodesWorld::kill(int number, sim::Death how) {
 void NodesWorld::suspend(int number) {
   sim::Machine* machine = members_.at(static_cast<std::size_t>(number - 1)).machine;
   orders_.emplace_back([machine] { machine->suspend(); });
+}
+
+void NodesWorld::cut(int one, int other) {
+  const sim::Machine& a = *members_.at(static_cast<std::size_t>(one - 1)).machine;
+  const sim::Machine& b = *members_.at(static_cast<std::size_t>(other - 1)).machine;
+  orders_.emplace_back([this, &a, &b] {
+    world_.network().block(a, b);
+    world_.network().block(b, a);
+  });
 }
 
 void NodesWorld::step_while(const std::function<bool()>& going_on) {
@@ -114,6 +124,14 @@ void NodesWorld::run(const std::function<void(NodesVisit&)>& client) {
     }
   }
   step_while([this] { return !all_serve(); });
+  run_client(client);
+}
+
+void NodesWorld::start(int number) {
+  orders_.emplace_back([this, number] { machine(number).start(); });
+}
+
+void NodesWorld::run_client(const std::function<void(NodesVisit&)>& client) {
   client_machine_->install([this, &client](sim::ProcessContext& process) {
     NodesVisit visit{.world = *this, .ports = process.ports};
     client(visit);

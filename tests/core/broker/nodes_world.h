@@ -32,17 +32,26 @@ class NodesWorld {
 
   // Starts the nodes where they do not run, then runs `client` to its end on a machine of its own.
   void run(const std::function<void(NodesVisit&)>& client);
+  // The same without waiting for nodes: start() is the client's.
+  void run_client(const std::function<void(NodesVisit&)>& client);
+  void start(int number);
   // From outside every fiber, or at the next turn of the client's.
   void kill(int number, sim::Death how);
   void suspend(int number);
+  // Nothing gets through between the two any more.
+  void cut(int one, int other);
 
   node::Node& node(int number) { return *members_.at(static_cast<std::size_t>(number - 1)).node; }
+  sim::Machine& machine(int number) { return *members_.at(static_cast<std::size_t>(number - 1)).machine; }
+  // Also before it serves; null: it does not run.
+  node::Node* begun(int number) { return members_.at(static_cast<std::size_t>(number - 1)).begun; }
   Address address_of(int number) const;
 
  private:
   struct Member {
     node::NodeConfig config;
     sim::Machine* machine = nullptr;
+    node::Node* begun = nullptr;
     node::Node* node = nullptr;  // while it serves
   };
   void run_node(sim::ProcessContext& process, Member& member);

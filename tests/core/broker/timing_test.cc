@@ -1,4 +1,6 @@
 // How soon nodes notice each other, as Kafka's settings of the configuration file say it.
+#include "core/protocol/messages/delete_records.h"
+#include "core/protocol/messages/list_offsets.h"
 #include "core/protocol/messages/metadata.h"
 #include "core/protocol/messages/produce.h"
 #include "tests/core/broker/nodes_world.h"
@@ -182,6 +184,116 @@ TEST(Timing, AReplicaThatWasAwayReadsFilesForTheSetShareOfTheLeadersTime) {
   };
   const double quick = seconds_until_whole("100");
   EXPECT_GT(seconds_until_whole("1"), 2 * quick);
+}
+
+// ---- how long a node waits for the others ----
+
+double seconds_of_a_creation_without_quorum(std::int64_t proposal_seconds) {
+  NodesWorld world(false,
+                   [&](node::NodeConfig& config) { config.metadata.proposal = Duration::seconds(proposal_seconds); });
+  double seconds = 0;
+  world.run([&](NodesVisit& visit) {
+    const auto client = visit.connect(1);
+    world.suspend(2);
+    world.suspend(3);
+    ASSERT_TRUE(fiber::sleep(Duration::milliseconds(100)).ok());
+    protocol::CreateTopicsRequest request;
+    request.timeout_ms = 50'000;
+    request.topics.push_back({.name = "t", .num_partitions = 1, .replication_factor = 1});
+    seconds = seconds_until([&] {
+      const auto told = ask<protocol::CreateTopicsResponse>(*client, request, 7);
+      return told.topics.at(0).error_code != protocol::ErrorCode::kNone;
+    });
+  });
+  return seconds;
+}
+
+TEST(Timing, AChangeThatNoQuorumTakesIsGivenUpAfterTheProposalTimeout) {
+  EXPECT_NEAR(seconds_of_a_creation_without_quorum(2), 2, 0.3);
+  EXPECT_NEAR(seconds_of_a_creation_without_quorum(7), 7, 0.3);
+}
+
+// Of what is asked of node 1 about the partition that node 2 leads: where it ends, and to delete records of it, for
+// which a client waits nine seconds.
+protocol::ErrorCode end_through_first(client::Client& client) {
+  protocol::ListOffsetsRequest request;
+  request.topics.push_back({.name = "t",
+                            .partitions = {{.partition_index = PartitionId(1),
+                                            .current_leader_epoch = LeaderEpoch::none(),
+                                            .timestamp = protocol::kLatestTimestamp}}});
+  return ask<protocol::ListOffsetsResponse>(client, request, 7).topics.at(0).partitions.at(0).error_code;
+}
+protocol::ErrorCode deletion_through_first(client::Client& client) {
+  protocol::DeleteRecordsRequest request;
+  request.timeout_ms = 9'000;
+  request.topics.push_back({.name = "t", .partitions = {{.partition_index = PartitionId(1), .offset = Offset(0)}}});
+  return ask<protocol::DeleteRecordsResponse>(client, request, 2).topics.at(0).partitions.at(0).error_code;
+}
+
+// How long node 1 waits for node 2 for a client, which is cut off and not missed yet. linked: it was asked before.
+double seconds_of_forwarding(bool linked, std::int64_t connect_seconds, std::int64_t read_seconds,
+                             protocol::ErrorCode (*through_first)(client::Client& client) = end_through_first) {
+  NodesWorld world(true, [&](node::NodeConfig& config) {
+    config.broker["broker.session.timeout.ms"] = "100000";
+    config.node_connect = Duration::seconds(connect_seconds);
+    config.limits.node_answer = Duration::seconds(read_seconds);
+  });
+  double seconds = 0;
+  world.run([&](NodesVisit& visit) {
+    const auto client = visit.connect(1);
+    make_spread_topic(*client, "t");
+    if (linked) {
+      EXPECT_EQ(through_first(*client), protocol::ErrorCode::kNone);
+    }
+    world.cut(1, 2);
+    ASSERT_TRUE(fiber::sleep(Duration::milliseconds(100)).ok());
+    seconds = seconds_until([&] { return through_first(*client) != protocol::ErrorCode::kNone; });
+  });
+  return seconds;
+}
+
+TEST(Timing, AConnectionToAnotherNodeIsGivenUpAfterTheConnectTimeout) {
+  EXPECT_NEAR(seconds_of_forwarding(false, 2, 60), 2, 0.2);
+  EXPECT_NEAR(seconds_of_forwarding(false, 6, 60), 6, 0.2);
+}
+
+TEST(Timing, AnAnswerOfAnotherNodeIsGivenUpAfterTheReadTimeout) {
+  EXPECT_NEAR(seconds_of_forwarding(true, 5, 3), 3, 0.2);
+  EXPECT_NEAR(seconds_of_forwarding(true, 5, 9), 9, 0.2);
+}
+
+TEST(Timing, WhatARequestIsToWaitForItselfIsAddedToTheReadTimeout) {
+  EXPECT_NEAR(seconds_of_forwarding(true, 5, 3, deletion_through_first), 9, 0.2) << "nobody waits longer than asked to";
+}
+
+const Histogram& apply_durations(const node::Node& node) {
+  for (const MetricsRegistry::Entry& entry : node.metrics().entries()) {
+    if (entry.name == "raft_apply_duration") {
+      return *entry.histogram;
+    }
+  }
+  CHECK(false);
+}
+
+TEST(Timing, EachTurnThatAppliesMetadataIsCountedWithItsLengthOnEveryNode) {
+  NodesWorld world(false);
+  world.run([&](NodesVisit& visit) {
+    const auto client = visit.connect(1);
+    for (int i = 0; i < 5; ++i) {
+      std::array<std::uint64_t, NodesWorld::kNodes> before{};
+      for (int number = 1; number <= NodesWorld::kNodes; ++number) {
+        before.at(static_cast<std::size_t>(number - 1)) = apply_durations(world.node(number)).count();
+      }
+      make_topic(*client, "t" + std::to_string(i), 10);
+      ASSERT_TRUE(fiber::sleep(Duration::seconds(1)).ok());
+      for (int number = 1; number <= NodesWorld::kNodes; ++number) {
+        const Histogram& now = apply_durations(world.node(number));
+        EXPECT_EQ(now.count(), before.at(static_cast<std::size_t>(number - 1)) + 1) << "one change, one turn";
+        EXPECT_GT(now.sum(), 0u);
+        EXPECT_LT(now.max(), 100'000'000u) << "no more than a turn: the node is idle for most of that second";
+      }
+    }
+  });
 }
 
 }  // namespace

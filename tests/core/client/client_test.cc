@@ -25,6 +25,8 @@ struct Peer {
   int writes = 0;
   bool takes_bytes = true;
   bool closed = false;
+  bool told_of_the_end = false;  // the client sends nothing more
+  bool ends = false;             // nor does this one
   fiber::Event changed;
 
   void give(const protocol::Frame& frame) {
@@ -41,6 +43,9 @@ class FakeConnection final : public Connection {
     while (peer_.to_client.empty()) {
       if (peer_.closed) {
         return absl::UnavailableError("reset");
+      }
+      if (peer_.ends) {
+        return std::size_t{0};
       }
       RETURN_IF_ERROR(peer_.changed.wait({WaitKind::kNetworkRead, 1, 2, 0}, deadline));
     }
@@ -69,7 +74,7 @@ class FakeConnection final : public Connection {
     return ok();
   }
   StatusOr<std::size_t> try_write(std::span<const Slice>) override { return std::size_t{0}; }
-  void shutdown_write() override {}
+  void shutdown_write() override { peer_.told_of_the_end = true; }
   void close() override {
     peer_.closed = true;
     peer_.changed.notify_all();
@@ -327,6 +332,32 @@ TEST_F(ClientTest, RequestsWithoutAnswersKeepTheConnection) {
     EXPECT_FALSE(client.broken());
     ASSERT_TRUE(fiber::sleep(Duration::seconds(2)).ok());
     EXPECT_TRUE(client.broken());
+  });
+}
+
+TEST_F(ClientTest, WhoFinishesWaitsUntilTheBrokerHasReadEverything) {
+  run({}, [&](Client& client) {
+    ASSERT_TRUE(client.produce_unanswered("a", PartitionId(0), Slice::copy_of("batch"), soon()).ok());
+    EXPECT_FALSE(peer_.told_of_the_end);
+    EXPECT_TRUE(absl::IsDeadlineExceeded(client.finish(soon())));
+    EXPECT_TRUE(peer_.told_of_the_end);
+    EXPECT_FALSE(peer_.closed);
+    peer_.ends = true;
+    peer_.changed.notify_all();
+    EXPECT_TRUE(client.finish(soon()).ok());
+    EXPECT_TRUE(client.broken());
+    EXPECT_TRUE(absl::IsFailedPrecondition(client.finish(soon())));
+  });
+}
+
+TEST_F(ClientTest, NobodyFinishesWhileAnAnswerIsToCome) {
+  run({}, [&](Client& client) {
+    std::vector<Status> told;
+    NotedCall call(told);
+    protocol::MetadataRequest request;
+    ASSERT_TRUE(client.start(request, 12, call).ok());
+    EXPECT_TRUE(absl::IsFailedPrecondition(client.finish(soon())));
+    EXPECT_FALSE(peer_.told_of_the_end);
   });
 }
 

@@ -293,16 +293,17 @@ class HandConsensus final : public raft::Consensus {
   }
   raft::Leadership leadership() const override { return {.term = Term(1), .leader = NodeId(2), .here = leads}; }
   MonotonicTime last_heard(NodeId) const override { return {}; }
-  StatusOr<LogIndex> read_barrier(const Deadline&) override { return LogIndex(0); }
+  StatusOr<LogIndex> read_barrier(const Deadline&) override { return barrier; }
 
   bool leads = true;
+  LogIndex barrier{0};
   std::vector<Slice> proposed;
 };
 
 // Node 1's metadata above it.
 class ByHand {
  public:
-  ByHand() {
+  explicit ByHand(const MetadataPatience& patience = {}) : metadata(uuid_of(1), NodeId(1), uuid_of(7), patience) {
     metadata.attach(consensus);
     world.spawn("register", [this] { end(metadata.propose(RegisterBroker{}, soon()).status()); });
     world.run_for(Duration::milliseconds(1));
@@ -339,9 +340,46 @@ class ByHand {
 
   FiberWorld world;
   HandConsensus consensus;
-  Metadata metadata{uuid_of(1), NodeId(1), uuid_of(7)};
+  Metadata metadata;
   std::vector<absl::StatusCode> codes;
 };
+
+// How long `wait` of a patient caller takes with that patience.
+template <typename Wait>
+Duration time_of(const MetadataPatience& patience, Wait&& wait) {
+  ByHand node(patience);
+  Duration took;
+  node.world.spawn("wait", [&] {
+    const MonotonicTime began = fiber::Scheduler::current().now();
+    node.end(wait(node, fiber::within(Duration::seconds(100), Expiry::kPeer)));
+    took = fiber::Scheduler::current().now() - began;
+  });
+  node.world.run_for(Duration::seconds(101));
+  return took;
+}
+
+TEST(MetadataPatience, AProposalThatNobodyCommitsIsWaitedForAsLongAsIsSet) {
+  for (const int seconds : {2, 7}) {
+    const auto propose = [](ByHand& node, const Deadline& deadline) {
+      Status status = node.metadata.propose(AllocateProducerIds{10}, deadline).status();
+      EXPECT_TRUE(absl::IsUnknown(status)) << status;
+      return status;
+    };
+    EXPECT_EQ(time_of({.proposal = Duration::seconds(seconds)}, propose), Duration::seconds(seconds));
+  }
+}
+
+TEST(MetadataPatience, WhatOthersHaveCommittedIsWaitedForAsLongAsIsSet) {
+  for (const int seconds : {3, 8}) {
+    const auto catch_up = [](ByHand& node, const Deadline& deadline) {
+      node.consensus.barrier = node.metadata.image()->applied.next();
+      Status status = node.metadata.catch_up(deadline);
+      EXPECT_TRUE(absl::IsDeadlineExceeded(status)) << status;
+      return status;
+    };
+    EXPECT_EQ(time_of({.apply = Duration::seconds(seconds)}, catch_up), Duration::seconds(seconds));
+  }
+}
 
 using Codes = std::vector<absl::StatusCode>;
 

@@ -277,6 +277,47 @@ TEST(Killing, AWaitInADestructorOfADyingFiberReturnsAtOnce) {
   world.scheduler.kill_all();
 }
 
+// Joins its fiber, which goes on until the node dies, as it is destroyed.
+struct Joins {
+  explicit Joins(std::string& traced) : log(traced) {
+    scope.spawn({"child", 0}, [this] {
+      const Traced child(log, 'c');
+      const Deadline deadline(MonotonicTime::never(), Expiry::kNormal, Scheduler::current().root_cancel());
+      static_cast<void>(never.wait(kKey, deadline));
+      log += "unreachable";
+    });
+  }
+  ~Joins() {
+    scope.cancel_and_join_in_destructor();
+    log += 'j';
+  }
+  std::string& log;
+  Event never;
+  FiberScope scope;
+};
+
+TEST(Killing, AFiberThatJoinsInADestructorIsUnwoundFromItsNextWaitOrSpawn) {
+  for (const bool spawns : {false, true}) {
+    std::string log;
+    FiberWorld world;
+    world.spawn("parent", [&] {
+      const Traced parent(log, 'p');
+      FiberScope scope;
+      { const Joins joins(log); }
+      log += 'a';
+      if (spawns) {
+        scope.spawn({"late", 0}, [&log] { log += "unreachable"; });
+      } else {
+        static_cast<void>(sleep(Duration::seconds(1)));
+      }
+      log += "unreachable";
+    });
+    world.run_for(Duration::milliseconds(1));
+    world.scheduler.kill_all();
+    EXPECT_EQ(log, "cjap");
+  }
+}
+
 struct ByHand : PendingOperation {};
 
 TEST(Operation, ItsCompletionWakesWhoWaits) {

@@ -1,9 +1,11 @@
 // When compaction comes, and how far it has come: kept over a start, and never more than is true.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 
 #include "core/log/log_state.h"
+#include "core/log/stored_log.h"
 #include "tests/core/log/cleaning_harness.h"
 
 namespace chronik::log {
@@ -192,6 +194,24 @@ TEST(LogState, OfAnEarlierVersionSaysNothingOfCompaction) {
 
   before[kLengthBytes] = 4;
   EXPECT_TRUE(absl::IsDataLoss(decode_states(as_bytes(before)).status()));
+}
+
+TEST(Checkpoints, ThatAreOldAreForgottenAlsoByALogThatIsNeverCompacted) {
+  sim::DiskModel model(kCleanedDiskBytes);
+  LogNode node(model, 1);
+  node.run([](LogNode& n) {
+    ASSERT_TRUE(n.open().ok());
+    const auto idle = n.logs->create(testing::key_of(1), "topic", n.config);
+    ASSERT_TRUE(idle.ok());
+    std::size_t most = 0;
+    while (n.logs->wal_metrics().rotations.value() < 40) {
+      n.append(0, std::string(200, 'v'), 10);
+      for (const int partition : {0, 1}) {
+        most = std::max(most, static_cast<StoredLog&>(n.log(partition)).checkpoints_kept());
+      }
+    }
+    EXPECT_LE(most, 4u) << "each rotation has a checkpoint";
+  });
 }
 
 }  // namespace

@@ -104,6 +104,34 @@ TEST(Cleaning, AnyOffsetCanBeReadFromAndSearchedByTime) {
   });
 }
 
+// Of most segments an empty batch is left, and two of those are too much for one segment.
+TEST(Cleaning, AnAnswerHoldsARecordWhereThereIsOne) {
+  sim::DiskModel model(kCleanedDiskBytes);
+  LogNode node(model, 1, cleaning_options());
+  node.config = compacted();
+  node.config.segment_bytes = 100;
+  node.run([](LogNode& n) {
+    ASSERT_TRUE(n.open().ok());
+    fill(n, 60, 1);
+    commit(n, 0);
+    let_it_clean(n);
+    EXPECT_GT(segment_sizes(n, 0).size(), 50u);
+    PartitionLog& log = n.log(0);
+    const std::int64_t record = read_keyed(n, 0, Offset(0)).begin()->first;
+    ASSERT_GT(record, 100);
+    const auto read_at = [&](std::int64_t from, std::size_t bytes) {
+      const StatusOr<ReadResult> read =
+          log.read(Offset(from), {.max_bytes = bytes, .below = log.durable_end()}, n.soon());
+      CHECK_OK(read.status());
+      return read->end.value();
+    };
+    EXPECT_EQ(read_at(0, 1 << 20), record + 1);
+    EXPECT_EQ(read_at(7, 1 << 20), record + 1);
+    EXPECT_EQ(read_at(0, 3 * 61), 6) << "three of them fit";
+    EXPECT_EQ(read_at(0, 1), 2) << "the first is given where it does not fit";
+  });
+}
+
 TEST(Cleaning, NothingAboveTheHighWatermarkAndNothingYoungIsTouched) {
   for (const bool young : {false, true}) {
     sim::DiskModel model(kCleanedDiskBytes);

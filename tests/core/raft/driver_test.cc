@@ -301,6 +301,8 @@ TEST(Identity, IsMadeOnceAndCountsStarts) {
   EXPECT_EQ(second->cluster, first->cluster);
   EXPECT_EQ(second->directory, first->directory);
   EXPECT_EQ(second->start_counter, 2);
+  EXPECT_NE(second->incarnation, first->incarnation);
+  EXPECT_EQ(second->earlier, std::vector<Uuid>{first->incarnation});
   EXPECT_EQ(store.history.size(), 2u) << "each start is counted durably";
 }
 
@@ -323,7 +325,7 @@ TEST(Identity, DamageAndANewerFormatAreTold) {
   CountedRandom random;
   MemoryStore damaged(MemoryStore::Contents{{std::string(kIdentityKey), "\x01garbage"}});
   EXPECT_EQ(open_identity_of(damaged, random).status().code(), absl::StatusCode::kDataLoss);
-  MemoryStore newer(MemoryStore::Contents{{std::string(kIdentityKey), "\x03whatever"}});
+  MemoryStore newer(MemoryStore::Contents{{std::string(kIdentityKey), "\x04whatever"}});
   EXPECT_EQ(open_identity_of(newer, random).status().code(), absl::StatusCode::kFailedPrecondition);
 }
 

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "sim/backup.h"
 #include "tests/core/raft/no_machine.h"
 #include "tests/sim/sim_support.h"
 #include "tests/support/broker_machine.h"
@@ -35,11 +36,15 @@ struct GroupNode final : GroupOwner {
   GroupMember* group = nullptr;  // while it runs and its group has begun
   int told_removed = 0;
   std::size_t nodes_heard = 0;
+  Status refused;  // why its directory was, at its last start
 
   void on_removed() override { ++told_removed; }
   void run(sim::ProcessContext& process) {
     StatusOr<Identity> identity = open_identity(process.ports.store, process.ports.random, sim::patience());
-    CHECK_OK(identity.status());
+    refused = identity.status();
+    if (!refused.ok()) {
+      return;
+    }
     GroupOptions options{.self = {.node = NodeId(number), .directory = identity->directory},
                          .address = group_address(number),
                          .links = {},
@@ -184,6 +189,47 @@ TEST(GroupMember, TheFirstVotersFindEachOtherAndOneLeads) {
     EXPECT_EQ(node->voters(), (std::vector<int>{1, 2, 3}));
     EXPECT_EQ(node->driver().leadership().leader, NodeId(group.leader()->number));
   }
+}
+
+TEST(GroupMember, ABackupThatIsBroughtBackEndsAndDoesNotStartAgain) {
+  GroupOfThree group;
+  const sim::Backup backup(*group.three.machine);
+  group.kill(group.three);
+  group.start(group.three);
+  group.run_for(Duration::seconds(2));
+  ASSERT_NE(group.three.group, nullptr) << "the next start of the same directory is heard";
+  group.kill(group.three);
+  backup.bring_back(*group.three.machine);
+  group.start(group.three);
+  group.run_for(Duration::seconds(3));
+  ASSERT_FALSE(group.three.machine->running());
+  EXPECT_EQ(group.three.machine->last_exit()->status, ExitStatus::kDataDirectory);
+  EXPECT_NE(group.three.machine->last_exit()->reason.find("an older copy of itself"), std::string::npos);
+  group.start(group.three);
+  group.run_for(Duration::seconds(1));
+  EXPECT_FALSE(group.three.machine->running());
+  EXPECT_EQ(group.three.refused.code(), absl::StatusCode::kDataLoss);
+}
+
+// As a clone of its machine, or a backup that somebody starts to look whether it works.
+TEST(GroupMember, ACopyThatIsStartedBesideItsOriginalTakesNothingFromIt) {
+  GroupOfThree group;
+  const sim::Backup backup(*group.three.machine);
+  GroupNode& copy = group.four;
+  copy.number = 3;
+  copy.peers = {1, 2};
+  backup.bring_back(*copy.machine);
+  group.start(copy);
+  group.run_for(Duration::seconds(20));
+  ASSERT_TRUE(group.three.machine->running()) << group.three.machine->last_exit()->reason;
+  ASSERT_NE(group.leader(), nullptr);
+  EXPECT_NE(group.leader(), &copy);
+  group.kill(copy);
+  // Two of three are left, and need each other.
+  group.kill(group.leader() == &group.one ? group.one : group.two);
+  group.run_for(Duration::seconds(10));
+  ASSERT_NE(group.leader(), nullptr);
+  EXPECT_EQ(group.three.driver().leadership().leader, NodeId(group.leader()->number));
 }
 
 // Its configuration names one of them, theirs does not name it.

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <array>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -14,105 +13,20 @@
 #include <utility>
 #include <vector>
 
+#include "tests/core/raft/links_world.h"
 #include "tests/sim/sim_support.h"
 
 namespace chronik::raft {
 namespace {
 
-constexpr std::uint16_t kLinksPort = 9093;
-
-PeerAddress peer_at(std::int32_t node, const std::string& host) {
-  return {.node = NodeId(node), .host = host, .port = kLinksPort};
-}
-PeerMessage saying(const std::string& text) { return ProposalForLeader{Slice::copy_of(text)}; }
-Slice frame_saying(std::int32_t from, const std::string& text) {
-  return encode_peer_frame({.from = NodeId(from), .received = 0, .message = saying(text)});
-}
-
-// A node that has links and nothing else. Orders are carried out by a fiber of its own within a millisecond.
-struct LinksNode final : PeerListener {
-  PeerLinksOptions options;
-  sim::Machine* machine = nullptr;
-  std::deque<std::function<void(PeerLinks&)>> orders;
-  std::string hello;               // what its connections begin with; empty: nothing
-  std::vector<std::string> heard;  // "1: text"
-  std::vector<NodeId> strangers;
-  std::vector<NodeId> gone;
-  std::function<void(NodeId)> on_strange = [](NodeId) {};
-  std::size_t heard_lately = 0;
-
-  void on_peer_message(NodeId from, PeerMessage message) override {
-    if (const auto* said = std::get_if<ProposalForLeader>(&message)) {
-      heard.push_back(std::to_string(from.value()) + ": " + std::string(said->command.text()));
-    }
-  }
-  void on_stranger(NodeId from, const PeerMessage&) override {
-    strangers.push_back(from);
-    on_strange(from);
-  }
-  std::optional<PeerMessage> greeting() const override {
-    return hello.empty() ? std::nullopt : std::optional<PeerMessage>(saying(hello));
-  }
-  void on_peer_gone(NodeId node) override { gone.push_back(node); }
-  void run(sim::ProcessContext& process) {
-    PeerLinks links(process.ports.network, options, *this);
-    CHECK_OK(links.start());
-    while (fiber::sleep(Duration::milliseconds(1)).ok()) {
-      for (const std::function<void(PeerLinks&)>& order : std::exchange(orders, {})) {
-        order(links);
-      }
-      heard_lately = links.heard_lately();
-    }
-    links.stop();
-  }
-  void put(const PeerAddress& peer) {
-    orders.emplace_back([peer](PeerLinks& links) { links.put(peer); });
-  }
-  void drop(std::int32_t node) {
-    orders.emplace_back([node](PeerLinks& links) { links.drop(NodeId(node)); });
-  }
-  void say(std::int32_t to, const std::string& text) {
-    orders.emplace_back([to, text](PeerLinks& links) { links.send(NodeId(to), saying(text)); });
-  }
-};
-
-// Machines "a", "b", … with nodes 1, 2, …, and others that a test programs itself.
-class LinksWorld {
- public:
-  // Of that number, on the next machine, with these peers; not started.
-  LinksNode& node(std::int32_t number, const std::vector<PeerAddress>& peers) {
-    LinksNode& made = nodes_.emplace_back();
-    made.options.self = NodeId(number);
-    made.options.bind = Address::ipv4(0, 0, 0, 0, kLinksPort);
-    made.options.peers = peers;
-    made.machine = &machine([&made](sim::ProcessContext& process) { made.run(process); });
-    return made;
-  }
-  sim::Machine& machine(sim::Program program) {
-    return small.machine(std::string(1, static_cast<char>('a' + small.world.machines().size())), std::move(program));
-  }
-  void run_for(Duration duration) { small.world.run_for(duration); }
-  Address address_of(const LinksNode& node) const {
-    Address address = node.machine->address();
-    address.port = kLinksPort;
-    return address;
-  }
-
- private:
-  std::deque<LinksNode> nodes_;  // outlives the world
-
- public:
-  sim::SmallWorld small;
-};
-
-struct LinkedTwo : LinksWorld {
-  LinkedTwo() {
-    a.machine->start();
-    b.machine->start();
-  }
-  LinksNode& a = node(1, {peer_at(2, "b")});
-  LinksNode& b = node(2, {peer_at(1, "a")});
-};
+using testing::frame_saying;
+using testing::introduction_in;
+using testing::kLinksPort;
+using testing::LinkedTwo;
+using testing::LinksNode;
+using testing::LinksWorld;
+using testing::peer_at;
+using testing::saying;
 
 // Accepts at kLinksPort, one connection after the other, and counts them; reads what comes where it is to.
 struct Acceptor {
@@ -359,10 +273,13 @@ TEST(PeerLinks, AConnectionIsOneNodesAndOfFramesOnly) {
   std::vector<bool> ended;
   sim::Machine& rogue = two.machine([&](sim::ProcessContext& process) {
     const std::vector<std::vector<Slice>> said{
-        {frame_saying(2, "x"), frame_saying(1, "in another's name")},
+        {introduction_in(2, {}), frame_saying(2, "x"), frame_saying(1, "in another's name")},
+        {introduction_in(2, {}), introduction_in(2, {})},
+        {introduction_in(0, {})},  // no start has that number
         {Slice::copy_of(std::string_view("\0\0\0\0", 4))},
         {Slice::copy_of(std::string_view("\x7f\xff\xff\xff", 4))},
         {Slice::copy_of(std::string_view("\0\0\0\x05noise", 9))},
+        {frame_saying(2, "in no life of anybody's")},
         {},  // says nothing at all
     };
     for (const std::vector<Slice>& parts : said) {
@@ -374,10 +291,35 @@ TEST(PeerLinks, AConnectionIsOneNodesAndOfFramesOnly) {
   });
   rogue.start();
   two.run_for(Duration::seconds(20));
-  EXPECT_EQ(ended, std::vector<bool>(5, true));
+  EXPECT_EQ(ended, std::vector<bool>(8, true));
   two.b.say(1, "still here");
   two.run_for(Duration::seconds(1));
   EXPECT_EQ(two.a.heard, (std::vector<std::string>{"2: x", "2: still here"}));
+}
+
+TEST(PeerLinks, AnotherLifeOfAPeerIsARivalForAsLongAsItIsOnTheLine) {
+  LinkedTwo two;
+  sim::Machine& copy = two.machine([&](sim::ProcessContext& process) {
+    const auto connection = process.ports.network.connect(two.address_of(two.a), sim::patience());
+    CHECK_OK(connection.status());
+    const Slice introduction = introduction_in(2, Uuid::from_random(1, 2));
+    CHECK_OK((*connection)->write({&introduction, 1}, sim::patience()));
+    CHECK_OK(fiber::sleep(Duration::milliseconds(100)));
+  });
+  const auto rival_met = [&] {
+    two.a.rivals.clear();
+    copy.start();
+    two.run_for(Duration::seconds(1));
+    return two.a.rivals;
+  };
+  two.b.say(1, "x");
+  two.run_for(Duration::milliseconds(500));
+  EXPECT_EQ(rival_met(), std::vector<Rival>{Rival::kSpeaks});
+  two.run_for(Duration::seconds(2));
+  EXPECT_EQ(rival_met(), std::vector<Rival>{Rival::kOpen});
+  two.b.machine->kill(sim::Death::kProcessKill);
+  two.run_for(Duration::seconds(2));
+  EXPECT_EQ(rival_met(), std::vector<Rival>{Rival::kNone});
 }
 
 TEST(PeerLinks, ThereAreOnlySoManyConnections) {
@@ -397,8 +339,8 @@ TEST(PeerLinks, ThereAreOnlySoManyConnections) {
     // Those that say nothing do not keep others out for ever.
     CHECK_OK(fiber::sleep(Duration::seconds(6)));
     const auto late = process.ports.network.connect(world.address_of(host), sim::patience());
-    const Slice frame = frame_saying(2, "late");
-    CHECK_OK((*late)->write({&frame, 1}, sim::patience()));
+    const std::vector<Slice> frames{introduction_in(2, {}), frame_saying(2, "late")};
+    CHECK_OK((*late)->write(frames, sim::patience()));
     ended.push_back(ends_within(**late, Duration::milliseconds(100)));
   });
   host.machine->start();
@@ -437,7 +379,9 @@ TEST(PeerLinks, WhatComesOverTheOtherConnectionSaysNothingOfThisOne) {
     process.scope.spawn({"speaker", 0}, [&] {
       const auto connection = process.ports.network.connect(world.address_of(node), sim::patience());
       CHECK_OK(connection.status());
+      const Slice introduction = introduction_in(2, {});
       const Slice frame = frame_saying(2, "y");
+      CHECK_OK((*connection)->write({&introduction, 1}, sim::patience()));
       while ((*connection)->write({&frame, 1}, sim::patience()).ok() && fiber::sleep(Duration::milliseconds(50)).ok()) {
       }
     });

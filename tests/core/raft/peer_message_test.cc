@@ -44,7 +44,13 @@ std::vector<PeerMessage> one_of_each() {
                        .cluster = Uuid::from_random(1, 2),
                        .formed = true,
                        .group = {.voters = {member(2)}, .learners = {}, .addresses = {{NodeId(2), "host-2", 9093}}},
-                       .index = LogIndex(7)}};
+                       .index = LogIndex(7)},
+          Introduction{{.directory = Uuid::from_random(3, 4),
+                        .start = 3,
+                        .incarnation = Uuid::from_random(5, 6),
+                        .earlier = {Uuid::from_random(7, 8)},
+                        .term = Term(9)}},
+          OlderCopy{.incarnation = Uuid::from_random(5, 6), .why = "of something"}};
 }
 
 Slice frame_of(const PeerMessage& message) {

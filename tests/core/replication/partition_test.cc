@@ -201,6 +201,22 @@ TEST(Isr, WhoIsNotDurableWithEverythingForTooLongIsOutOfIt) {
   });
 }
 
+// It would be taken in and out for as long as the high watermark stands still.
+TEST(Isr, WhoLagsDoesNotJoin) {
+  ReplicaWorld of;
+  of.image.in_sync = {node(1)};
+  of.run([&] {
+    of.hear(2, 10);
+    EXPECT_EQ(of.wanted(), (Ids{1, 2}));
+    of.append(Acks::kLeader, 5);
+    ASSERT_TRUE(fiber::sleep(Duration::seconds(10)).ok());
+    EXPECT_EQ(of.wanted(Duration::seconds(11)), (Ids{1, 2})) << "it had everything until the append";
+    EXPECT_EQ(of.wanted(Duration::seconds(9)), Ids{});
+    of.hear(2, 15);
+    EXPECT_EQ(of.wanted(Duration::seconds(9)), (Ids{1, 2}));
+  });
+}
+
 TEST(Isr, OneChangeAtATime) {
   ReplicaWorld of;
   of.image.in_sync = {node(1), node(2)};
