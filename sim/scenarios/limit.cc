@@ -161,6 +161,7 @@ class Limit final : public Ailing {
   static void lie(World& world, ReplicatedState& state, FaultBudget& budget, const PlanFault& fault) {
     budget.disk_lies(fault.target);
     state.disks_may_fail.insert(fault.target);
+    state.rots = true;  // where it has forgotten what lies in a segment, a reader may be the first to meet that
     DiskKnobs& knobs = disk_of(world.machine(fault.target)).knobs();
     knobs.sync_lies = {static_cast<std::uint32_t>(fault.number("lie_ppm", 0))};
     world.after(Duration::nanoseconds(fault.number("for_ns", 0)), [&world, &state, &knobs, name = fault.target] {
