@@ -56,7 +56,7 @@ class Membership(unittest.TestCase):
         fourth.start()
         cluster.wait_until(lambda: fourth.state() == "waiting to be added to the cluster", "the fourth waits")
         self.assertIn(f"node 4 votes, and serves at {fourth.address}", add(second, fourth))
-        self.assertEqual(fourth.state(), "serving")
+        cluster.wait_until(lambda: fourth.state() == "serving", "the fourth serves")
         self.assertIn("is a member of the cluster", command(first, "add-node", 4, "--kafka", fourth.address, "--raft",
                                                             f"127.0.0.1:{fourth.raft}", status=1))
         self.assertTrue(all(4 not in nodes for nodes in replicas(first.address).values()))
