@@ -13,6 +13,7 @@
 #include "core/base/ring.h"
 #include "core/broker/answer_sender.h"
 #include "core/broker/limits.h"
+#include "core/broker/produce_order.h"
 #include "core/broker/request.h"
 #include "core/fiber/scope.h"
 #include "core/protocol/frame_reader.h"
@@ -77,6 +78,7 @@ class ClientConnection : public Unsent {
   // A produce on it was refused because others may lead: the client is to be told so when it asks who leads.
   void send_elsewhere() { sent_elsewhere_ = true; }
   bool sent_elsewhere() const { return sent_elsewhere_; }
+  ProduceOrder& produce_order() { return produce_order_; }
   Address peer() const { return stream_->peer(); }
   Address local() const { return stream_->local(); }
   std::uint64_t number() const { return number_; }
@@ -120,6 +122,7 @@ class ClientConnection : public Unsent {
   fiber::Event room_;       // it is not full any more
   protocol::FrameReader frames_;
   std::unique_ptr<ClientForwards> forwards_;
+  ProduceOrder produce_order_;
   fiber::FiberScope scope_;
   Ring<ResponseSlot> slots_;
   std::uint64_t first_slot_ = 0;  // the number of the first of them

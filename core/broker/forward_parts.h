@@ -17,6 +17,7 @@ namespace chronik::broker {
 struct PartitionPlace {
   std::size_t topic = 0;
   std::size_t partition = 0;
+  friend bool operator==(const PartitionPlace&, const PartitionPlace&) = default;
 };
 
 // Messages call the same lists by different names.

@@ -1,21 +1,16 @@
 // Produce: the way of a record, steps 2 to 8 (docs/ARCHITECTURE.md).
-#include <absl/container/fixed_array.h>
-#include <fmt/core.h>
-
 #include <algorithm>
 #include <memory>
+#include <string>
 #include <utility>
 
 #include "core/base/sim_point.h"
 #include "core/broker/broker.h"
-#include "core/broker/connection.h"
-#include "core/broker/forward_parts.h"
 #include "core/broker/handlers.h"
+#include "core/broker/late_produce.h"
 #include "core/broker/leader_hints.h"
 #include "core/broker/log_starts.h"
 #include "core/broker/produced_batch.h"
-#include "core/fiber/wait_graph.h"
-#include "core/protocol/answer_errors.h"
 #include "core/protocol/messages/produce.h"
 #include "core/protocol/record_batch_validate.h"
 
@@ -29,94 +24,10 @@ using protocol::ProduceResponse;
 
 namespace {
 
-class LateProduce;
-
-// An append that has to be acknowledged, and where its answer stands in the response.
-struct PendingAppend final : replication::OffsetWaiter {
-  void on_passed(bool passed) override;
-
-  LateProduce* work = nullptr;
-  Ref<replication::Partition> partition;
-  std::uint32_t topic = 0;
-  std::uint32_t index = 0;
-  ErrorCode error = ErrorCode::kRequestTimedOut;  // until it has passed
-};
-
-// What another leader is asked to append, and its answer.
-class ForwardedProduce final : public ForwardCall {
- public:
-  ForwardedProduce(LateProduce& work, std::vector<PartitionPlace> places) : work_(work), places_(std::move(places)) {}
-
-  void fail(const Status& why) { answer_ = why; }
-  // What has become of it, into the response. False: not all of it was acknowledged.
-  bool tell(ProduceResponse& response, std::int16_t version) const;
-
- private:
-  void on_forwarded(StatusOr<Slice> body) override;
-
-  LateProduce& work_;
-  std::vector<PartitionPlace> places_;
-  StatusOr<Slice> answer_ = absl::DeadlineExceededError("no answer yet");
-};
-
-// An answer that waits for its appends to be acknowledged, or for the end of its time. It is encoded when they are
-// made, while all that it tells is at hand; what fails afterwards changes it.
-class LateProduce final : public LateAnswer, private fiber::Timer, private fiber::WaitSource {
- public:
-  LateProduce(Broker& broker, Request& request, replication::Acks acks, std::size_t partitions)
-      : broker_(broker),
-        client_(request.connection),
-        key_(request.connection.request_key()),
-        answer_(std::move(request.answer)),
-        hold_(std::move(request.frame_hold)),
-        received_(request.received),
-        correlation_id_(request.header.correlation_id),
-        version_(request.header.version),
-        acks_(acks),
-        appends_(partitions) {}
-
-  // To be acknowledged. `topic` and `index`: the answer's place in the response.
-  void add(Ref<replication::Partition> partition, const replication::Partition::AppendOutcome& outcome,
-           std::size_t topic, std::size_t index);
-  std::size_t appended() const { return appended_; }
-  // What goes to other leaders; sends it. Does not suspend but where a broken link is put away.
-  void forward(ForwardParts<ProduceRequest>& parts, ClientConnection& client, Duration timeout);
-  // All are made.
-  void answer(const ProduceResponse& response, bool all_appended);
-  void wait(Duration timeout);
-  void settle_one();
-  void note_forwarded(bool answered);
-  replication::Acks acks() const { return acks_; }
-  Answer& obligation() { return answer_; }
-
-  bool ready() const override { return waiting_ == 0; }
-  void give() override;
-
- private:
-  void on_timer() override;
-  void add_wait(MonotonicTime now, std::vector<fiber::FiberWait>& into) const override;
-  bool correct();
-
-  Broker& broker_;
-  ClientConnection& client_;
-  WaitKey key_;
-  Answer answer_;
-  fiber::Budget::Hold hold_;
-  MonotonicTime received_;
-  MonotonicTime ends_ = MonotonicTime::never();
-  CorrelationId correlation_id_;
-  std::int16_t version_;
-  replication::Acks acks_;
-  bool all_appended_ = true;
-  std::size_t appended_ = 0;
-  std::size_t waiting_ = 1;  // appends that have not passed, and one for wait()
-  std::vector<std::unique_ptr<ForwardedProduce>> forwarded_;
-  absl::FixedArray<PendingAppend, 1> appends_;  // one for each partition asked for; appended_ of them are used
-};
-
 // A request while it is appended, on the connection's reader.
 struct Appending {
   Broker& broker;
+  ClientConnection& client;
   std::int16_t version;
   replication::Acks acks;
   Duration timeout;
@@ -145,7 +56,7 @@ bool refuse_batch(ProducePartitionResponse& answer, protocol::ProduceVerdict& ve
 
 // Whether the partition's batch goes to another leader.
 bool forward(Appending& work, const ProduceRequest& whole, HostedTopic* topic, ProducePartition& asked,
-             const PartitionPlace& place) {
+             const ProduceOrder::Batch& batch, const PartitionPlace& place) {
   if (!work.forwards || topic == nullptr) {
     return false;
   }
@@ -153,6 +64,9 @@ bool forward(Appending& work, const ProduceRequest& whole, HostedTopic* topic, P
       work.broker.leader_elsewhere(work.broker.metadata().image()->find_topic(topic->id), asked.index);
   if (leader == NodeId::none()) {
     return false;
+  }
+  if (batch.producer.present() && work.late != nullptr) {
+    work.late->add_ordered(batch, leader, place);
   }
   work.elsewhere.add(whole, place, std::move(asked), leader,
                      [topic] { return protocol::ProduceTopic{.name = topic->name, .partition_data = {}}; });
@@ -162,13 +76,12 @@ bool forward(Appending& work, const ProduceRequest& whole, HostedTopic* topic, P
 // Validates and appends one partition's batch. Suspends only where the disk is behind. Fills `answer`; false: it tells
 // why not.
 bool append(Appending& work, const ProduceRequest& whole, HostedTopic* topic, ProducePartition& asked,
-            ProducePartitionResponse& answer, const PartitionPlace& place) {
+            const ProduceOrder::Batch& batch, ProducePartitionResponse& answer, const PartitionPlace& place) {
   Broker& broker = work.broker;
-  answer.index = asked.index;
   Ref<replication::Partition> partition;
   const ErrorCode found = topic == nullptr ? ErrorCode::kUnknownTopicOrPartition : topic->find(asked.index, partition);
   const bool led_here = found == ErrorCode::kNone && partition->leading();
-  if (!led_here && forward(work, whole, topic, asked, place)) {
+  if (!led_here && forward(work, whole, topic, asked, batch, place)) {
     return true;
   }
   if (found != ErrorCode::kNone) {
@@ -222,9 +135,44 @@ bool append(Appending& work, const ProduceRequest& whole, HostedTopic* topic, Pr
   metrics.messages_received.add(static_cast<std::uint64_t>(summary.record_count));
   metrics.bytes_produced.add(bytes);
   if (work.late != nullptr) {
-    work.late->add(std::move(partition), outcome, place.topic, place.partition);
+    work.late->add(std::move(partition), outcome, summary.producer, place);
   }
   return true;
+}
+
+// How the batch must be refused because of one before it on this connection.
+ErrorCode check_order(Appending& work, const ProduceOrder::Batch& batch) {
+  ProduceOrder& order = work.client.produce_order();
+  const ErrorCode refused = order.check(batch);
+  const NodeId elsewhere = refused == ErrorCode::kNone ? order.under_way_to(batch) : NodeId::none();
+  if (elsewhere == NodeId::none()) {
+    return refused;
+  }
+  const NodeId leader = work.broker.leader_elsewhere(batch.topic, batch.partition);
+  return leader == elsewhere ? ErrorCode::kNone : ErrorCode::kNotLeaderOrFollower;
+}
+
+// The same, in the order that an idempotent producer counts on (produce_order.h). `name`: the topic's.
+bool append_in_order(Appending& work, const ProduceRequest& whole, const std::string& name, ProducePartition& asked,
+                     ProducePartitionResponse& answer, const PartitionPlace& place) {
+  answer.index = asked.index;
+  // Looked up for each: the topic may have been deleted while the partition before it waited for room.
+  HostedTopic* topic = work.broker.table().find(name);
+  ProduceOrder::Batch batch{name, asked.index, {}};
+  if (asked.records.has_value() && work.acks != replication::Acks::kNone) {
+    batch.producer = producer_of(asked.records->bytes());
+  }
+  if (!batch.producer.present()) {
+    return append(work, whole, topic, asked, batch, answer, place);
+  }
+  if (const ErrorCode behind = check_order(work, batch); behind != ErrorCode::kNone) {
+    return refuse(answer, behind, "a batch before it was refused, or is under way to another leader, and comes first");
+  }
+  const bool appended = append(work, whole, topic, asked, batch, answer, place);
+  if (!appended && protocol::retriable(answer.error_code)) {
+    work.client.produce_order().refuse(batch, answer.error_code);
+  }
+  return appended;
 }
 
 void append_all(ProduceRequest& asked, Appending& work) {
@@ -235,9 +183,8 @@ void append_all(ProduceRequest& asked, Appending& work) {
     answers.name = std::move(topic.name);
     answers.partition_responses.resize(topic.partition_data.size());
     for (std::size_t p = 0; p < topic.partition_data.size(); ++p) {
-      // Looked up for each: the topic may have been deleted while the partition before it waited for room.
-      HostedTopic* hosted = work.broker.table().find(answers.name);
-      work.all_appended &= append(work, asked, hosted, topic.partition_data[p], answers.partition_responses[p], {t, p});
+      work.all_appended &=
+          append_in_order(work, asked, answers.name, topic.partition_data[p], answers.partition_responses[p], {t, p});
     }
     tell_log_starts(work.broker.table().find(answers.name), answers);
   }
@@ -261,158 +208,6 @@ std::size_t partitions_of(const ProduceRequest& asked) {
     partitions += topic.partition_data.size();
   }
   return partitions;
-}
-
-void PendingAppend::on_passed(bool passed) {
-  error = partition->acknowledge(work->acks(), passed);
-  work->settle_one();
-}
-
-void LateProduce::add(Ref<replication::Partition> partition, const replication::Partition::AppendOutcome& outcome,
-                      std::size_t topic, std::size_t index) {
-  PendingAppend& append = appends_[appended_++];
-  append.work = this;
-  append.partition = std::move(partition);
-  append.topic = static_cast<std::uint32_t>(topic);
-  append.index = static_cast<std::uint32_t>(index);
-  ++waiting_;
-  append.partition->await(outcome, acks_, append);
-}
-
-// Whoever of its partitions has not passed yet.
-void LateProduce::add_wait(MonotonicTime now, std::vector<fiber::FiberWait>& into) const {
-  fiber::FiberWait wait;
-  for (std::size_t i = 0; i < appended_; ++i) {
-    if (appends_[i].linked()) {
-      wait.keys.push_back(appends_[i].partition->await_key(acks_, appends_[i].awaited()));
-      wait.detail += (wait.detail.empty() ? "" : "; ") + appends_[i].partition->describe_await(acks_);
-    }
-  }
-  for (const std::unique_ptr<ForwardedProduce>& call : forwarded_) {
-    if (call->under_way()) {
-      wait.keys.push_back(call->key());
-      wait.detail += (wait.detail.empty() ? "" : "; ") + call->describe_wait();
-    }
-  }
-  if (wait.keys.empty()) {
-    return;  // still being appended, or about to be answered
-  }
-  wait.path = fmt::format("Produce {} of {}", correlation_id_.value(), client_.peer().to_string());
-  wait.waiting = true;
-  wait.meaning = Expiry::kPeer;
-  wait.waited = now - received_;
-  wait.left = ends_ - now;
-  wait.provides = {key_};
-  into.push_back(std::move(wait));
-}
-
-void LateProduce::answer(const ProduceResponse& response, bool all_appended) {
-  all_appended_ = all_appended;
-  protocol::note_errors(response);
-  answer_.prepare(protocol::encode_response(correlation_id_, response, version_));
-}
-
-void LateProduce::forward(ForwardParts<ProduceRequest>& parts, ClientConnection& client, Duration timeout) {
-  const Duration left = timeout - (fiber::Scheduler::current().now() - received_);
-  for (ForwardPart<ProduceRequest>& part : parts.all()) {
-    ForwardedProduce& call =
-        *forwarded_.emplace_back(std::make_unique<ForwardedProduce>(*this, std::move(part.places)));
-    part.request.timeout_ms = static_cast<std::int32_t>(std::max<std::int64_t>(left.milliseconds(), 1));
-    ForwardPin* pin = broker_.forwarding()->pinned(client, part.leader);
-    const Status sent = pin == nullptr || sim_fails("forward.before_send")
-                            ? absl::FailedPreconditionError("the leader cannot be reached")
-                            : call.start(pin->link(), part.request, version_);
-    broker_.metrics().produce_forwards.add();
-    if (sent.ok()) {
-      ++waiting_;
-    } else {
-      broker_.metrics().forward_errors.add();
-      call.fail(sent);
-    }
-  }
-}
-
-void LateProduce::note_forwarded(bool answered) {
-  if (answered) {
-    broker_.metrics().produce_forward_duration.record(fiber::Scheduler::current().now() - received_);
-  } else {
-    broker_.metrics().forward_errors.add();
-  }
-  settle_one();
-}
-
-void ForwardedProduce::on_forwarded(StatusOr<Slice> body) {
-  answer_ = std::move(body);
-  work_.note_forwarded(answer_.ok());
-}
-
-bool ForwardedProduce::tell(ProduceResponse& response, std::int16_t version) const {
-  StatusOr<ProduceResponse> answer =
-      answer_.ok() ? protocol::decode<ProduceResponse>(*answer_, version) : StatusOr<ProduceResponse>(answer_.status());
-  const Status status = answer.status();
-  if (!status.ok() || !merge_part(*std::move(answer), places_, response)) {
-    // What may have been appended is not called refused.
-    fail_part(status.ok() ? ErrorCode::kRequestTimedOut : error_of_forward(status), places_, response);
-  }
-  return std::all_of(places_.begin(), places_.end(), [&response](const PartitionPlace& place) {
-    return response.responses[place.topic].partition_responses[place.partition].error_code == ErrorCode::kNone;
-  });
-}
-
-void LateProduce::wait(Duration timeout) {
-  fiber::Scheduler& scheduler = fiber::Scheduler::current();
-  ends_ = scheduler.now() + timeout;
-  scheduler.arm(*this, ends_);
-  settle_one();
-}
-
-void LateProduce::settle_one() {
-  if (waiting_ > 0 && --waiting_ == 0) {
-    answer_.ready();
-  }
-}
-
-void LateProduce::on_timer() {
-  waiting_ = 0;
-  answer_.ready();
-}
-
-void LateProduce::give() {
-  // What other leaders say is not in the prepared answer.
-  bool acknowledged =
-      forwarded_.empty() && std::all_of(appends_.begin(), appends_.begin() + static_cast<std::ptrdiff_t>(appended_),
-                                        [](const PendingAppend& append) { return append.error == ErrorCode::kNone; });
-  if (!acknowledged) {
-    acknowledged = correct();
-  }
-  broker_.metrics().finish_produce(all_appended_ && acknowledged, fiber::Scheduler::current().now() - received_);
-  answer_.send_prepared();
-}
-
-// Reads the answer that was meant for success, and writes what has become of it. False: not all was acknowledged.
-bool LateProduce::correct() {
-  const StatusOr<protocol::ReceivedResponse> meant = protocol::decode_response_header(
-      answer_.prepared().flat().from(protocol::kFrameLengthBytes), protocol::ApiKey::kProduce, version_);
-  CHECK_OK(meant.status());
-  StatusOr<ProduceResponse> response = protocol::decode<ProduceResponse>(meant->body, version_);
-  CHECK_OK(response.status());
-  bool acknowledged = true;
-  for (std::size_t i = 0; i < appended_; ++i) {
-    const PendingAppend& append = appends_[i];
-    if (append.error != ErrorCode::kNone) {
-      protocol::note_error(protocol::ApiKey::kProduce, append.error);
-      auto& answer = response->responses[append.topic].partition_responses[append.index];
-      answer.error_code = append.error;
-      answer.base_offset = Offset::none();
-      acknowledged = false;
-    }
-  }
-  for (const std::unique_ptr<ForwardedProduce>& forwarded : forwarded_) {
-    acknowledged &= forwarded->tell(*response, version_);
-  }
-  name_leaders(broker_, client_, *response);
-  answer_.prepare(protocol::encode_response(correlation_id_, *response, version_));
-  return acknowledged;
 }
 
 // With acks=0. Not ok: what has become of it is not known.
@@ -444,6 +239,7 @@ void handle_produce(Broker& broker, Request&& request) {
     return request.reply(response);
   }
   Appending work{.broker = broker,
+                 .client = request.connection,
                  .version = request.header.version,
                  .acks = static_cast<replication::Acks>(asked->acks),
                  .timeout = std::min(Duration::milliseconds(std::max(asked->timeout_ms, 0)), broker.limits().request),

@@ -239,7 +239,8 @@ std::unique_ptr<ScenarioState> Replicated::build(World& world, const Plan& plan,
       state->administrator.partitions = state->ledger.partitions();
       machine.install([state](ProcessContext& process) { run_administrator(process, *state, state->administrator); });
     } else if (planned.role == "producer") {
-      machine.install([state](ProcessContext& process) { run_replicated_producer(process, *state); });
+      machine.install([state, run = with.pipelined ? run_pipelined_producer : run_replicated_producer](
+                          ProcessContext& process) { run(process, *state); });
     }
   }
   world.checkers().add(std::make_unique<ReplicaChecker>(world));

@@ -80,6 +80,9 @@ class LeaderClients {
 };
 
 void run_replicated_producer(ProcessContext& process, ReplicatedState& state);
+// An idempotent one, with several batches of a partition under way (pipelined_producer.cc).
+inline constexpr const char* kBatchRefused = "batch refused";  // the fault, as it sees it
+void run_pipelined_producer(ProcessContext& process, ReplicatedState& state);
 // Reads everything from the first offset on, again and again, until all is healed, produced and read.
 void run_replicated_reader(ProcessContext& process, ReplicatedState& state);
 // At the end, all healed: everything was produced, and read after that. False where that was a finding; `known`: what
@@ -118,6 +121,7 @@ class Replicated : public Scenario {
     std::int64_t replicas = 0;  // 0: drawn, up to three
     std::int64_t consumers_least = 0;
     bool nothing_deleted = false;  // nobody deletes records
+    bool pipelined = false;        // producers are idempotent and keep several batches of a partition under way
   };
   virtual Kind kind() const { return {}; }
   // names: of all machines.

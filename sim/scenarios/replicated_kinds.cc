@@ -9,6 +9,9 @@
 // `forwarded` is the same as `replicated` with forwarding on: each client goes to one node with everything, also with
 // what is not answered (acks=0), and that node must not name another (CONFORM).
 //
+// In `pipelined` producers are idempotent and keep several batches of a partition under way, straight to the leaders
+// (pipelined_producer.cc); in `pipelined-forwarded` each goes to one node with everything.
+//
 // In one-disk the disk of one node stalls for long, or is full for a while (KAFKA_STORAGE_ERROR is an answer then), and
 // nodes die meanwhile; the others go on. In `rolling` nodes start in any order, and are stopped in turn.
 //
@@ -16,6 +19,7 @@
 // hardly ever look for who lags, and yet everybody is in sync again within kRejoinedWithin (REPLICA-LIVE).
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <map>
 #include <string>
 #include <vector>
@@ -100,6 +104,42 @@ class Forwarded final : public Replicated {
   Kind kind() const override { return {.forwards = true}; }
 };
 
+class Pipelined : public Replicated {
+ public:
+  const char* name() const override { return "pipelined"; }
+  const char* description() const override {
+    return "idempotent producers with several batches under way, while leaders change";
+  }
+  std::vector<std::string> announced_faults() const final {
+    std::vector<std::string> names = group_fault_names();
+    names.emplace_back(kBatchRefused);
+    return names;
+  }
+  std::vector<std::string> promises() const final {
+    std::vector<std::string> names = Replicated::promises();
+    names.insert(names.begin(), "IDEMPOTENT");
+    return names;
+  }
+
+ protected:
+  Kind kind() const override { return {.nodes_least = 3, .replicas = 3, .nothing_deleted = true, .pipelined = true}; }
+};
+
+class PipelinedForwarded final : public Pipelined {
+ public:
+  const char* name() const override { return "pipelined-forwarded"; }
+  const char* description() const override {
+    return "as pipelined with forwarding on: each client goes to one node with everything";
+  }
+
+ private:
+  Kind kind() const override {
+    Kind kind = Pipelined::kind();
+    kind.forwards = true;
+    return kind;
+  }
+};
+
 class OneDisk final : public Replicated {
  public:
   const char* name() const override { return "one-disk"; }
@@ -170,6 +210,9 @@ class Rejoined final : public Replicated {
     plan.knobs["replica.lag_ms"] = 600'000;
     plan.knobs["replica.fetch_wait_ms"] = 5'000;
     plan.knobs["partitions"] = 3;
+    // No heartbeat comes so late that a node is fenced that was not away.
+    plan.knobs["network.delay_most_ns"] = std::min<std::int64_t>(plan.knobs["network.delay_most_ns"], 200'000'000);
+    plan.knobs["network.delay_ns"] = std::min(plan.knobs["network.delay_ns"], plan.knobs["network.delay_most_ns"]);
     for (std::size_t i = 0; i < kRounds; ++i) {
       const std::int64_t first = draws.between(1, 5);
       const std::int64_t other = 1 + (first + draws.between(0, 3)) % 5;
@@ -288,6 +331,16 @@ const Scenario* reassigned_scenario() {
 
 const Scenario* unclean_scenario() {
   static const Unclean scenario;
+  return &scenario;
+}
+
+const Scenario* pipelined_scenario() {
+  static const Pipelined scenario;
+  return &scenario;
+}
+
+const Scenario* pipelined_forwarded_scenario() {
+  static const PipelinedForwarded scenario;
   return &scenario;
 }
 

@@ -28,6 +28,8 @@ const std::vector<const Scenario*>& scenarios() {
       reassigned_scenario(),
       unclean_scenario(),
       forwarded_scenario(),
+      pipelined_scenario(),
+      pipelined_forwarded_scenario(),
       rotten_replica_scenario(),
       lost_replica_scenario(),
       restored_scenario(),

@@ -29,6 +29,8 @@ const Scenario* replicated_steady_scenario();
 const Scenario* reassigned_scenario();
 const Scenario* unclean_scenario();
 const Scenario* forwarded_scenario();
+const Scenario* pipelined_scenario();
+const Scenario* pipelined_forwarded_scenario();
 const Scenario* rotten_replica_scenario();
 const Scenario* lost_replica_scenario();
 const Scenario* restored_scenario();
