@@ -15,8 +15,9 @@ from broker import SYSTEM_PYTHON, run, run_system_python
 PARTITIONS = 6  # of a topic in a cluster
 
 # Each sends numbered records until the file `stop` appears, and writes number, partition, offset and time of each that
-# was acknowledged. librdkafka takes a batch for acknowledged, without an offset (-1 here), where it does not know what became
-# of it and the one behind it was acknowledged. Arguments: bootstrap servers, topic, directory, partitions, settings of the client.
+# was acknowledged. Arguments: bootstrap servers, topic, directory, partitions, settings of the client. librdkafka takes
+# a batch for acknowledged, without an offset (-1 here), where it does not know what became of it and the one behind it
+# was acknowledged.
 LIBRDKAFKA = textwrap.dedent("""
     import json, os, sys, time
     import confluent_kafka
