@@ -19,7 +19,8 @@ using protocol::ProduceResponse;
 // What another leader is asked to append, and its answer.
 class ForwardedProduce final : public ForwardCall {
  public:
-  ForwardedProduce(LateProduce& work, std::vector<PartitionPlace> places) : work_(work), places_(std::move(places)) {}
+  ForwardedProduce(LateProduce& work, ForwardPart<ProduceRequest>& part)
+      : work_(work), leader_(part.leader), places_(std::move(part.places)) {}
 
   void fail(const Status& why);
   // What has become of it, into the response. False: not all of it was acknowledged.
@@ -29,6 +30,7 @@ class ForwardedProduce final : public ForwardCall {
   void on_forwarded(StatusOr<Slice> body) override;
 
   LateProduce& work_;
+  NodeId leader_;
   std::vector<PartitionPlace> places_;
   StatusOr<Slice> answer_ = absl::DeadlineExceededError("no answer yet");
 };
@@ -74,15 +76,22 @@ void LateProduce::note_refused(const PendingAppend& append) {
 
 void LateProduce::add_ordered(const ProduceOrder::Batch& batch, NodeId leader, const PartitionPlace& place) {
   client_.produce_order().start(batch, leader);
-  ordered_.push_back({std::string(batch.topic), batch.partition, batch.producer, place});
+  ordered_.push_back({std::string(batch.topic), batch.partition, batch.producer, leader, place});
 }
 
-void LateProduce::note_unknown(const std::vector<PartitionPlace>& places) {
+void LateProduce::note_unknown(NodeId leader) {
   for (const Ordered& sent : ordered_) {
-    if (std::find(places.begin(), places.end(), sent.place) != places.end()) {
+    if (sent.leader == leader) {
       client_.produce_order().refuse(sent.batch(), ErrorCode::kRequestTimedOut);
     }
   }
+}
+
+// Whether something that goes to that leader is behind what was refused since it was looked at.
+bool LateProduce::is_behind(NodeId leader) {
+  return std::any_of(ordered_.begin(), ordered_.end(), [this, leader](const Ordered& next) {
+    return next.leader == leader && client_.produce_order().check(next.batch()) != ErrorCode::kNone;
+  });
 }
 
 void LateProduce::end_ordered(const ProduceResponse& response) {
@@ -90,9 +99,7 @@ void LateProduce::end_ordered(const ProduceResponse& response) {
   for (const Ordered& sent : ordered_) {
     order.end(sent.batch());
     const ErrorCode error = response.responses[sent.place.topic].partition_responses[sent.place.partition].error_code;
-    if (protocol::retriable(error)) {
-      order.refuse(sent.batch(), error);
-    }
+    order.refuse(sent.batch(), error);
   }
   ordered_.clear();
 }
@@ -133,11 +140,10 @@ void LateProduce::answer(const ProduceResponse& response, bool all_appended) {
 void LateProduce::forward(ForwardParts<ProduceRequest>& parts, ClientConnection& client, Duration timeout) {
   const Duration left = timeout - (fiber::Scheduler::current().now() - received_);
   for (ForwardPart<ProduceRequest>& part : parts.all()) {
-    ForwardedProduce& call =
-        *forwarded_.emplace_back(std::make_unique<ForwardedProduce>(*this, std::move(part.places)));
+    ForwardedProduce& call = *forwarded_.emplace_back(std::make_unique<ForwardedProduce>(*this, part));
     part.request.timeout_ms = static_cast<std::int32_t>(std::max<std::int64_t>(left.milliseconds(), 1));
     ForwardPin* pin = broker_.forwarding()->pinned(client, part.leader);
-    const Status sent = pin == nullptr || sim_fails("forward.before_send")
+    const Status sent = pin == nullptr || is_behind(part.leader) || sim_fails("forward.before_send")
                             ? absl::FailedPreconditionError("the leader cannot be reached")
                             : call.start(pin->link(), part.request, version_);
     broker_.metrics().produce_forwards.add();
@@ -161,7 +167,7 @@ void LateProduce::note_forwarded(bool answered) {
 
 void ForwardedProduce::fail(const Status& why) {
   answer_ = why;
-  work_.note_unknown(places_);
+  work_.note_unknown(leader_);
 }
 
 void ForwardedProduce::on_forwarded(StatusOr<Slice> body) {

@@ -47,8 +47,8 @@ class LateProduce final : public LateAnswer, private fiber::Timer, private fiber
            const log::ProducerBatch& producer, const PartitionPlace& place);
   // It goes to that leader with forward(): an idempotent producer's.
   void add_ordered(const ProduceOrder::Batch& batch, NodeId leader, const PartitionPlace& place);
-  // Nobody will tell what has become of what is at these places, if it was sent.
-  void note_unknown(const std::vector<PartitionPlace>& places);
+  // Nobody will tell what has become of what went to that leader, if it was sent.
+  void note_unknown(NodeId leader);
   // What was appended is refused after all, since this is not the leader any more.
   void note_refused(const PendingAppend& append);
   std::size_t appended() const { return appended_; }
@@ -70,12 +70,14 @@ class LateProduce final : public LateAnswer, private fiber::Timer, private fiber
     std::string topic;
     PartitionId partition;
     log::ProducerBatch producer;
+    NodeId leader;
     PartitionPlace place;
     ProduceOrder::Batch batch() const { return {topic, partition, producer}; }
   };
   void on_timer() override;
   void add_wait(MonotonicTime now, std::vector<fiber::FiberWait>& into) const override;
   bool correct();
+  bool is_behind(NodeId leader);
   void end_ordered(const protocol::ProduceResponse& response);
 
   Broker& broker_;

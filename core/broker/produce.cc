@@ -1,4 +1,6 @@
 // Produce: the way of a record, steps 2 to 8 (docs/ARCHITECTURE.md).
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <memory>
 #include <string>
@@ -73,6 +75,23 @@ bool forward(Appending& work, const ProduceRequest& whole, HostedTopic* topic, P
   return true;
 }
 
+// Whether the batch is refused because of one before it on this connection.
+bool is_behind(Appending& work, const ProduceOrder::Batch& batch, ProducePartitionResponse& answer) {
+  ProduceOrder& order = work.client.produce_order();
+  if (const ErrorCode refused = order.check(batch); refused != ErrorCode::kNone) {
+    refuse(answer, refused, "a batch before it was refused, and comes first");
+    return true;
+  }
+  const NodeId elsewhere = order.under_way_to(batch);
+  const bool stays =
+      elsewhere == NodeId::none() || work.broker.leader_elsewhere(batch.topic, batch.partition) == elsewhere;
+  if (!stays) {
+    refuse(answer, ErrorCode::kNotLeaderOrFollower,
+           "a batch before it is under way to another leader, and comes first");
+  }
+  return !stays;
+}
+
 // Validates and appends one partition's batch. Suspends only where the disk is behind. Fills `answer`; false: it tells
 // why not.
 bool append(Appending& work, const ProduceRequest& whole, HostedTopic* topic, ProducePartition& asked,
@@ -122,6 +141,9 @@ bool append(Appending& work, const ProduceRequest& whole, HostedTopic* topic, Pr
     return refuse(answer, absl::IsDeadlineExceeded(room) ? ErrorCode::kRequestTimedOut : ErrorCode::kKafkaStorageError,
                   std::string(room.message()));
   }
+  if (batch.producer.present() && is_behind(work, batch, answer)) {
+    return false;  // since it waits for room
+  }
   const std::size_t bytes = records.size();
   const auto outcome = partition->append(std::move(records), summary, work.acks);
   if (outcome.error != ErrorCode::kNone) {
@@ -140,18 +162,6 @@ bool append(Appending& work, const ProduceRequest& whole, HostedTopic* topic, Pr
   return true;
 }
 
-// How the batch must be refused because of one before it on this connection.
-ErrorCode check_order(Appending& work, const ProduceOrder::Batch& batch) {
-  ProduceOrder& order = work.client.produce_order();
-  const ErrorCode refused = order.check(batch);
-  const NodeId elsewhere = refused == ErrorCode::kNone ? order.under_way_to(batch) : NodeId::none();
-  if (elsewhere == NodeId::none()) {
-    return refused;
-  }
-  const NodeId leader = work.broker.leader_elsewhere(batch.topic, batch.partition);
-  return leader == elsewhere ? ErrorCode::kNone : ErrorCode::kNotLeaderOrFollower;
-}
-
 // The same, in the order that an idempotent producer counts on (produce_order.h). `name`: the topic's.
 bool append_in_order(Appending& work, const ProduceRequest& whole, const std::string& name, ProducePartition& asked,
                      ProducePartitionResponse& answer, const PartitionPlace& place) {
@@ -165,11 +175,8 @@ bool append_in_order(Appending& work, const ProduceRequest& whole, const std::st
   if (!batch.producer.present()) {
     return append(work, whole, topic, asked, batch, answer, place);
   }
-  if (const ErrorCode behind = check_order(work, batch); behind != ErrorCode::kNone) {
-    return refuse(answer, behind, "a batch before it was refused, or is under way to another leader, and comes first");
-  }
-  const bool appended = append(work, whole, topic, asked, batch, answer, place);
-  if (!appended && protocol::retriable(answer.error_code)) {
+  const bool appended = !is_behind(work, batch, answer) && append(work, whole, topic, asked, batch, answer, place);
+  if (!appended) {
     work.client.produce_order().refuse(batch, answer.error_code);
   }
   return appended;
@@ -210,6 +217,15 @@ std::size_t partitions_of(const ProduceRequest& asked) {
   return partitions;
 }
 
+// An answer to more could not be read any more, and is read before it is corrected.
+Status check_size(const ProduceRequest& asked) {
+  constexpr std::size_t kMost = 100'000;
+  const std::size_t named = asked.topic_data.size() + partitions_of(asked);
+  return named <= kMost ? ok()
+                        : absl::InvalidArgumentError(fmt::format(
+                              "a Produce request names {} topics and partitions; {} are the most", named, kMost));
+}
+
 // With acks=0. Not ok: what has become of it is not known.
 Status send_unanswered(Appending& work, ClientConnection& client) {
   // Nobody waits for an answer, and so the request's own time, which may be none, is of no matter.
@@ -232,6 +248,9 @@ void handle_produce(Broker& broker, Request&& request) {
   StatusOr<ProduceRequest> asked = protocol::decode<ProduceRequest>(request.body, request.header.version);
   if (!asked.ok()) {
     return broker.refuse_malformed(request, asked.status());
+  }
+  if (const Status size = check_size(*asked); !size.ok()) {
+    return broker.refuse_malformed(request, size);
   }
   if (asked->acks < -1 || asked->acks > 1) {
     ProduceResponse response;

@@ -1,6 +1,9 @@
 #include "core/broker/produce_order.h"
 
+#include <algorithm>
+
 #include "core/base/check.h"
+#include "core/cluster/topic_names.h"
 #include "core/protocol/record_batch.h"
 
 namespace chronik::broker {
@@ -14,6 +17,13 @@ bool comes_behind(std::int32_t sequence, std::int32_t other) {
   constexpr std::uint32_t kRound = 0x7fffffff;
   const std::uint32_t distance = (static_cast<std::uint32_t>(sequence) - static_cast<std::uint32_t>(other)) & kRound;
   return distance != 0 && distance <= kRound / 2;
+}
+
+// Whether a batch that was answered so may be missing, and comes again. What is damaged comes again as it is; what was
+// appended is there.
+bool may_be_missing(ErrorCode error) {
+  return protocol::retriable(error) && error != ErrorCode::kCorruptMessage &&
+         error != ErrorCode::kNotEnoughReplicasAfterAppend;
 }
 
 }  // namespace
@@ -30,21 +40,33 @@ ErrorCode ProduceOrder::check(const Batch& batch) {
     return ErrorCode::kNone;
   }
   refusal.latest = batch.producer.first_sequence;
-  // A time-out would say that this batch may have been stored.
-  return refusal.error == ErrorCode::kRequestTimedOut ? ErrorCode::kNotLeaderOrFollower : refusal.error;
+  // Others would say of it what is not so: that it may have been stored, or what is wrong with it.
+  return refusal.error == ErrorCode::kNotEnoughReplicas ? refusal.error : ErrorCode::kNotLeaderOrFollower;
 }
 
 void ProduceOrder::refuse(const Batch& batch, ErrorCode error) {
+  if (!may_be_missing(error) || batch.topic.size() > cluster::kTopicNameBytesMax) {
+    return;  // there is no topic of a longer name, and never will be
+  }
   const Key key = key_of(batch);
   const auto found = refusals_.find(key);
-  if (found == refusals_.end() || batch.producer.epoch != found->second.epoch) {
-    if (found == refusals_.end() && refusals_.size() == kRefusalsMax) {
-      refusals_.erase(refusals_.begin());
+  if (found != refusals_.end() && batch.producer.epoch == found->second.epoch) {
+    if (comes_behind(batch.producer.first_sequence, found->second.latest)) {
+      found->second.latest = batch.producer.first_sequence;
     }
-    refusals_[key] = {.epoch = batch.producer.epoch, .latest = batch.producer.first_sequence, .error = error};
-  } else if (comes_behind(batch.producer.first_sequence, found->second.latest)) {
-    found->second.latest = batch.producer.first_sequence;
+    return;
   }
+  if (found == refusals_.end() && refusals_.size() == kRefusalsMax) {
+    forget_oldest();
+  }
+  refusals_[key] = {
+      .epoch = batch.producer.epoch, .latest = batch.producer.first_sequence, .error = error, .number = ++refused_};
+}
+
+void ProduceOrder::forget_oldest() {
+  refusals_.erase(std::min_element(refusals_.begin(), refusals_.end(), [](const auto& one, const auto& other) {
+    return one.second.number < other.second.number;
+  }));
 }
 
 NodeId ProduceOrder::under_way_to(const Batch& batch) const {

@@ -5,15 +5,16 @@
 // would miss the refused one and answer OUT_OF_ORDER_SEQUENCE_NUMBER; a client that does not know what became of its
 // first attempt takes that for lost data and gives up for good, as librdkafka does. A log that does not know the
 // producer would even take them, and then refuse the first for ever. So they are refused as well, until one that was
-// refused comes again: its producer has read the answers by then. Each is refused once for that reason, at most. And
-// nothing is sent to a leader while what came before is under way to another.
+// refused comes again: its producer has read the answers by then. And nothing is sent to a leader while what came
+// before is under way to another.
 //
-// Life: its connection's. No call suspends. Invariant: what is remembered is bounded, by kRefusalsMax and by the
-// requests that a connection may have in flight.
+// Life: its connection's. No call suspends. Invariant: of refusals kRefusalsMax are remembered at most; of what is
+// under way, one entry for a partition of a request in flight.
 #pragma once
 
 #include <absl/container/btree_map.h>
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -31,11 +32,11 @@ class ProduceOrder {
     PartitionId partition;
     log::ProducerBatch producer;
   };
-  static constexpr std::size_t kRefusalsMax = 1000;  // beyond, one of them is forgotten
+  static constexpr std::size_t kRefusalsMax = 1000;  // beyond, the oldest is forgotten
 
-  // How the batch has to be refused because of one before it; kNone: not for that reason.
+  // How the batch has to be refused because of one before it, once; kNone: not for that reason.
   protocol::ErrorCode check(const Batch& batch);
-  // It was refused with `error`, which is retriable, or nobody knows what became of it.
+  // It was answered `error`: from now on that counts, where the batch may be missing and will come again.
   void refuse(const Batch& batch, protocol::ErrorCode error);
 
   // Where its producer's batches of this partition are under way to; none: nowhere.
@@ -49,14 +50,17 @@ class ProduceOrder {
     ProducerEpoch epoch;
     std::int32_t latest = 0;  // the first sequence of the last batch that was refused so far
     protocol::ErrorCode error = protocol::ErrorCode::kNone;
+    std::uint64_t number = 0;  // of all refusals
   };
   struct UnderWay {
     NodeId leader;
     std::size_t batches = 0;
   };
+  void forget_oldest();
   static Key key_of(const Batch& batch) { return {std::string(batch.topic), batch.partition, batch.producer.id}; }
 
   absl::btree_map<Key, Refusal> refusals_;
+  std::uint64_t refused_ = 0;
   absl::btree_map<Key, UnderWay> under_way_;
 };
 

@@ -2,9 +2,10 @@
 // they are told of them: checker IDEMPOTENT.
 //
 // They do as librdkafka does: after an error all that is under way is awaited, then everything that is not acknowledged
-// goes again, in its order and as the same batches. What comes behind a batch that was refused is refused, too
-// (broker/produce_order.h): neither acknowledged ahead of it, nor answered OUT_OF_ORDER_SEQUENCE_NUMBER, which
-// librdkafka survives only where it knows what became of every earlier attempt.
+// goes again, in its order and as the same batches, half of the time to the same node over the same connection. What
+// comes behind a batch that was refused is refused, too (broker/produce_order.h): neither acknowledged ahead of it, nor
+// answered OUT_OF_ORDER_SEQUENCE_NUMBER, which librdkafka survives only where it knows what became of every earlier
+// attempt.
 #include <fmt/core.h>
 
 #include <deque>
@@ -84,9 +85,12 @@ class Pipeline {
  private:
   // Ends with the first error, when nothing is under way any more.
   void attempt_all() {
+    const bool stays = connected_ && process_.ports.random.next() % 2 == 0;
+    connected_ = stays || leaders_.refresh().ok();
     const StatusOr<client::Client*> leader =
-        leaders_.refresh().ok() ? leaders_.leader_of(partition_) : absl::UnavailableError("not known");
-    if (!leader.ok()) {
+        connected_ ? leaders_.leader_of(partition_) : absl::UnavailableError("not known");
+    connected_ = leader.ok();
+    if (!connected_) {
       return;
     }
     failed_ = false;
@@ -105,7 +109,6 @@ class Pipeline {
       judge(*under_way_.front());
       under_way_.pop_front();
     }
-    leaders_.close();
   }
 
   void send(client::Client& leader, PipelinedBatch& batch) {
@@ -141,7 +144,7 @@ class Pipeline {
     if (leader.start(request, kPipelinedVersion, *attempt).ok()) {
       under_way_.push_back(std::move(attempt));
     } else {
-      failed_ = true;
+      lose();
     }
   }
 
@@ -157,16 +160,19 @@ class Pipeline {
     while (!under_way_.front()->answered()) {
       if (!news_.wait(WaitKey{WaitKind::kEvent, 0, 0, 0}, deadline).ok()) {
         leader.close();
-        failed_ = true;
-        return;
+        return lose();
       }
     }
   }
 
+  void lose() {
+    failed_ = true;
+    connected_ = false;
+  }
+
   void judge(const Attempt& attempt) {
     if (!attempt.body.ok()) {
-      failed_ = true;
-      return;
+      return lose();
     }
     const StatusOr<protocol::ProduceResponse> response =
         protocol::decode<protocol::ProduceResponse>(*attempt.body, kPipelinedVersion);
@@ -220,6 +226,7 @@ class Pipeline {
   std::size_t first_ = 0;  // all before it are acknowledged
   fiber::Event news_;
   std::deque<std::unique_ptr<Attempt>> under_way_;
+  bool connected_ = false;
   bool failed_ = false;
   const PipelinedBatch* refused_ = nullptr;  // the first of this connection; null: none
 };

@@ -6,7 +6,7 @@
 namespace chronik::sim {
 
 const std::vector<const Scenario*>& scenarios() {
-  static const std::vector<const Scenario*> kOthers{
+  static const std::vector<const Scenario*> others{
       echo_scenario(),
       steady_scenario(),
       node_kill_scenario(),
@@ -48,12 +48,12 @@ const std::vector<const Scenario*>& scenarios() {
       consumer_groups_scenario(),
       compacted_scenario(),
   };
-  static const std::vector<const Scenario*> kAll = [] {
-    std::vector<const Scenario*> all = kOthers;
+  static const std::vector<const Scenario*> joined = [] {
+    std::vector<const Scenario*> all = others;
     all.insert(all.end(), field_pages().begin(), field_pages().end());
     return all;
   }();
-  return kAll;
+  return joined;
 }
 
 }  // namespace chronik::sim

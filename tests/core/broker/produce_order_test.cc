@@ -78,10 +78,21 @@ TEST(ProduceOrder, EndsWithTheProducersEpoch) {
   EXPECT_EQ(order.check(batch(6, 7, 1)), ErrorCode::kNone);
 }
 
-TEST(ProduceOrder, AnUnknownOutcomeDoesNotMakeTheNextOnesUnknown) {
-  ProduceOrder order;
-  order.refuse(batch(5), ErrorCode::kRequestTimedOut);
-  EXPECT_EQ(order.check(batch(6)), ErrorCode::kNotLeaderOrFollower);
+TEST(ProduceOrder, WhatIsWrongWithOneIsNotSaidOfTheNext) {
+  for (const ErrorCode error : {ErrorCode::kRequestTimedOut, ErrorCode::kKafkaStorageError}) {
+    ProduceOrder order;
+    order.refuse(batch(5), error);
+    EXPECT_EQ(order.check(batch(6)), ErrorCode::kNotLeaderOrFollower);
+  }
+}
+
+TEST(ProduceOrder, WhatWasStoredOrDoesNotComeAgainIsNotWaitedFor) {
+  for (const ErrorCode error : {ErrorCode::kNone, ErrorCode::kNotEnoughReplicasAfterAppend, ErrorCode::kCorruptMessage,
+                                ErrorCode::kMessageTooLarge, ErrorCode::kOutOfOrderSequenceNumber}) {
+    ProduceOrder order;
+    order.refuse(batch(5), error);
+    EXPECT_EQ(order.check(batch(6)), ErrorCode::kNone) << protocol::error_name(error);
+  }
 }
 
 TEST(ProduceOrder, SequencesGoRound) {
@@ -91,14 +102,25 @@ TEST(ProduceOrder, SequencesGoRound) {
   EXPECT_EQ(order.check(batch(kLastSequence - 1)), ErrorCode::kNone);
 }
 
-TEST(ProduceOrder, RemembersABoundedNumber) {
+TEST(ProduceOrder, ForgetsTheOldestOfTooMany) {
   ProduceOrder order;
   const auto count = static_cast<std::int64_t>(ProduceOrder::kRefusalsMax);
-  for (std::int64_t producer = 0; producer <= count; ++producer) {
+  for (std::int64_t producer = count; producer >= 0; --producer) {
     order.refuse(batch(5, producer), ErrorCode::kNotLeaderOrFollower);
   }
-  EXPECT_EQ(order.check(batch(6, 0)), ErrorCode::kNone) << "there was no room for it any more";
-  EXPECT_EQ(order.check(batch(6, count)), ErrorCode::kNotLeaderOrFollower);
+  EXPECT_EQ(order.check(batch(6, count)), ErrorCode::kNone) << "there was no room for it any more";
+  EXPECT_EQ(order.check(batch(6, count - 1)), ErrorCode::kNotLeaderOrFollower);
+  EXPECT_EQ(order.check(batch(6, 0)), ErrorCode::kNotLeaderOrFollower);
+}
+
+TEST(ProduceOrder, RemembersNothingOfATopicThatCannotBe) {
+  ProduceOrder order;
+  const std::string name(250, 'x');
+  ProduceOrder::Batch next = batch(5);
+  next.topic = name;
+  order.refuse(next, ErrorCode::kUnknownTopicOrPartition);
+  next.producer.first_sequence = 6;
+  EXPECT_EQ(order.check(next), ErrorCode::kNone);
 }
 
 TEST(ProduceOrder, KnowsWhereBatchesAreUnderWayTo) {
@@ -211,31 +233,45 @@ TEST(ProduceOrder, NothingGoesToANewLeaderWhileWhatCameBeforeIsUnderWayToTheOld)
   NodesWorld world(/*forward=*/true);
   world.run([&](NodesVisit& visit) {
     const Roles roles = roles_in(world);
-    const auto client = visit.connect(roles.leads_metadata);
-    make_topic_on(*client, {NodeId(roles.second), NodeId(roles.third)});
+    const auto client = visit.connect(roles.second);
+    make_topic_on(*client, {NodeId(roles.third), NodeId(roles.leads_metadata)});
     ASSERT_EQ(produce(*client, "t", 0, numbered(0)).error_code, ErrorCode::kNone);
-    world.suspend(roles.second);
+    world.cut(roles.second, roles.third);  // the leader lives, and does not answer this node
     ErrorCode waited = ErrorCode::kNone;
     fiber::FiberScope scope;
     scope.spawn({"waits", 0}, [&] { waited = produce(*client, "t", 0, numbered(1)).error_code; });
-    const auto leader = [&] {
-      return world.node(roles.leads_metadata)
-          .metadata()
-          .image()
-          ->find_topic("t")
-          ->partitions.find(PartitionId(0))
-          ->leader;
-    };
-    for (int i = 0; i < 1000 && leader() != NodeId(roles.third); ++i) {
-      ASSERT_TRUE(fiber::sleep(Duration::milliseconds(10)).ok());
-    }
-    ASSERT_EQ(leader(), NodeId(roles.third));
-    EXPECT_EQ(produce(*client, "t", 0, numbered(2)).error_code, ErrorCode::kNotLeaderOrFollower);
+    ASSERT_TRUE(fiber::sleep(Duration::milliseconds(50)).ok());
+    const auto other = visit.connect(roles.leads_metadata);
+    prefer(*other, {NodeId(roles.leads_metadata), NodeId(roles.third)});
+    protocol::ProducePartitionResponse behind;
+    protocol::ProducePartitionResponse last;
+    scope.spawn({"behind", 0}, [&] { behind = produce(*client, "t", 0, numbered(2)); });
+    scope.spawn({"last", 0}, [&] { last = produce(*client, "t", 0, numbered(3)); });
     ASSERT_TRUE(scope.join(fiber::for_ever()).ok());
     EXPECT_NE(waited, ErrorCode::kNone);
-    EXPECT_EQ(produce(*client, "t", 0, numbered(1)).error_code, ErrorCode::kNone);
-    EXPECT_EQ(produce(*client, "t", 0, numbered(2)).error_code, ErrorCode::kNone);
-    EXPECT_EQ(read_values(*client, "t", 0), (std::vector<std::string>{"0", "1", "2"}));
+    EXPECT_EQ(behind.error_code, ErrorCode::kNotLeaderOrFollower);
+    EXPECT_NE(behind.error_message.value_or("").find("under way to another leader"), std::string::npos);
+    EXPECT_EQ(last.error_code, ErrorCode::kNotLeaderOrFollower);
+    EXPECT_NE(last.error_message.value_or("").find("was refused"), std::string::npos);
+    for (std::int32_t sequence = 1; sequence <= 3; ++sequence) {
+      EXPECT_EQ(produce(*client, "t", 0, numbered(sequence)).error_code, ErrorCode::kNone) << sequence;
+    }
+    EXPECT_EQ(read_values(*client, "t", 0), (std::vector<std::string>{"0", "1", "2", "3"}));
+  });
+}
+
+TEST(ProduceRequest, OfMorePartitionsThanAnAnswerCanNameIsRefused) {
+  NodesWorld world(/*forward=*/false);
+  world.run([&](NodesVisit& visit) {
+    const auto client = visit.connect(1);
+    protocol::ProduceRequest request;
+    request.acks = 1;
+    request.topic_data.emplace_back().name = "t";
+    request.topic_data[0].partition_data.resize(100'000);
+    const auto refused = client->call<protocol::ProduceResponse>(request, 9, patience());
+    EXPECT_FALSE(refused.ok());
+    const auto again = visit.connect(1);
+    EXPECT_TRUE(again->metadata("t", patience()).ok()) << "the node lives";
   });
 }
 
