@@ -20,6 +20,7 @@ void each_network_knob(Knobs& knobs, Each&& each) {
   each("network.transfer_most", knobs.transfer_most);
   each("network.backlog", knobs.backlog);
   each("network.syn_retry_ns", knobs.syn_retry);
+  each("network.resolve_most_ns", knobs.resolve_most);
   each("network.give_up_ns", knobs.give_up);
   each("network.reset_ppm", knobs.reset);
   each("network.half_open_ppm", knobs.half_open);

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""What compaction costs a producer beside it, on one node: latency with a compacted log being written, and with one that
-is not compacted.
+"""What compaction costs a producer beside it, on one node: latency with a compacted log being written, and with one
+that is not compacted.
 
 In turns, a writer sends 10 MB/s of records with one of 20,000 keys each to a topic whose cleanup.policy is delete, then
 to one that is compacted all the time (segments of 16 MiB, the cleaner looks each second). Meanwhile chronik-bench sends
@@ -66,7 +66,8 @@ def delete(address, name):
 def cleaner(metrics_port):
     connection = http.client.HTTPConnection("127.0.0.1", metrics_port, timeout=5)
     connection.request("GET", "/metrics")
-    samples = dict(line.rsplit(" ", 1) for line in connection.getresponse().read().decode().splitlines() if line[0] != "#")
+    lines = connection.getresponse().read().decode().splitlines()
+    samples = dict(line.rsplit(" ", 1) for line in lines if line[0] != "#")
     return [float(samples[f"chronik_log_cleaner_{what}_total"]) for what in
             ("passes", "read_bytes", "written_bytes", "removed_records")]
 

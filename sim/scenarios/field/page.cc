@@ -47,6 +47,7 @@ void PagePlan::add_client(const std::string& name) { plan.machines.push_back(dra
 void PagePlan::quick_network() {
   plan.knobs["network.delay_ns"] = draws.magnitude(20'000, 2'000'000);
   plan.knobs["network.delay_most_ns"] = plan.knobs["network.delay_ns"] * draws.between(2, 5);
+  plan.knobs["network.resolve_most_ns"] = plan.knobs["network.delay_most_ns"] * 4;
   plan.knobs["network.backlog"] = 128;  // a SYN that finds no room is sent again after a second
 }
 
