@@ -51,7 +51,6 @@ class LateProduce final : public LateAnswer, private fiber::Timer, private fiber
   void note_unknown(NodeId leader);
   // What was appended is refused after all, since this is not the leader any more.
   void note_refused(const PendingAppend& append);
-  std::size_t appended() const { return appended_; }
   // What goes to other leaders; sends it. Does not suspend but where a broken link is put away.
   void forward(ForwardParts<protocol::ProduceRequest>& parts, ClientConnection& client, Duration timeout);
   // All are made.

@@ -67,7 +67,7 @@ bool forward(Appending& work, const ProduceRequest& whole, HostedTopic* topic, P
   if (leader == NodeId::none()) {
     return false;
   }
-  if (batch.producer.present() && work.late != nullptr) {
+  if (batch.producer.present()) {
     work.late->add_ordered(batch, leader, place);
   }
   work.elsewhere.add(whole, place, std::move(asked), leader,
