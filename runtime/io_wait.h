@@ -1,7 +1,7 @@
 // How every real port waits: one operation, begun and waited for by one fiber, completed by the loop in a later turn.
 //
 // Because there is no other way to suspend in a real port, a log of turns and of the calls' results replays a shard
-// (recorder.h). Lives on the waiting fiber's stack.
+// (turn_log.h, replay.h). Lives on the waiting fiber's stack.
 #pragma once
 
 #include "core/fiber/operation.h"

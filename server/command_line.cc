@@ -1,5 +1,7 @@
 #include "server/command_line.h"
 
+#include <absl/strings/str_replace.h>
+#include <absl/strings/str_split.h>
 #include <fmt/core.h>
 #include <CLI/CLI.hpp>
 
@@ -16,6 +18,8 @@ namespace chronik::server {
 
 namespace {
 
+constexpr const char* kPrecedence =
+    "A flag overrides a variable, a variable overrides the configuration file.\ndocs/OPERATIONS.md lists the rest.";
 constexpr int kUsage = static_cast<int>(ExitStatus::kUsage);
 
 // The flags of the predecessor's old form, all of them optional.
@@ -26,12 +30,54 @@ struct OldForm {
   std::optional<std::string> advertised_port;
 };
 
+constexpr std::size_t kNameColumns = 30;  // of the help's first column, as the command line library has it
+constexpr std::size_t kHelpColumns = 100;
+
+// In lines that fit beside the names.
+std::string wrapped(std::string_view text) {
+  std::string lines;
+  std::size_t columns = 0;
+  for (const absl::string_view word : absl::StrSplit(absl::string_view(text.data(), text.size()), ' ')) {
+    const bool fits = columns + 1 + word.size() <= kHelpColumns - kNameColumns;
+    lines += columns == 0 ? "" : fits ? " " : "\n";
+    columns = columns > 0 && fits ? columns + 1 + word.size() : word.size();
+    lines.append(word.data(), word.size());
+  }
+  return lines;
+}
+
 std::string help_of(const Setting& setting) {
   std::string text(setting.help);
   if (!setting.default_text.empty()) {
     text += fmt::format(" [{}]", setting.default_text);
   }
-  return text + fmt::format(" (${})", setting.variable);
+  return wrapped(setting.flags.empty() ? text : text + fmt::format(" (${})", setting.variable));
+}
+
+std::string help_row(const std::string& names, const Setting& setting) {
+  const std::string second_column = "\n" + std::string(kNameColumns, ' ');
+  std::string row = fmt::format("  {:<{}}", names, kNameColumns - 2);
+  if (2 + names.size() >= kNameColumns) {
+    row = "  " + names + second_column;
+  }
+  return row + absl::StrReplaceAll(help_of(setting), {{"\n", second_column}}) + "\n";
+}
+
+// What `start --help` does not list as its own flags: those of the program, and settings that have none.
+std::string settings_without_own_flag() {
+  std::string before;
+  std::string without;
+  for (const Setting& setting : settings_table()) {
+    if (setting.before_command) {
+      before += help_row(fmt::format("{} TEXT", setting.flags), setting);
+    } else if (setting.flags.empty()) {
+      const std::string_view comma = setting.variable.empty() || setting.key.empty() ? "" : ", ";
+      without += help_row(fmt::format("{}{}{}", setting.variable, comma, setting.key), setting);
+    }
+  }
+  return fmt::format(
+      "Before or after the command:\n{}\nVariables and keys (of the configuration file) without a flag:\n{}\n{}",
+      before, without, kPrecedence);
 }
 
 class Parser {
@@ -48,11 +94,12 @@ class Parser {
   CLI::App* start_ = app_.add_subcommand("start", "Start a broker");
   CLI::App* standalone_ = app_.add_subcommand("standalone", "Start a broker, with the flags of the old form");
   CLI::App* version_ = app_.add_subcommand("version", "Print version and build");
-  CLI::App* cluster_ = app_.add_subcommand("cluster", "Ask the nodes of a cluster, and change which there are");
-  CLI::App* cluster_status_ = cluster_->add_subcommand("status", "Say whether it is whole, and what each node does");
-  CLI::App* cluster_waits_ = cluster_->add_subcommand("waits", "Say who waits for whom, where it hangs");
-  CLI::App* add_node_ = cluster_->add_subcommand("add-node", "Let a node in that has been started with an empty disk");
-  CLI::App* remove_node_ = cluster_->add_subcommand("remove-node", "Move what a node has to the others, and let it go");
+  CLI::App* cluster_ = app_.add_subcommand("cluster", "Inspect a cluster, or add and remove nodes");
+  CLI::App* cluster_status_ = cluster_->add_subcommand("status", "Show the cluster's health and each node's state");
+  CLI::App* cluster_waits_ = cluster_->add_subcommand("waits", "Show what every fiber waits for, across all nodes");
+  CLI::App* add_node_ = cluster_->add_subcommand("add-node", "Add a node (already started on an empty data directory)");
+  CLI::App* remove_node_ =
+      cluster_->add_subcommand("remove-node", "Move a node's replicas to the other nodes, then remove it");
   CLI::App* rebalance_ = cluster_->add_subcommand("rebalance", "Spread replicas and leaders evenly over the nodes");
   ClusterChangeCommand change_;
   Flags flags_;
@@ -91,13 +138,12 @@ Parser::Parser() {
   cluster_->allow_extras();  // what is no command of its own is named by parse()
   add_node_->add_option("id", change_.id, "Number of the node")->required();
   add_node_->add_option("--kafka", change_.kafka, "Where it serves clients: HOST:PORT")->required();
-  add_node_->add_option("--wal", change_.wal, "Accepted, and not needed: nodes have one port for each other");
+  add_node_->add_option("--wal", change_.wal, "Has no effect: nodes talk to each other on one port");
   add_node_->add_option("--raft", change_.raft, "Where it listens for the other nodes: HOST:PORT")->required();
   remove_node_->add_option("id", change_.id, "Number of the node")->required();
-  remove_node_->add_flag("--force", change_.force, "It is dead, and will not come back with what it had");
-  app_.footer(
-      "A flag goes before a variable, a variable before the configuration file. docs/OPERATIONS.md lists what else "
-      "there is.");
+  remove_node_->add_flag("--force", change_.force, "The node is dead and will not come back with its data");
+  app_.footer(kPrecedence);
+  start_->footer(settings_without_own_flag());
 }
 
 Status Parser::translate_old_form() {
@@ -126,7 +172,7 @@ Status Parser::translate_old_form() {
   }
   if (old_.advertised_port.has_value() && !old_.advertised_host.has_value()) {
     return absl::InvalidArgumentError(
-        fmt::format("--advertised-port: '{}': must stand with --advertised-addr", *old_.advertised_port));
+        fmt::format("--advertised-port: '{}': only valid with --advertised-addr", *old_.advertised_port));
   }
   if (old_.advertised_host.has_value()) {
     StatusOr<HostPort> advertise = parse_host_port(*old_.advertised_host);

@@ -15,6 +15,8 @@ std::string long_flag(const Setting& setting);
 
 bool is_known_variable(std::string_view name);
 bool is_known_key(std::string_view key);
+// A key of the predecessor that is read and has no effect.
+bool is_unused_key(std::string_view key);
 // A known key that differs in a few letters; empty: none.
 std::string_view similar_key(std::string_view key);
 

@@ -49,9 +49,13 @@ Status SettingSources::check_variables(std::vector<std::string>& warnings) const
   return ok();
 }
 
-Status SettingSources::check_keys() const {
+Status SettingSources::check_keys(std::vector<std::string>& warnings) const {
+  std::string unused;
   for (const FileValue& value : file_) {
     const std::string name = fmt::format("{}: {}", value.where, value.key);
+    if (is_unused_key(value.key)) {
+      unused += (unused.empty() ? "" : ", ") + name;
+    }
     if (value.key.starts_with(kBrokerTable) || is_known_key(value.key) || is_peer_key(value.key)) {
       continue;
     }
@@ -59,6 +63,9 @@ Status SettingSources::check_keys() const {
     return refuse(name, value.text,
                   similar.empty() ? "there is no such setting; docs/OPERATIONS.md lists them"
                                   : fmt::format("there is no such setting; did you mean {}?", similar));
+  }
+  if (!unused.empty()) {
+    warnings.push_back(fmt::format("keys of the predecessor have no effect: {}", unused));
   }
   return ok();
 }

@@ -55,9 +55,10 @@ class SettingSources {
   // From a second to a day.
   Status read_seconds(std::string_view name, Duration& into) const;
 
-  // Refuses what no setting is called; variables that only look like one of ours are warned about.
+  // Refuses what no setting is called. Warned about are variables that only look like one of ours, and, in one line,
+  // keys of the predecessor that have no effect.
   Status check_variables(std::vector<std::string>& warnings) const;
-  Status check_keys() const;
+  Status check_keys(std::vector<std::string>& warnings) const;
 
  private:
   const Flags& flags_;

@@ -73,7 +73,7 @@ Status Resolver::read_general() {
     const std::string& text = sources_.variables().find("RUST_LOG")->second;
     const StatusOr<LogLevel> level = parse_log_level(text);
     if (!level.ok()) {
-      return refuse("RUST_LOG", text, fmt::format("{}; CHRONIK_LOG_LEVEL goes before it", message_of(level.status())));
+      return refuse("RUST_LOG", text, fmt::format("{}; CHRONIK_LOG_LEVEL overrides it", message_of(level.status())));
     }
     settings.log_level = *level;
   }
@@ -348,7 +348,7 @@ Status Resolver::read_broker() {
 
 StatusOr<Resolved> Resolver::resolve() {
   RETURN_IF_ERROR(sources_.check_variables(out_.warnings));
-  RETURN_IF_ERROR(sources_.check_keys());
+  RETURN_IF_ERROR(sources_.check_keys(out_.warnings));
   RETURN_IF_ERROR(read_general());
   RETURN_IF_ERROR(read_cluster());
   RETURN_IF_ERROR(read_addresses());
@@ -365,7 +365,7 @@ StatusOr<Resolved> Resolver::resolve() {
 // A node's own port may be on loopback only, whatever its peers are told: there it is asked first.
 StatusOr<AdminAccess> Resolver::resolve_admin_access() {
   RETURN_IF_ERROR(sources_.check_variables(out_.warnings));
-  RETURN_IF_ERROR(sources_.check_keys());
+  RETURN_IF_ERROR(sources_.check_keys(out_.warnings));
   ASSIGN_OR_RETURN(const std::vector<ClusterPeer> peers, read_peers());
   if (peers.empty()) {
     return absl::InvalidArgumentError(

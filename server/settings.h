@@ -1,8 +1,8 @@
-// Everything a broker is told, from four places: a flag goes before a variable, a variable before the configuration
-// file, the file before the default. docs/OPERATIONS.md lists them; a test compares it with the tables here.
+// Everything a broker is told, from four places: a flag overrides a variable, a variable the configuration file, the
+// file the default. docs/OPERATIONS.md lists them; a test compares it with the tables here.
 //
 // A value that cannot be honoured is refused wherever it is set, with the name it has there, itself, and what would be
-// right. Nothing is accepted and then ignored.
+// right. The exceptions, keys of the predecessor that have no effect (is_unused_key), are warned about.
 #pragma once
 
 #include <functional>

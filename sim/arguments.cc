@@ -17,18 +17,18 @@ namespace {
 // What is wrong with --schedule and --bound; empty where nothing is.
 std::string read_schedule(Arguments& arguments) {
   if (!arguments.schedule.empty() && !parse_schedule_choice(arguments.schedule, arguments.choice)) {
-    return fmt::format("--schedule {}: fifo, random, pct or exhaustive is right", arguments.schedule);
+    return fmt::format("--schedule: '{}': must be fifo, random, pct or exhaustive", arguments.schedule);
   }
   if (arguments.bound.empty()) {
     return {};
   }
   if (arguments.choice != ScheduleChoice::kExhaustive) {
-    return fmt::format("--bound {}: is of --schedule exhaustive alone", arguments.bound);
+    return "--bound: only valid with --schedule exhaustive";
   }
   const char* end = arguments.bound.data() + arguments.bound.size();
   const auto [stopped, error] = std::from_chars(arguments.bound.data(), end, arguments.deviations);
   if (error != std::errc() || stopped != end) {
-    return fmt::format("--bound {}: a number of deviations from first-in-first-out, such as 3, is right",
+    return fmt::format("--bound: '{}': must be a number of deviations from first-in-first-out, such as 3",
                        arguments.bound);
   }
   return {};
@@ -181,10 +181,10 @@ std::optional<int> parse_arguments(int argc, char** argv, Arguments& into) {
     return app.exit(error) == 0 ? kNothingWrong : kWrongUsage;
   }
   if (replaying->count("--events") > 0 && into.html.empty() && into.trace.empty()) {
-    return usage("--events: is of --html and --trace alone");
+    return usage("--events: only valid with --html or --trace");
   }
   if (replaying->count("--out") > 0 && into.schedule != schedule_choice_name(ScheduleChoice::kExhaustive)) {
-    return usage(fmt::format("--out {}: is of --schedule exhaustive, and of shrink", into.out));
+    return usage("--out: only valid with --schedule exhaustive, or with shrink");
   }
   using Command = Arguments::Command;
   for (const auto& [parsed, command] :

@@ -65,7 +65,7 @@ int print_report(const Arguments& arguments, const RunnerReport& report, bool co
     file << report_json(report);
     file.close();
     if (!file.good()) {
-      return usage(fmt::format("--json {}: cannot be written", arguments.json));
+      return usage(fmt::format("--json: '{}': cannot be written", arguments.json));
     }
   }
   return report.failed() == 0 ? kNothingWrong : kSomethingFound;
@@ -75,12 +75,13 @@ int run(const Arguments& arguments) {
   RunnerOptions options;
   StatusOr<std::vector<const Scenario*>> chosen = select_scenarios(arguments.scenario);
   if (!chosen.ok()) {
-    return usage(fmt::format("--scenario {}: {}", arguments.scenario, std::string(chosen.status().message())));
+    return usage(fmt::format("--scenario: '{}': {}", arguments.scenario, std::string(chosen.status().message())));
   }
   options.scenarios = std::move(*chosen);
   Duration limit = Duration::zero();
   if (!arguments.time_limit.empty() && (!parse_duration(arguments.time_limit, limit) || limit < Duration::seconds(1))) {
-    return usage(fmt::format("--time-limit {}: a time such as 60s or 5m is right", arguments.time_limit));
+    return usage(
+        fmt::format("--time-limit: '{}': must be a time of at least 1s, such as 60s or 5m", arguments.time_limit));
   }
   options.seeds = arguments.seeds;
   options.first_seed = arguments.first_seed;
@@ -91,7 +92,7 @@ int run(const Arguments& arguments) {
   options.time_limit_seconds = static_cast<std::int64_t>(limit.seconds());
   options.progress = isatty(STDERR_FILENO) == 1 ? RunnerProgress::kBar : RunnerProgress::kLines;
   if (!arguments.json.empty() && !std::ofstream(arguments.json, std::ios::app).good()) {
-    return usage(fmt::format("--json {}: cannot be written", arguments.json));
+    return usage(fmt::format("--json: '{}': cannot be written", arguments.json));
   }
   return print_report(arguments, run_seeds(options), arguments.coverage || arguments.scenario == "all");
 }

@@ -61,25 +61,25 @@ StatusOr<Plan> plan_of(const Arguments& arguments) {
   std::ifstream file(arguments.plan, std::ios::binary);
   const std::string text{std::istreambuf_iterator<char>(file), {}};
   if (!file.good() && text.empty()) {
-    return absl::NotFoundError(fmt::format("--plan {}: cannot be read", arguments.plan));
+    return absl::NotFoundError(fmt::format("--plan: '{}': cannot be read", arguments.plan));
   }
   StatusOr<Plan> plan = Plan::parse(text);
   if (!plan.ok()) {
     return absl::InvalidArgumentError(
-        fmt::format("--plan {}: {}", arguments.plan, std::string(plan.status().message())));
+        fmt::format("--plan: '{}': {}", arguments.plan, std::string(plan.status().message())));
   }
   if (find_scenario(plan->scenario) == nullptr) {
-    return absl::NotFoundError(fmt::format("--plan {}: no scenario is called {}", arguments.plan, plan->scenario));
+    return absl::NotFoundError(fmt::format("--plan: '{}': no scenario is called {}", arguments.plan, plan->scenario));
   }
   for (const PlanFault& fault : plan->faults) {
     if (const std::string defect = point_defect(fault); !defect.empty()) {
-      return absl::InvalidArgumentError(fmt::format("--plan {}: fault {}: {}", arguments.plan, fault.id, defect));
+      return absl::InvalidArgumentError(fmt::format("--plan: '{}': fault {}: {}", arguments.plan, fault.id, defect));
     }
   }
   if (arguments.choice != ScheduleChoice::kAsPlanned && plan->replays) {
     return absl::InvalidArgumentError(
-        fmt::format("--schedule {}: the choices in {} decide alone; take its line `replays` out", arguments.schedule,
-                    arguments.plan));
+        fmt::format("--schedule: '{}': not valid with {}, which holds a schedule; remove its line `replays`",
+                    arguments.schedule, arguments.plan));
   }
   if (arguments.choice != ScheduleChoice::kExhaustive) {
     choose_schedule(arguments.choice, *plan);
@@ -113,7 +113,7 @@ bool write_view(const char* option, const std::string& path, const std::string& 
   file << text;
   file.close();
   if (!file.good()) {
-    usage(fmt::format("{} {}: cannot be written", option, path));
+    usage(fmt::format("{}: '{}': cannot be written", option, path));
     return false;
   }
   fmt::print("{}: {}\n", option + 2, path);
@@ -145,24 +145,23 @@ bool parse_stop(const std::string& text, DebuggerStop& into) {
 std::string read_settings(const Arguments& arguments, const Scenario& scenario, RunSettings& into) {
   Duration until = Duration::infinite();
   if (!arguments.until.empty() && !parse_duration(arguments.until, until)) {
-    return fmt::format("--until {}: a virtual time such as 12s or 1500ms is right", arguments.until);
+    return fmt::format("--until: '{}': must be a virtual time, such as 12s or 1500ms", arguments.until);
   }
   into.until = VirtualTime::zero() + until;
   into.show_log = !arguments.log.empty();
   if (into.show_log && !parse_level(arguments.log, into.log_level)) {
-    return fmt::format("--log {}: trace, debug, info, warn or error is right", arguments.log);
+    return fmt::format("--log: '{}': must be trace, debug, info, warn or error", arguments.log);
   }
   into.history = !arguments.history.empty();
   if (into.history && !scenario.keeps_history()) {
-    return fmt::format("--history {}: the scenario {} keeps none; jepsen does", arguments.history, scenario.name());
+    return fmt::format("--history: not valid with scenario {}, which keeps none; jepsen does", scenario.name());
   }
   if (!arguments.stop_at.empty() && !parse_stop(arguments.stop_at, into.stop)) {
-    return fmt::format("--stop-at {}: the number of an event, such as 1234, or a virtual time, such as 12s, is right",
+    return fmt::format("--stop-at: '{}': must be the number of an event, such as 1234, or a virtual time, such as 12s",
                        arguments.stop_at);
   }
   if (!arguments.stop_at.empty() && !under_debugger()) {
-    return fmt::format("--stop-at {}: stops for a debugger, and there is none; put `gdb --args` before the command",
-                       arguments.stop_at);
+    return "--stop-at: only valid under a debugger; put `gdb --args` before the command";
   }
   return {};
 }
@@ -180,23 +179,26 @@ bool write_plan(const std::string& path, const Plan& plan) {
   file << plan.to_text();
   file.close();
   if (!file.good()) {
-    usage(fmt::format("--out {}: cannot be written", path));
+    usage(fmt::format("--out: '{}': cannot be written", path));
   }
   return file.good();
 }
 
 // All schedules of one plan.
 int search(const Arguments& arguments, const Plan& plan) {
-  for (const std::string* one : {&arguments.records, &arguments.until, &arguments.log, &arguments.html,
-                                 &arguments.trace, &arguments.history, &arguments.stop_at}) {
-    if (!one->empty()) {
-      return usage(fmt::format("{}: what is seen of one run, and an exhaustive search has many", *one));
+  for (const auto& [option, value] :
+       {std::pair("--records", &arguments.records), std::pair("--until", &arguments.until),
+        std::pair("--log", &arguments.log), std::pair("--html", &arguments.html),
+        std::pair("--trace", &arguments.trace), std::pair("--history", &arguments.history),
+        std::pair("--stop-at", &arguments.stop_at)}) {
+    if (!value->empty()) {
+      return usage(fmt::format("{}: not valid with --schedule exhaustive, which makes many runs", option));
     }
   }
   const Scenario& scenario = *find_scenario(plan.scenario);
   StackArena stacks;
   if (!arguments.out.empty() && !std::ofstream(arguments.out, std::ios::app).good()) {
-    return usage(fmt::format("--out {}: cannot be written", arguments.out));
+    return usage(fmt::format("--out: '{}': cannot be written", arguments.out));
   }
   SearchResult found = search_schedules(scenario, plan, stacks, {.bound = arguments.deviations});
   fmt::print("{} seed {}: {}\n", scenario.name(), plan.seed, found.to_string());
@@ -247,13 +249,13 @@ int replay(const Arguments& arguments) {
   for (const auto& [option, path] : {std::pair("--html", arguments.html), std::pair("--trace", arguments.trace),
                                      std::pair("--history", arguments.history)}) {
     if (defect.empty() && !path.empty() && !std::ofstream(path, std::ios::app).good()) {
-      defect = fmt::format("{} {}: cannot be written", option, path);
+      defect = fmt::format("{}: '{}': cannot be written", option, path);
     }
   }
   if (defect.empty() && !arguments.records.empty()) {
     settings.trace = std::fopen(arguments.records.c_str(), "w");
     if (settings.trace == nullptr) {
-      defect = fmt::format("--records {}: cannot be written", arguments.records);
+      defect = fmt::format("--records: '{}': cannot be written", arguments.records);
     }
   }
   if (!defect.empty()) {
@@ -305,7 +307,8 @@ int explain(const Arguments& arguments) {
 
 int shrink(const Arguments& arguments) {
   if (arguments.choice == ScheduleChoice::kExhaustive) {
-    return usage("--schedule exhaustive: shrink takes the plan that a search has printed, with --plan");
+    return usage(
+        "--schedule: 'exhaustive': not valid with shrink; give it the plan that a search printed, with --plan");
   }
   const StatusOr<Plan> plan = plan_of(arguments);
   if (!plan.ok()) {
@@ -313,7 +316,8 @@ int shrink(const Arguments& arguments) {
   }
   Duration limit = Duration::seconds(60);
   if (!arguments.time_limit.empty() && (!parse_duration(arguments.time_limit, limit) || limit < Duration::seconds(1))) {
-    return usage(fmt::format("--time-limit {}: a time such as 60s or 5m is right", arguments.time_limit));
+    return usage(
+        fmt::format("--time-limit: '{}': must be a time of at least 1s, such as 60s or 5m", arguments.time_limit));
   }
   const std::string path =
       arguments.out.empty() ? fmt::format("{}-{}.plan", plan->scenario, plan->seed) : arguments.out;

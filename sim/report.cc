@@ -30,7 +30,7 @@ StatusOr<std::uint64_t> parse_fingerprint(const std::string& text) {
   const char* end = text.data() + text.size();
   const auto [stopped, error] = std::from_chars(text.data(), end, fingerprint, 16);
   if (error != std::errc() || stopped != end) {
-    return absl::InvalidArgumentError(fmt::format("fingerprint {}: a number in hexadecimal digits is right", text));
+    return absl::InvalidArgumentError(fmt::format("fingerprint: '{}': must be a hexadecimal number", text));
   }
   return fingerprint;
 }

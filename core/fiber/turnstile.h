@@ -1,7 +1,7 @@
 // Exclusion that may be held across I/O (rule S8): first come, first served, with a named holder in the wait-for graph.
 //
-// There is no mutex in core: code that does not suspend needs none. Uses of turnstiles are listed in
-// docs/ARCHITECTURE.md.
+// There is no mutex in core: code that does not suspend needs none. There are two uses: the files of a log
+// (core/log/stored_log.h) and blocks of producer ids (core/broker/producer_ids.h).
 #pragma once
 
 #include <cstdint>

@@ -72,6 +72,18 @@ class CommandLine(unittest.TestCase):
                 self.assertIn(path + why, self.refused("start", "-c", path))
 
 
+class Warnings(unittest.TestCase):
+    def test_keys_of_the_predecessor_are_warned_about_once(self):
+        with tempfile.TemporaryDirectory() as directory:
+            path = os.path.join(directory, "chronik.toml")
+            pathlib.Path(path).write_text("auto_recover = true\n", encoding="utf-8")
+            with program.Server("-c", path, "--metrics-bind", "off") as server:
+                self.assertEqual(re.findall(r"^.*predecessor.*$", server.read_log(), re.M),
+                                 [f"chronik-server: keys of the predecessor have no effect: {path}:1: auto_recover"])
+            with program.Server("--metrics-bind", "off") as server:
+                self.assertNotIn("predecessor", server.read_log())
+
+
 class Life(unittest.TestCase):
     def test_it_serves_says_so_and_ends_with_0_on_sigterm(self):
         with program.Server() as server:

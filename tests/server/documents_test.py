@@ -81,9 +81,45 @@ class EveryDocument(unittest.TestCase):
             function = None
             for line in path.read_text(encoding="utf-8").splitlines():
                 function = (re.match(r"\S.*?\b(\w+::\w+)\(.*\{$", line) or [None, function])[1]
-                if path.name != "wait.cc" and re.search(r"\bfor_ever\(\)[,).]", line):
+                endless = r"\bfor_ever\(\)[,).]|\bDeadline(?: \w+)?\(MonotonicTime::never\(\)"
+                if path.name != "wait.cc" and re.search(endless, line):
                     found.add(function)
         self.assertEqual(set(re.findall(r"`(\w+::\w+)`", section)), found)
+
+
+class Rules(unittest.TestCase):
+    """docs/RULES.md explains every rule that is cited, and each rule there is cited somewhere."""
+    text = (ROOT / "docs/RULES.md").read_text(encoding="utf-8")
+    RULE = re.compile(r"\b([RS])(\d{1,2})\b")
+
+    def told(self):
+        return {row[0]: row for row in rows(self.text) if self.RULE.fullmatch(row[0])}
+
+    def cited(self):
+        found = {}
+        for folder in ("core", "sim", "runtime", "server", "docs"):
+            for path in sorted((ROOT / folder).rglob("*")):
+                if path.suffix not in (".h", ".cc", ".md") or path.name == "RULES.md":
+                    continue
+                text = path.read_text(encoding="utf-8").replace("rules R1 to R18, S1 to S18", "")
+                for rule in self.RULE.findall(text):
+                    found.setdefault("".join(rule), path.relative_to(ROOT))
+        return found
+
+    def test_what_is_cited_has_a_row_and_the_rows_are_cited(self):
+        told, cited = self.told(), self.cited()
+        self.assertEqual({rule: path for rule, path in cited.items() if rule not in told}, {})
+        self.assertEqual(set(told) - set(cited), set())
+        self.assertGreater(len(told), 30)
+
+    def test_each_names_who_checks_it(self):
+        known = set(re.findall(r"^\|[^|\n]*?`([A-Z-]+)`", Promises.text.split("\n## Promises\n", 1)[0], re.M))
+        known |= {scenario["name"] for scenario in listed_scenarios()["scenarios"]}
+        for rule, row in self.told().items():
+            self.assertEqual(len(row), 4, rule)
+            self.assertTrue(code(row[3]), f"{rule}: nobody checks it")
+            for name in code(row[3]):
+                self.assertTrue((ROOT / name).is_file() if "/" in name else name in known, f"{rule}: {name}")
 
 
 class Promises(unittest.TestCase):
@@ -204,6 +240,21 @@ class Operations(unittest.TestCase):
             self.assertEqual(code(row[2]), [key] if key else [])
             if default:
                 self.assertEqual(code(row[3]), [default], variable)
+
+    def test_the_help_names_every_setting_within_100_columns(self):
+        source = (ROOT / "server/setting_names.cc").read_text(encoding="utf-8")
+        table = re.findall(r'^    \{"([^"]*)", "([^"]*)", "([^"]*)", "', source, re.M)
+        self.assertGreater(len(table), 30)
+        helped = output(program.SERVER, "start", "--help")
+        for flags, variable, key in table:
+            if flags:
+                self.assertRegex(helped, rf"(?m)^  {flags} TEXT\b")
+                self.assertIn(f"(${variable})", helped)
+            else:
+                self.assertRegex(helped, rf"(?m)^  {', '.join(name for name in (variable, key) if name)}( |$)")
+        for command in ([], ["start"], ["cluster"], ["cluster", "status"], ["cluster", "add-node"]):
+            for line in output(program.SERVER, *command, "--help").splitlines():
+                self.assertLessEqual(len(line), 100, line)
 
     def test_its_times_are_those_of_the_broker(self):
         source = (ROOT / "core/cluster/broker_config_defs.cc").read_text(encoding="utf-8")

@@ -201,12 +201,24 @@ TEST(Settings, AnUnknownVariableIsWarnedAboutUnlessKubernetesMadeIt) {
   EXPECT_EQ(resolved->warnings, (std::vector<std::string>{"the variable CHRONIK_WAL_PROFLE has no meaning here"}));
 }
 
+TEST(ClusterSettings, KeysOfThePredecessorAreWarnedAboutInOneLine) {
+  const std::string file = "node_id = 1\nauto_recover = true\n" + kThreePeers + "wal = 'c:3'\n[bind]\nwal = 'a:3'\n" +
+                           "raft = '0.0.0.0:8'\n[advertise]\nwal = 'a:3'\nraft = 'a:2'\n";
+  const StatusOr<Resolved> resolved = resolve({}, {}, file);
+  ASSERT_TRUE(resolved.ok()) << resolved.status();
+  EXPECT_EQ(resolved->warnings,
+            (std::vector<std::string>{"keys of the predecessor have no effect: chronik.toml:21: advertise.raft, "
+                                      "chronik.toml:20: advertise.wal, chronik.toml:2: auto_recover, "
+                                      "chronik.toml:17: bind.wal, chronik.toml:15: peers.2.wal"}));
+  EXPECT_TRUE(resolve({}, {}, "node_id = 1\n" + kThreePeers)->warnings.empty());
+}
+
 TEST(Settings, TheLogLevelMayComeFromRustsVariable) {
   EXPECT_EQ(good({}, {{"RUST_LOG", "debug"}}).log_level, LogLevel::kDebug);
   EXPECT_EQ(good({}, {{"RUST_LOG", "debug"}, {"CHRONIK_LOG_LEVEL", "warn"}}).log_level, LogLevel::kWarn);
   EXPECT_EQ(good({{"--log-level", "WARN"}}, {{"RUST_LOG", "a=b,c"}}).log_level, LogLevel::kWarn);
   EXPECT_EQ(refused({}, {{"RUST_LOG", "chronik=debug"}}),
-            "RUST_LOG: 'chronik=debug': must be trace, debug, info, warn or error; CHRONIK_LOG_LEVEL goes before it");
+            "RUST_LOG: 'chronik=debug': must be trace, debug, info, warn or error; CHRONIK_LOG_LEVEL overrides it");
 }
 
 TEST(Settings, AddressesAreNamesOrNumbersOfEitherKind) {

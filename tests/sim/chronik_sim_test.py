@@ -35,7 +35,7 @@ class CommandLine(unittest.TestCase):
                 done = run("run", "--scenario", chosen, "--seeds", "1", "--json", path)
                 if names is None:
                     self.assertEqual(done.returncode, 2, chosen)
-                    self.assertIn(f"--scenario {chosen}: no scenario is called", done.stderr)
+                    self.assertIn(f"--scenario: '{chosen}': no scenario is called", done.stderr)
                     continue
                 self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
                 with open(path, encoding="utf-8") as file:
@@ -76,6 +76,19 @@ class CommandLine(unittest.TestCase):
                           ["run", "--schedule", "exhaustive", "--bound", "few"],
                           ["shrink", "--scenario", "canary", "--seed", "1", "--schedule", "exhaustive"]):
             self.assertEqual(run(*arguments).returncode, 2, arguments)
+
+    def test_a_bad_value_is_named_with_its_flag_and_what_is_right(self):
+        one = ["--scenario", "canary-race", "--seed", "1"]
+        for arguments, complaint in (
+                (["run", "--schedule", "lifo"], "--schedule: 'lifo': must be fifo, random, pct or exhaustive"),
+                (["run", "--bound", "2"], "--bound: only valid with --schedule exhaustive"),
+                (["run", "--time-limit", "soon"],
+                 "--time-limit: 'soon': must be a time of at least 1s, such as 60s or 5m"),
+                (["replay", *one, "--events", "5"], "--events: only valid with --html or --trace"),
+                (["replay", *one, "--log", "loud"], "--log: 'loud': must be trace, debug, info, warn or error"),
+                (["replay", *one, "--schedule", "exhaustive", "--until", "1s"],
+                 "--until: not valid with --schedule exhaustive, which makes many runs")):
+            self.assertEqual(run(*arguments).stderr, f"chronik-sim: {complaint}\n")
 
     def test_replay_stops_where_it_is_told_to_and_shows_who_waits(self):
         done = run("replay", "--scenario", "echo", "--seed", "1", "--until", "10ms")
