@@ -140,6 +140,7 @@ StatusOr<DataDirectory> DataDirectory::open(const std::string& path) {
 PosixDisk::PosixDisk(EventLoop& loop, SystemCalls& calls, const DataDirectory& directory)
     : calls_(calls),
       directory_(directory),
+      cached_reads_(loop),
       log_lane_(loop, "disk-log", 1),
       bulk_lane_(loop, "disk-bulk", kBulkThreads) {}
 
@@ -169,7 +170,7 @@ StatusOr<std::unique_ptr<File>> PosixDisk::open(std::string_view path, OpenMode 
     *opened = Descriptor(number);
     return 0;
   }));
-  return std::make_unique<PosixFile>(lane == DiskLane::kLog ? log_lane_ : bulk_lane_, calls_, opened,
+  return std::make_unique<PosixFile>(lane == DiskLane::kLog ? log_lane_ : bulk_lane_, calls_, cached_reads_, opened,
                                      std::string(path));
 }
 

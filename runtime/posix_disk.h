@@ -16,6 +16,7 @@
 #include "runtime/descriptor.h"
 #include "runtime/event_loop.h"
 #include "runtime/helper_pool.h"
+#include "runtime/posix_file.h"
 #include "runtime/system_calls.h"
 
 namespace chronik::runtime {
@@ -63,6 +64,7 @@ class PosixDisk final : public Disk {
 
   SystemCalls& calls_;
   const DataDirectory& directory_;
+  CachedReads cached_reads_;
   HelperPool log_lane_;
   HelperPool bulk_lane_;
 };

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/base/check.h"
+#include "core/fiber/scheduler.h"
 #include "runtime/io_wait.h"
 #include "runtime/system_error.h"
 
@@ -20,6 +21,7 @@ namespace {
 constexpr int kVectorsPerCall = IOV_MAX;
 constexpr std::size_t kFillChunk = 1 << 20;
 constexpr std::int64_t kWritebackBytesMin = 1 << 18;
+constexpr std::uint64_t kCachedBytesPerTurn = 1 << 20;
 
 class FileJob : public HelperJob {
  public:
@@ -184,6 +186,22 @@ class SizeJob final : public FileJob {
 
 }  // namespace
 
+Status CachedReads::begin(std::string_view path, const Deadline& deadline) {
+  for (;;) {
+    const std::uint64_t turn = fiber::Scheduler::current().turns();
+    bytes_ = turn == turn_ ? bytes_ : 0;
+    turn_ = turn;
+    if (bytes_ < kCachedBytesPerTurn) {
+      return ok();
+    }
+    IoWait wait;
+    loop_.post({wait.number(), 0});
+    const HelperWait detail(WaitKind::kDisk, "read", path);
+    RETURN_IF_ERROR(
+        wait.wait({WaitKind::kDisk, static_cast<std::uint64_t>(wait.number().value()), 0, 0}, deadline, &detail));
+  }
+}
+
 Status PosixFile::poisoned() const {
   return poisoned_ ? absl::FailedPreconditionError(path_ + ": an operation on it has not ended") : ok();
 }
@@ -219,9 +237,12 @@ Status PosixFile::truncate(std::uint64_t size, const Deadline& deadline) {
 StatusOr<Slice> PosixFile::read(std::uint64_t offset, std::size_t size, const Deadline& deadline) {
   RETURN_IF_ERROR(poisoned());
   RETURN_IF_ERROR(cannot_begin(deadline));
+  RETURN_IF_ERROR(cached_.begin(path_, deadline));
   auto job = std::make_unique<ReadJob>(calls_, descriptor_, offset, Slice::allocate(size));
   std::int64_t got = 0;
-  if (!job->read_cached(got)) {
+  if (job->read_cached(got)) {
+    cached_.add(static_cast<std::uint64_t>(got));
+  } else {
     ASSIGN_OR_RETURN(got, lane_.run_as(job, {WaitKind::kDisk, "read", path_}, deadline));
   }
   return got < 0 ? StatusOr<Slice>(disk_error("read", path_, static_cast<int>(-got)))

@@ -37,6 +37,10 @@ int SystemCalls::accept(int socket, sockaddr* peer, socklen_t* size) {
   return or_error(::accept4(socket, peer, size, SOCK_NONBLOCK | SOCK_CLOEXEC));
 }
 
+int SystemCalls::look_up(const char* host, const addrinfo* hints, addrinfo** found) {
+  return ::getaddrinfo(host, nullptr, hints, found);
+}
+
 int SystemCalls::open(int directory, const char* path, int flags, unsigned mode) {
   return or_error(::openat(directory, path, flags | O_CLOEXEC, mode));
 }

@@ -6,6 +6,7 @@
 // must be safe for that.
 #pragma once
 
+#include <netdb.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -24,6 +25,8 @@ class SystemCalls {
   virtual std::int64_t send(int socket, const msghdr& message);
   virtual int connect(int socket, const sockaddr* to, socklen_t size);
   virtual int accept(int socket, sockaddr* peer, socklen_t* size);
+  // Made by a helper thread, for as long as a name server takes. Returns getaddrinfo's error, 0 where there is none.
+  virtual int look_up(const char* host, const addrinfo* hints, addrinfo** found);
 
   // ---- files: made by helper threads, but for read_cached ----
   virtual int open(int directory, const char* path, int flags, unsigned mode);

@@ -1,12 +1,6 @@
 #include "runtime/tcp_network.h"
 
-#include <arpa/inet.h>
-#include <netdb.h>
-
-#include <array>
 #include <cerrno>
-#include <cstring>
-#include <optional>
 #include <string>
 #include <utility>
 
@@ -97,59 +91,9 @@ StatusOr<Descriptor> open_socket(int family) {
   return socket;
 }
 
-// Asks the system's resolver, which may read files and wait for servers.
-class Resolution final : public HelperJob {
- public:
-  Resolution(std::string_view host, std::uint16_t port) : host_(host), port_(port) {}
-  std::int64_t run() override {
-    addrinfo hints{};
-    hints.ai_socktype = SOCK_STREAM;
-    hints.ai_flags = AI_ADDRCONFIG;
-    addrinfo* found = nullptr;
-    const int error = ::getaddrinfo(host_.c_str(), nullptr, &hints, &found);
-    if (error != 0 && host_ == "localhost") {
-      // A bare machine may have neither file nor server that knows it; the name is special all the same (RFC
-      // 6761, 6.3).
-      addresses_.push_back(Address::ipv4(127, 0, 0, 1, port_));
-      return 0;
-    }
-    if (error != 0) {
-      return error;
-    }
-    for (const addrinfo* at = found; at != nullptr; at = at->ai_next) {
-      if (at->ai_family == AF_INET || at->ai_family == AF_INET6) {
-        SocketAddress address;
-        std::memcpy(&address.storage, at->ai_addr, at->ai_addrlen);
-        addresses_.push_back(from_socket_address(address));
-        addresses_.back().port = port_;
-      }
-    }
-    ::freeaddrinfo(found);
-    return 0;
-  }
-  std::vector<Address> take() { return std::move(addresses_); }
-
- private:
-  std::string host_;
-  std::uint16_t port_;
-  std::vector<Address> addresses_;
-};
-
-std::optional<Address> numeric_address(const std::string& host, std::uint16_t port) {
-  std::array<std::uint8_t, 16> ip{};
-  if (::inet_pton(AF_INET, host.c_str(), ip.data()) == 1) {
-    return Address::ipv4(ip[0], ip[1], ip[2], ip[3], port);
-  }
-  if (::inet_pton(AF_INET6, host.c_str(), ip.data()) == 1) {
-    return Address{.ip = ip, .port = port};
-  }
-  return std::nullopt;
-}
-
 }  // namespace
 
-TcpNetwork::TcpNetwork(EventLoop& loop, SystemCalls& calls)
-    : loop_(loop), calls_(calls), resolvers_(loop, "resolver", 2) {}
+TcpNetwork::TcpNetwork(EventLoop& loop, SystemCalls& calls) : loop_(loop), calls_(calls), names_(loop, calls) {}
 
 StatusOr<std::unique_ptr<Listener>> TcpNetwork::listen(const Address& at) {
   const SocketAddress address = to_socket_address(at);
@@ -185,17 +129,7 @@ StatusOr<std::unique_ptr<Connection>> TcpNetwork::connect(const Address& to, con
 
 StatusOr<std::vector<Address>> TcpNetwork::resolve(std::string_view host, std::uint16_t port,
                                                    const Deadline& deadline) {
-  RETURN_IF_ERROR(cannot_begin(deadline));
-  if (const std::optional<Address> numeric = numeric_address(std::string(host), port)) {
-    return std::vector<Address>{*numeric};
-  }
-  auto resolution = std::make_unique<Resolution>(host, port);
-  ASSIGN_OR_RETURN(const std::int64_t error,
-                   resolvers_.run_as(resolution, {WaitKind::kConnect, "look up", host}, deadline));
-  if (error != 0) {
-    return absl::NotFoundError(std::string(host) + ": " + ::gai_strerror(static_cast<int>(error)));
-  }
-  return resolution->take();
+  return names_.look_up(host, port, deadline);
 }
 
 }  // namespace chronik::runtime

@@ -8,7 +8,7 @@
 
 #include "core/ports/network.h"
 #include "runtime/event_loop.h"
-#include "runtime/helper_pool.h"
+#include "runtime/name_lookups.h"
 #include "runtime/system_calls.h"
 
 namespace chronik::runtime {
@@ -24,7 +24,7 @@ class TcpNetwork final : public Network {
  private:
   EventLoop& loop_;
   SystemCalls& calls_;
-  HelperPool resolvers_;
+  NameLookups names_;
 };
 
 }  // namespace chronik::runtime

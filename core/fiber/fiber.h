@@ -64,7 +64,6 @@ class Fiber final : public Ambient,
 
   State state() const { return state_; }
   FiberName fiber_name() const { return name_; }
-  FiberName parent_name() const { return parent_; }
   std::string path() const;  // "connection-3/request-7"
   // A number made of the fiber's name and its parents': it does not depend on what else runs (rule S10).
   std::uint64_t lineage() const override { return lineage_; }

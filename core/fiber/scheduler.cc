@@ -44,10 +44,11 @@ bool Scheduler::run_turn(MonotonicTime now, std::span<const Completion> batch) {
     deliver(batch);
     fire_timers();
   }
+  begin_postponed();
   for (std::size_t resumes = 0; resumes < options_.resumes_per_turn; ++resumes) {
     Runnable* next = take_ready();
     if (next == nullptr) {
-      return false;
+      break;
     }
     next->run();
     if (halted_) {
@@ -250,6 +251,18 @@ void Scheduler::make_ready_late(Fiber& fiber) {
   late_.push_back(fiber);
 }
 
+void Scheduler::make_ready_next_turn(Fiber& fiber) {
+  fiber.state_ = Fiber::State::kReady;
+  next_turn_.push_back(fiber);
+}
+
+void Scheduler::begin_postponed() {
+  while (!next_turn_.empty()) {
+    ready_.push_back(next_turn_.pop_front());
+    ++ready_count_;
+  }
+}
+
 void Scheduler::release(Fiber& fiber) {
   FiberScope& scope = *fiber.scope_;
   const StackMemory stack = fiber.stack_;
@@ -329,6 +342,16 @@ void yield_until_quiet() {
     return;
   }
   scheduler.make_ready_late(fiber);
+  scheduler.suspend_current(fiber);
+}
+
+void yield_to_next_turn() {
+  Fiber& fiber = Fiber::current();
+  Scheduler& scheduler = Scheduler::current();
+  if (scheduler.dying_) {
+    return;
+  }
+  scheduler.make_ready_next_turn(fiber);
   scheduler.suspend_current(fiber);
 }
 

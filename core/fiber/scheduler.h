@@ -81,11 +81,12 @@ class Scheduler {
   static Scheduler& current() { return *Fiber::current().scheduler_; }
 
   // ---- for the world ----
-  // One turn. Returns true where fibers are still ready (the budget was used up): call again at once.
+  // One turn. Returns true where fibers are still ready (the budget was used up, or they let a turn pass): call again
+  // at once.
   bool run_turn(MonotonicTime now, std::span<const Completion> batch);
   // When the next timer is due; never() where nothing but a completion can wake anybody.
   MonotonicTime next_timer() const { return timers_.next(); }
-  bool idle() const { return ready_.empty() && late_.empty(); }
+  bool idle() const { return ready_.empty() && late_.empty() && next_turn_.empty(); }
   // Unwinds every fiber, youngest first, outside every fiber (rule S4). Ports must have been detached before.
   void kill_all();
   // Shows every fiber that waits to `visitor`, in the order of spawning. Outside every fiber. Nothing is woken: a fiber
@@ -138,6 +139,7 @@ class Scheduler {
   friend class Waiter;
   friend class WaitSource;
   friend void yield_to_ready();
+  friend void yield_to_next_turn();
   friend void yield_until_quiet();
 
   template <typename Closure>
@@ -148,6 +150,8 @@ class Scheduler {
   void suspend_current(Fiber& fiber);
   void make_ready(Fiber& fiber);
   void make_ready_late(Fiber& fiber);
+  void make_ready_next_turn(Fiber& fiber);
+  void begin_postponed();
   Runnable* take_ready();
   std::size_t choose_ready();
   void release(Fiber& fiber);
@@ -168,6 +172,7 @@ class Scheduler {
   IntrusiveList<Runnable, ReadyTag> ready_;
   std::size_t ready_count_ = 0;
   IntrusiveList<Runnable, ReadyTag> late_;  // run when nothing else is ready in this turn
+  IntrusiveList<Runnable, ReadyTag> next_turn_;
   IntrusiveList<Fiber, AliveTag> alive_;
   std::size_t alive_count_ = 0;
   IntrusiveList<WaitSource, WaitSourceTag> wait_sources_;
@@ -208,5 +213,8 @@ Fiber& Scheduler::create(FiberName name, FiberScope& scope, Closure&& closure) {
 void yield_to_ready();
 // Lets this turn do everything else first: the way to gather what a whole turn has to say.
 void yield_until_quiet();
+// Lets the world speak first: what has arrived meanwhile is served before this fiber goes on. For long rows of steps
+// none of which waits.
+void yield_to_next_turn();
 
 }  // namespace chronik::fiber

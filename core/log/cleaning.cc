@@ -48,7 +48,7 @@ Status CleaningPace::spend(std::uint64_t bytes) {
   if (free_at_ > now) {
     return fiber::sleep(free_at_ - now);
   }
-  fiber::yield_to_ready();
+  fiber::yield_to_next_turn();
   return fiber::Fiber::current().scope().source().cancelled() ? absl::CancelledError("the node stops") : ok();
 }
 
@@ -176,12 +176,11 @@ StatusOr<bool> Cleaning::would_change(std::size_t index, const CleaningRules& ru
 }
 
 StatusOr<SegmentRewrite> Cleaning::begin_rewrite(std::size_t index, std::uint64_t bytes_max) {
-  const Deadline deadline = host_.file_deadline();
-  ASSIGN_OR_RETURN(const std::uint64_t free, host_.disk().free_bytes(deadline));
+  ASSIGN_OR_RETURN(const std::uint64_t free, host_.disk().free_bytes(host_.file_deadline()));
   if (free < bytes_max + options_.free_disk_reserve_bytes) {
     return absl::ResourceExhaustedError("too little room on the disk to write a segment anew");
   }
-  return log_->begin_rewrite(what_.segments[index]->base(), truncations_, deadline);
+  return log_->begin_rewrite(what_.segments[index]->base(), truncations_);
 }
 
 Status Cleaning::write(SegmentRewrite& rewrite, std::vector<Slice>& gathered, std::size_t enough) {

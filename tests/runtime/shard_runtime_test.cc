@@ -1,10 +1,12 @@
 // What the runtime adds to its ports: signals, the lock, the watchdog, the cost of being idle.
 #include <gtest/gtest.h>
+#include <netdb.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <mutex>
 #include <set>
 #include <thread>
@@ -222,6 +224,75 @@ TEST_F(ShardTest, accepting_without_descriptors_left_says_so_and_goes_on_later) 
     scope.spawn({"client"}, [&] { CHECK_OK(ports.network.connect(listener->local(), soon).status()); });
     EXPECT_TRUE(absl::IsResourceExhausted(listener->accept(soon).status()));
     EXPECT_TRUE(listener->accept(soon).ok());
+  });
+}
+
+// ---- the loop is shared ----
+
+TEST_F(ShardTest, who_walks_through_a_file_in_memory_leaves_the_loop_to_others) {
+  constexpr std::size_t kPiece = 64 << 10;
+  constexpr std::size_t kFile = 8 << 20;
+  const auto shard = open_shard();
+  run(*shard, [&](Ports& ports, fiber::FiberScope&) {
+    const auto soon = fiber::within(Duration::seconds(10), Expiry::kPeer);
+    const auto file = ports.disk.open("file", OpenMode::kCreate, DiskLane::kBulk, soon).value();
+    CHECK_OK(file->fill(0, kFile, soon));
+    const std::uint64_t before = fiber::Scheduler::current().turns();
+    for (std::size_t at = 0; at < kFile; at += kPiece) {
+      const auto read = file->read(at, kPiece, soon);
+      ASSERT_TRUE(read.ok()) << read.status();
+      ASSERT_EQ(read->size(), kPiece);
+    }
+    EXPECT_GE(fiber::Scheduler::current().turns() - before, 7u);
+    const auto expired = fiber::within(Duration::zero(), Expiry::kPeer);
+    EXPECT_TRUE(absl::IsDeadlineExceeded(file->read(0, kPiece, expired).status()));
+  });
+}
+
+// ---- names ----
+
+// A name server that answers for one name when it is let to, and at once for all others.
+class SlowNames final : public SystemCalls {
+ public:
+  int look_up(const char* host, const addrinfo* hints, addrinfo** found) override {
+    if (std::string_view(host) != "slow.invalid") {
+      return SystemCalls::look_up("localhost", hints, found);
+    }
+    ++asked;
+    std::unique_lock lock(mutex_);
+    released_.wait(lock, [this] { return answers_; });
+    return EAI_NONAME;
+  }
+  void answer() {
+    {
+      const std::lock_guard lock(mutex_);
+      answers_ = true;
+    }
+    released_.notify_all();
+  }
+  std::atomic<int> asked = 0;
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable released_;
+  bool answers_ = false;
+};
+
+TEST_F(ShardTest, a_name_that_nobody_answers_for_holds_up_no_other) {
+  SlowNames calls;
+  auto shard = ShardRuntime::open({.data_directory = directory_.path() + "/data", .calls = &calls}, mailboxes_).value();
+  run(*shard, [&](Ports& ports, fiber::FiberScope&) {
+    for (int i = 0; i < 5; ++i) {
+      const auto impatient = fiber::within(Duration::milliseconds(20), Expiry::kPeer);
+      EXPECT_TRUE(absl::IsDeadlineExceeded(ports.network.resolve("slow.invalid", 1, impatient).status()));
+    }
+    const auto soon = fiber::within(Duration::seconds(10), Expiry::kPeer);
+    const auto found = ports.network.resolve("quick.invalid", 9092, soon);
+    ASSERT_TRUE(found.ok()) << found.status();
+    EXPECT_EQ(found->front().port, 9092);
+    EXPECT_EQ(calls.asked, 1);
+    calls.answer();
+    EXPECT_TRUE(absl::IsNotFound(ports.network.resolve("slow.invalid", 1, soon).status()));
   });
 }
 

@@ -64,6 +64,32 @@ TEST(Scheduler, ATurnEndsAtItsBudgetAndSaysThatThereIsMore) {
   EXPECT_EQ(rounds, 25);
 }
 
+TEST(Scheduler, WhatWasPutOffToTheNextTurnLetsTheWorldSpeakFirst) {
+  FiberWorld world;
+  std::string order;
+  PendingOperation arrival;
+  world.spawn("walker", [&] {
+    for (int step = 0; step < 3; ++step) {
+      order += "w";
+      yield_to_next_turn();
+    }
+  });
+  world.spawn("served", [&] {
+    Scheduler::current().begin_operation(arrival);
+    EXPECT_TRUE(arrival.wait(kKey, within(Duration::seconds(1), Expiry::kNever)).ok());
+    order += "s";
+  });
+  EXPECT_TRUE(world.scheduler.run_turn(world.now, {}));
+  EXPECT_EQ(order, "w");
+  EXPECT_FALSE(world.scheduler.idle());
+  world.completions.push_back({arrival.number(), 0});
+  EXPECT_TRUE(world.scheduler.run_turn(world.now, world.take_completions()));
+  EXPECT_EQ(order, "wsw");
+  world.run();
+  EXPECT_EQ(order, "wsww");
+  EXPECT_TRUE(world.scheduler.idle());
+}
+
 TEST(Wait, ASleepLastsAsLongAsItSays) {
   FiberWorld world;
   const MonotonicTime start = world.now;
