@@ -99,10 +99,11 @@ class Fetcher {
   Status take(std::uint64_t number, const protocol::FetchResponse& response);
   Status take_partition(Following& following, const protocol::FetchPartitionResponse& answer);
   Status begin_anew(Following& following, Offset leaders_start);
-  void ask_anew(const log::LogKey& key);
+  void ask_anew(const log::LogKey& key, const Status& why);
   Status take_records(const Ref<Partition>& partition, LeaderEpoch epoch, const Slice& records);
   Status cut(Following& following, const protocol::FetchEpochEndOffset& leaders);
   void trouble(Following& following);
+  void no_more_trouble(const log::LogKey& key);
   Deadline append_deadline() const { return fiber::within(options_.append, Expiry::kPeer); }
 
   Network& network_;

@@ -22,7 +22,8 @@ struct ReplicationMetrics {
         "unclean_leader_elections_total",
         "Elections after which this node leads a partition without being known to have all that was acknowledged",
         unclean_elections);
-    registry.add("replica_fetch_failures_total", "Sessions with a leader that failed, and partitions it refused",
+    registry.add("replica_fetch_failures_total",
+                 "Sessions with a leader that failed, partitions it refused, and records of it that were not taken",
                  fetch_failures);
     registry.add("log_truncations_total", "Logs that were cut to their leader's", truncations);
     registry.add("disk_stuck", "1 while this node's disk is at one operation for so long that others have its duties",

@@ -91,6 +91,7 @@ void Partition::note_isolated() {
   if (may_be_deposed()) {
     watermark_waiters_.fail_all();
     start_progress_.notify_all();
+    ++isolations_;
   }
 }
 

@@ -88,6 +88,8 @@ class Partition final : public Counted, private log::PartitionLog::Listener {
   bool in_sync(NodeId node) const;  // as the image says
   // Whether another replica may lead already: the host is isolated, and there is one that can be elected.
   bool may_be_deposed() const;
+  // How often that has begun.
+  std::uint64_t isolations() const { return isolations_; }
   NodeId leader() const { return leadership_.leader; }
   LeaderEpoch epoch() const { return leadership_.epoch; }
   log::PartitionLog& log() const { return *log_; }
@@ -197,6 +199,7 @@ class Partition final : public Counted, private log::PartitionLog::Listener {
   std::vector<NodeId> maybe_in_sync_;  // by proposals whose outcome is not known here
   bool proposing_ = false;
   bool closed_ = false;
+  std::uint64_t isolations_ = 0;
   OffsetWaiters durable_waiters_;
   OffsetWaiters watermark_waiters_;
   fiber::Event progress_;
