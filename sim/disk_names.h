@@ -77,14 +77,6 @@ class DiskNames {
   void process_kill();
   void power_loss(Draws draws, const Survival& survival);
 
-  template <typename Visit>
-  void for_each_file(Visit&& visit) const {  // visit(InodeId, const DiskInode&)
-    for (const auto& [id, node] : nodes_) {
-      if (node.file) {
-        visit(id, *node.file);
-      }
-    }
-  }
   template <typename Which, typename Change>
   void change_files(Which&& which, Change&& change) {  // which(const DiskInode&), change(DiskInode&)
     for (auto& [id, node] : nodes_) {

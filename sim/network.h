@@ -30,7 +30,6 @@ class World;
 class Link {
  public:
   bool blocked() const { return blocked_ > 0; }
-  Duration extra_delay() const { return extra_delay_; }
   void set_extra_delay(Duration delay) { extra_delay_ = delay; }
   // On top, for connections to this port alone: one channel lags behind another.
   Duration extra_delay_of(std::uint16_t port) const { return port == slow_port_ ? port_delay_ : Duration::zero(); }

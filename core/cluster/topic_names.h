@@ -36,11 +36,6 @@ inline std::string topic_name_problem(std::string_view name) {
   return "";
 }
 
-// Topics that Kafka makes for itself. Clients neither delete them nor cut their logs.
-inline bool is_internal_topic(std::string_view name) {
-  return name == "__consumer_offsets" || name == "__transaction_state";
-}
-
 // A name in an order that does not tell '.' from '_': two names are equal here when they collide.
 struct TopicNameKey {
   std::string_view name;

@@ -24,9 +24,6 @@ class FrameReader {
   // The frame's bytes, without the length. `size` is what length() gave, found acceptable by the caller.
   StatusOr<Slice> body(std::size_t size, const Deadline& deadline);
 
-  // Whether bytes of the next frame are here already.
-  bool has_buffered() const { return begin_ != end_; }
-
  private:
   Status fill(const Deadline& deadline);
   std::size_t buffered() const { return end_ - begin_; }

@@ -10,6 +10,7 @@ namespace {
 constexpr std::uint64_t kCopies = 2;  // of each byte: in the log, later in a segment
 constexpr std::uint64_t kAskAfterMin = 64 * 1024;
 constexpr Duration kPauseWhenFull = Duration::seconds(1);
+constexpr Duration kPauseWhenRefused = Duration::milliseconds(100);
 }  // namespace
 
 Status DiskSpace::refresh(const Deadline& deadline) {
@@ -37,15 +38,27 @@ void DiskSpace::ask_again() {
   wanted_.notify_all();
 }
 
+void DiskSpace::note_refused() {
+  refused_ = true;
+  ask_again();
+}
+
 void DiskSpace::note_full() {
   full_ = true;
   ++fulls_;
   ask_again();
 }
 
+MonotonicTime DiskSpace::next_question() const {
+  if (full_) {
+    return fiber::Scheduler::current().now() + kPauseWhenFull;
+  }
+  return refused_ ? answered_ + kPauseWhenRefused : MonotonicTime();
+}
+
 // False where the node ends meanwhile.
-bool DiskSpace::pause(const bool& closing) {
-  const Deadline end = fiber::within(kPauseWhenFull, Expiry::kNormal);
+bool DiskSpace::wait_until(MonotonicTime at, const bool& closing) {
+  const Deadline end = fiber::for_ever().no_later_than(at, Expiry::kNormal);
   for (Status waited; !closing && !absl::IsDeadlineExceeded(waited);) {
     waited = wanted_.wait({WaitKind::kWork, 0, 0, 0}, end);
     if (absl::IsAborted(waited) || absl::IsCancelled(waited)) {
@@ -65,9 +78,10 @@ void DiskSpace::run(const bool& closing, Duration timeout, fiber::Event& notify)
       continue;
     }
     asked_ = false;
-    if (full_ && !pause(closing)) {
+    if (!wait_until(next_question(), closing)) {
       return;
     }
+    refused_ = false;
     const std::uint64_t fulls = fulls_;
     const Status refreshed = refresh(fiber::within(timeout, Expiry::kPeer));
     if (absl::IsAborted(refreshed) || absl::IsCancelled(refreshed)) {
@@ -78,6 +92,7 @@ void DiskSpace::run(const bool& closing, Duration timeout, fiber::Event& notify)
     } else if (fulls == fulls_) {
       full_ = false;  // not before the answer: the figure of before has allowed what found no room
     }
+    answered_ = fiber::Scheduler::current().now();
     notify.notify_all();
   }
 }

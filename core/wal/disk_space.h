@@ -19,8 +19,11 @@ class DiskSpace {
   bool allows(bool control, std::uint64_t bytes) const;
   // Bytes were queued for the log. Segments will take them once more.
   void note_queued(std::uint64_t bytes);
-  // Somebody was refused, or space may have been freed.
+  // Space may have been freed.
   void ask_again();
+  // Somebody was refused, and will be told of the next answer. Where he is refused again at once, the disk is asked a
+  // moment later.
+  void note_refused();
   // The disk had no room for a write or a new file, whatever it says is free: nothing is allowed until it has been
   // asked again, a moment later.
   void note_full();
@@ -30,7 +33,8 @@ class DiskSpace {
   void wake() { wanted_.notify_all(); }
 
  private:
-  bool pause(const bool& closing);
+  MonotonicTime next_question() const;
+  bool wait_until(MonotonicTime at, const bool& closing);
   std::uint64_t left() const { return free_ > used_since_ ? free_ - used_since_ : 0; }
 
   Disk& disk_;
@@ -38,6 +42,8 @@ class DiskSpace {
   std::uint64_t free_ = 0;        // as the disk last said
   std::uint64_t used_since_ = 0;  // at most, by what the log knows of
   bool asked_ = false;
+  bool refused_ = false;  // somebody, since the last answer
+  MonotonicTime answered_;
   bool full_ = false;  // noted, and no answer has come to what was asked since
   std::uint64_t fulls_ = 0;
   fiber::Event wanted_;

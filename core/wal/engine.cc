@@ -77,7 +77,7 @@ Room Engine::try_reserve(std::size_t payload_bytes, Urgency urgency) {
   }
   metrics_->refused.add();
   if (room == Room::kDiskFull) {
-    space_.ask_again();
+    space_.note_refused();
   } else if (room == Room::kLogFull) {
     press();
   }

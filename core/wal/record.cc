@@ -25,22 +25,6 @@ static_assert(kBlockBytes % kRecordAlignment == 0);
 
 }  // namespace
 
-const char* record_type_name(RecordType type) {
-  switch (type) {
-    case RecordType::kCheckpoint: return "checkpoint";
-    case RecordType::kAppend: return "append";
-    case RecordType::kCreateLog: return "create";
-    case RecordType::kDeleteLog: return "delete";
-    case RecordType::kTruncate: return "truncate";
-    case RecordType::kLogStart: return "log-start";
-    case RecordType::kEpochStart: return "epoch-start";
-    case RecordType::kRoll: return "roll";
-    case RecordType::kState: return "state";
-    case RecordType::kSummary: return "summary";
-  }
-  return "unknown";
-}
-
 void encode_record_header(std::uint8_t* to, const RecordHeader& header, ByteSpan payload) {
   CHECK_EQ(payload.size(), std::size_t{header.length});
   std::memset(to, 0, kRecordHeaderBytes);

@@ -40,7 +40,6 @@ enum class RecordType : std::uint8_t {
   kState = 9,       // anything else about one log that must survive (high watermark, damage)
   kSummary = 10,    // where logs ended behind the flush before; only at a flush's beginning, and takes no LSN
 };
-const char* record_type_name(RecordType type);
 
 // Whose record it is. Logs are keyed by topic id, never by name (rule R12). Zero and -1 where a record is nobody's.
 struct LogKey {

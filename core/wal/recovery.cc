@@ -368,8 +368,6 @@ Status Recovery::replay_summary(Lsn lsn, const Slice& payload) {
 
 void Recovery::report(const DamagedRange& range) {
   metrics_.recovery_events.add();
-  log_error("wal damaged", field("generation", range.generation), field("position", range.position),
-            field("first_lsn", range.first), field("last_lsn", range.last));
   client_.replay_damage(range);
 }
 

@@ -118,7 +118,6 @@ bool FetchSessionClient::end(FetchResponse& response) {
       whole.partitions.push_back(answer == answers.end() ? known_.at(key).told : std::move(answer->second));
     }
   }
-  incremental_ += first ? 0U : 1U;
   id_ = response.session_id;
   begins_anew_ = id_ == 0;
   epoch_ = first || epoch_ == std::numeric_limits<std::int32_t>::max() ? 1 : epoch_ + 1;

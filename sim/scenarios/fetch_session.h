@@ -30,8 +30,6 @@ class FetchSessionClient {
   void lost(bool gives_up) { begins_anew_ |= gives_up; }
 
   std::int32_t id() const { return id_; }
-  // Answers that came in a session, first ones left out.
-  std::uint64_t incremental() const { return incremental_; }
 
  private:
   using Key = std::pair<std::pair<TopicId, std::string>, PartitionId>;
@@ -49,7 +47,6 @@ class FetchSessionClient {
   std::int32_t id_ = 0;
   std::int32_t epoch_ = 0;
   bool begins_anew_ = true;
-  std::uint64_t incremental_ = 0;
   std::vector<protocol::FetchTopic> wanted_;  // of the request that is under way
   absl::btree_map<Key, Known> known_;         // to the broker
 };

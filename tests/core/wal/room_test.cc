@@ -58,6 +58,27 @@ TEST_F(RoomTest, AFullDiskRefusesDataButNotControlRecordsAndTakesDataAgainWhenTh
   EXPECT_FALSE(node.process.ended);
 }
 
+TEST_F(RoomTest, WhoIsRefusedAgainAndAgainAsksTheDiskNowAndThen) {
+  Node node(model, 1, small_options());
+  node.run([&](Node& n) {
+    ASSERT_TRUE(n.open().ok());
+    model.set_free(0);
+    n.wal->note_disk_full();
+    EXPECT_TRUE(fiber::sleep(Duration::seconds(2)).ok());  // it has been asked since
+    const std::uint64_t before = n.wal->metrics().refused.value();
+    const Deadline end = fiber::within(Duration::seconds(10), Expiry::kNormal);
+    while (n.reserve(100, Urgency::kControl) == Room::kDiskFull && n.wal->wait_for_room(end).ok()) {
+    }
+    const std::uint64_t refused = n.wal->metrics().refused.value() - before;
+    EXPECT_GE(refused, 10u) << "it hears of room soon";
+    EXPECT_LE(refused, 110u);
+    model.set_free(10 << 20);
+    EXPECT_TRUE(n.wal->wait_for_room(n.soon()).ok());
+    EXPECT_EQ(n.reserve(100, Urgency::kControl), Room::kGranted);
+  });
+  EXPECT_FALSE(node.process.ended);
+}
+
 TEST_F(RoomTest, WithoutDrainingDataIsRefusedWhenAllFilesAreFullAndTakenAgainAfterDraining) {
   Node node(model, 1);
   node.run([](Node& n) {
