@@ -1,9 +1,13 @@
 // DescribeConfigs, AlterConfigs, IncrementalAlterConfigs.
+#include <absl/container/btree_set.h>
+
 #include <algorithm>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
+#include "core/broker/answer_room.h"
 #include "core/broker/answering.h"
 #include "core/broker/proposing.h"
 #include "core/cluster/config_values.h"
@@ -167,7 +171,12 @@ void describe_broker_configs(Broker& broker, const cluster::Image& image, const 
 void describe_configs(Broker& broker, Request& request, const protocol::DescribeConfigsRequest& asked) {
   const cluster::ImageRef image = broker.metadata().image();
   protocol::DescribeConfigsResponse response;
+  AnswerRoom<protocol::DescribeConfigsResponse> room(request);
+  absl::btree_set<std::pair<std::int8_t, std::string_view>> answered;  // each once, however often it is named
   for (const protocol::DescribeConfigsResource& resource : asked.resources) {
+    if (!answered.emplace(resource.resource_type, resource.resource_name).second) {
+      continue;
+    }
     auto& answer = response.results.emplace_back();
     answer.resource_type = resource.resource_type;
     answer.resource_name = resource.resource_name;
@@ -178,6 +187,9 @@ void describe_configs(Broker& broker, Request& request, const protocol::Describe
       default:
         to.refuse(ErrorCode::kInvalidRequest,
                   fmt::format("resources of type {} have no configuration here", resource.resource_type));
+    }
+    if (!room.take(&protocol::DescribeConfigsResponse::results, answer)) {
+      return room.refuse(request);
     }
   }
   request.reply(response);

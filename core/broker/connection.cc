@@ -70,6 +70,14 @@ void Answer::close(const char* reason) {
   std::exchange(connection_, nullptr)->close(reason);
 }
 
+void Answer::refuse(const Status& why) {
+  log_warn("request cannot be answered", field("peer", connection_->peer().to_string()),
+           field("why", std::string(why.message())), field("bytes_max", bytes_max()));
+  close("it cannot be answered");
+}
+
+std::size_t Answer::bytes_max() const { return connection_->limits().answer_bytes_max; }
+
 // ---- ClientConnection ----
 
 ClientConnection::ClientConnection(const ConnectionContext& context, std::unique_ptr<Connection> stream,

@@ -2,6 +2,7 @@
 #include <string>
 #include <vector>
 
+#include "core/broker/answer_room.h"
 #include "core/broker/answering.h"
 #include "core/protocol/messages/describe_log_dirs.h"
 
@@ -67,7 +68,10 @@ Status describe_logs(const std::vector<HostedLog>& logs, protocol::DescribeLogDi
   return ok();
 }
 
-void describe_log_dirs(Broker& broker, Request& request, const DescribeLogDirsRequest& asked) {
+void describe_log_dirs(Broker& broker, Request& request, DescribeLogDirsRequest asked) {
+  if (asked.topics.has_value()) {
+    name_each_once(*asked.topics);
+  }
   const Deadline deadline = deadline_of(broker);
   DescribeLogDirsResponse response;
   auto& directory = response.results.emplace_back();

@@ -1,5 +1,6 @@
 // DescribeProducers: whom with an id a partition remembers. Any replica answers from its own log.
 #include "core/protocol/messages/describe_producers.h"
+#include "core/broker/answer_room.h"
 #include "core/broker/answering.h"
 #include "core/broker/forward_parts.h"
 #include "core/cluster/topic_names.h"
@@ -38,14 +39,20 @@ void describe_partition(Broker& broker, const std::string& topic, PartitionId in
   }
 }
 
-void describe_producers(Broker& broker, Request& request, const DescribeProducersRequest& asked) {
+void describe_producers(Broker& broker, Request& request, DescribeProducersRequest asked) {
+  name_each_once(asked.topics);
+  AnswerRoom<DescribeProducersResponse> room(request);
   DescribeProducersResponse response;
   auto elsewhere = forward_by_name<DescribeProducersResponse>(broker, request, asked);
   for (const protocol::DescribeProducersTopicRequest& topic : asked.topics) {
     auto& answers = response.topics.emplace_back();
     answers.name = topic.name;
     for (const PartitionId index : topic.partition_indexes) {
-      describe_partition(broker, topic.name, index, answers.partitions.emplace_back());
+      auto& answer = answers.partitions.emplace_back();
+      describe_partition(broker, topic.name, index, answer);
+      if (!room.take(sizeof answer + answer.active_producers.size() * sizeof answer.active_producers[0])) {
+        return room.refuse(request);
+      }
     }
   }
   elsewhere.gather_all(broker, response, deadline_of(broker));

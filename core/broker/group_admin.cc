@@ -7,6 +7,7 @@
 #include <string_view>
 #include <utility>
 
+#include "core/broker/answer_room.h"
 #include "core/broker/answering.h"
 #include "core/broker/coordinators.h"
 #include "core/broker/forward_group.h"
@@ -111,20 +112,27 @@ void describe_group(Broker& broker, std::int16_t version, protocol::DescribedGro
 
 void describe_groups(Broker& broker, Request& request, const protocol::DescribeGroupsRequest& asked) {
   protocol::DescribeGroupsResponse response;
+  AnswerRoom<protocol::DescribeGroupsResponse> room(request);
+  absl::btree_set<std::string_view> answered;  // each once, however often it is named
   for (const std::string& name : asked.groups) {
+    if (!answered.insert(name).second) {
+      continue;
+    }
     auto told = part_of_coordinator<protocol::DescribeGroupsResponse>(broker, request, name, [&] {
       return protocol::DescribeGroupsRequest{.groups = {name},
                                              .include_authorized_operations = asked.include_authorized_operations};
     });
-    if (told.has_value() && told->groups.size() == 1) {
-      response.groups.push_back(std::move(told->groups.front()));
-      continue;
-    }
     protocol::DescribedGroup& answer = response.groups.emplace_back();
-    answer.group_id = name;
-    describe_group(broker, request.header.version, answer);
-    if (asked.include_authorized_operations) {
-      answer.authorized_operations = kGroupOperations;
+    if (told.has_value() && told->groups.size() == 1) {
+      answer = std::move(told->groups.front());
+    } else {
+      answer.group_id = name;
+      describe_group(broker, request.header.version, answer);
+      answer.authorized_operations =
+          asked.include_authorized_operations ? kGroupOperations : answer.authorized_operations;
+    }
+    if (!room.take(&protocol::DescribeGroupsResponse::groups, answer)) {
+      return room.refuse(request);
     }
   }
   request.reply(response);

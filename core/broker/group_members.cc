@@ -134,7 +134,8 @@ void heartbeat(Broker& broker, Request& request, const protocol::HeartbeatReques
   protocol::HeartbeatResponse response;
   const Ref<group::GroupPartition> coordinator =
       find_coordinator(broker, asked.group_id, GroupName::kNotEmpty, response.error_code);
-  if (response.error_code == ErrorCode::kNone) {
+  if (coordinator != nullptr) {
+    // Also while it is loading: what it says then is its own to decide.
     response.error_code =
         coordinator->heartbeat(asked.group_id, asked.member_id, asked.group_instance_id, asked.generation_id.value());
   }

@@ -1,10 +1,14 @@
 // OffsetCommit, OffsetFetch, OffsetDelete: how far groups have come.
+#include <absl/container/btree_map.h>
+
 #include <algorithm>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <utility>
 #include <vector>
 
+#include "core/broker/answer_room.h"
 #include "core/broker/answering.h"
 #include "core/broker/coordinators.h"
 #include "core/broker/forward_group.h"
@@ -120,7 +124,11 @@ ErrorCode confirm_leadership(Broker& broker) {
   return caught_up.ok() ? ErrorCode::kNone : ErrorCode::kNotCoordinator;
 }
 
-void add_offset(const group::OffsetValue* value, PartitionId partition, protocol::OffsetFetchTopicResult& topic) {
+using OffsetsRoom = AnswerRoom<protocol::OffsetFetchResponse>;
+
+// False: there is no room for it any more.
+bool add_offset(const group::OffsetValue* value, PartitionId partition, protocol::OffsetFetchTopicResult& topic,
+                OffsetsRoom& room) {
   auto& answer = topic.partitions.emplace_back();
   answer.partition_index = partition;
   answer.metadata = std::string();
@@ -129,10 +137,11 @@ void add_offset(const group::OffsetValue* value, PartitionId partition, protocol
     answer.committed_leader_epoch = value->leader_epoch;
     answer.metadata = value->metadata;
   }
+  return room.take(sizeof answer + (value == nullptr ? 0 : value->metadata.size()));
 }
 
-void fetch_all(const cluster::Image& image, const group::Coordinator& coordinator,
-               protocol::OffsetFetchGroupResult& answer) {
+bool fetch_all(const cluster::Image& image, const group::Coordinator& coordinator,
+               protocol::OffsetFetchGroupResult& answer, OffsetsRoom& room) {
   for (const auto& [partition, value] : coordinator.committed_offsets(answer.group_id)) {
     if (topic_is_gone(image, partition.topic, value.topic_id)) {
       continue;
@@ -140,13 +149,16 @@ void fetch_all(const cluster::Image& image, const group::Coordinator& coordinato
     if (answer.topics.empty() || answer.topics.back().name != partition.topic) {
       answer.topics.emplace_back().name = partition.topic;
     }
-    add_offset(&value, partition.partition, answer.topics.back());
+    if (!add_offset(&value, partition.partition, answer.topics.back(), room)) {
+      return false;
+    }
   }
+  return true;
 }
 
-// `confirmed`: of confirm_leadership(), without a suspension since.
-void fetch_group(Broker& broker, const protocol::OffsetFetchGroup& asked, std::int16_t version, ErrorCode confirmed,
-                 protocol::OffsetFetchGroupResult& answer) {
+// `confirmed`: of confirm_leadership(), without a suspension since. False: there is no room for its answer.
+bool fetch_group(Broker& broker, const protocol::OffsetFetchGroup& asked, std::int16_t version, ErrorCode confirmed,
+                 protocol::OffsetFetchGroupResult& answer, OffsetsRoom& room) {
   constexpr std::int16_t kOneError = 2;
   answer.group_id = asked.group_id;
   const cluster::ImageRef image = broker.metadata().image();
@@ -157,13 +169,10 @@ void fetch_group(Broker& broker, const protocol::OffsetFetchGroup& asked, std::i
   }
   const bool refused = answer.error_code != ErrorCode::kNone;
   if (!asked.topics.has_value()) {
-    if (!refused) {
-      fetch_all(*image, coordinator->coordinator(), answer);
-    }
-    return;
+    return refused || fetch_all(*image, coordinator->coordinator(), answer, room);
   }
   if (refused && version >= kOneError) {
-    return;
+    return true;
   }
   for (const protocol::OffsetFetchTopic& topic : *asked.topics) {
     auto& answers = answer.topics.emplace_back();
@@ -172,21 +181,54 @@ void fetch_group(Broker& broker, const protocol::OffsetFetchGroup& asked, std::i
       const group::OffsetValue* value =
           refused ? nullptr : coordinator->coordinator().committed_offset(asked.group_id, {topic.name, partition});
       const bool gone = value != nullptr && topic_is_gone(*image, topic.name, value->topic_id);
-      add_offset(gone ? nullptr : value, partition, answers);
+      if (!add_offset(gone ? nullptr : value, partition, answers, room)) {
+        return false;
+      }
       answers.partitions.back().error_code = answer.error_code;
     }
   }
+  return true;
 }
 
-void offset_fetch(Broker& broker, Request& request, const protocol::OffsetFetchRequest& asked) {
+// Each group once with all that is asked of it, however often it is named.
+std::vector<protocol::OffsetFetchGroup> each_group_once(std::vector<protocol::OffsetFetchGroup> asked) {
+  std::vector<protocol::OffsetFetchGroup> groups;
+  absl::btree_map<std::string, std::size_t> places;
+  for (protocol::OffsetFetchGroup& one : asked) {
+    const auto [place, is_new] = places.emplace(one.group_id, groups.size());
+    if (is_new) {
+      groups.push_back(std::move(one));
+      continue;
+    }
+    auto& topics = groups[place->second].topics;
+    if (topics.has_value() && one.topics.has_value()) {
+      std::move(one.topics->begin(), one.topics->end(), std::back_inserter(*topics));
+    } else {
+      topics.reset();
+    }
+  }
+  for (protocol::OffsetFetchGroup& group : groups) {
+    if (group.topics.has_value()) {
+      name_each_once(*group.topics);
+    }
+  }
+  return groups;
+}
+
+void offset_fetch(Broker& broker, Request& request, protocol::OffsetFetchRequest asked) {
+  asked.groups = each_group_once(std::move(asked.groups));
+  OffsetsRoom room(request);
   std::vector<std::optional<protocol::OffsetFetchResponse>> told;
   told.reserve(asked.groups.size());
+  const auto answered = [](const auto& part) { return part.has_value() && part->groups.size() == 1; };
   for (const protocol::OffsetFetchGroup& one : asked.groups) {
     told.push_back(part_of_coordinator<protocol::OffsetFetchResponse>(broker, request, one.group_id, [&] {
       return protocol::OffsetFetchRequest{.groups = {one}, .require_stable = asked.require_stable};
     }));
+    if (answered(told.back()) && !room.take(&protocol::OffsetFetchResponse::groups, told.back()->groups.front())) {
+      return room.refuse(request);
+    }
   }
-  const auto answered = [](const auto& part) { return part.has_value() && part->groups.size() == 1; };
   const bool asks_here = !std::all_of(told.begin(), told.end(), answered);
   const ErrorCode confirmed = asks_here ? confirm_leadership(broker) : ErrorCode::kNone;
   protocol::OffsetFetchResponse response;
@@ -196,8 +238,8 @@ void offset_fetch(Broker& broker, Request& request, const protocol::OffsetFetchR
     if (answered(told[index])) {
       answer = std::move(told[index]->groups.front());
       answer.group_id = one.group_id;  // old versions do not say it
-    } else {
-      fetch_group(broker, one, request.header.version, confirmed, answer);
+    } else if (!fetch_group(broker, one, request.header.version, confirmed, answer, room)) {
+      return room.refuse(request);
     }
   }
   request.reply(response);

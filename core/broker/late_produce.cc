@@ -131,10 +131,22 @@ void LateProduce::add_wait(MonotonicTime now, std::vector<fiber::FiberWait>& int
   into.push_back(std::move(wait));
 }
 
-void LateProduce::answer(const ProduceResponse& response, bool all_appended) {
+Status LateProduce::prepare(const ProduceResponse& response) {
+  ASSIGN_OR_RETURN(protocol::Frame frame,
+                   protocol::encode_response(correlation_id_, response, version_, answer_.bytes_max()));
+  answer_.prepare(std::move(frame));
+  return ok();
+}
+
+bool LateProduce::answer(const ProduceResponse& response, bool all_appended) {
   all_appended_ = all_appended;
   protocol::note_errors(response);
-  answer_.prepare(protocol::encode_response(correlation_id_, response, version_));
+  const Status prepared = prepare(response);
+  if (!prepared.ok()) {
+    broker_.metrics().finish_produce(false, fiber::Scheduler::current().now() - received_);
+    answer_.refuse(prepared);
+  }
+  return prepared.ok();
 }
 
 void LateProduce::forward(ForwardParts<ProduceRequest>& parts, ClientConnection& client, Duration timeout) {
@@ -216,37 +228,40 @@ void LateProduce::give() {
   bool acknowledged =
       forwarded_.empty() && std::all_of(appends_.begin(), appends_.begin() + static_cast<std::ptrdiff_t>(appended_),
                                         [](const PendingAppend& append) { return append.error == ErrorCode::kNone; });
+  Status corrected = ok();
   if (!acknowledged) {
-    acknowledged = correct();
+    const StatusOr<bool> all = correct();
+    corrected = all.status();
+    acknowledged = all.ok() && *all;
   }
   broker_.metrics().finish_produce(all_appended_ && acknowledged, fiber::Scheduler::current().now() - received_);
-  answer_.send_prepared();
+  return corrected.ok() ? answer_.send_prepared() : answer_.refuse(corrected);
 }
 
-// Reads the answer that was meant for success, and writes what has become of it. False: not all was acknowledged.
-bool LateProduce::correct() {
-  const StatusOr<protocol::ReceivedResponse> meant = protocol::decode_response_header(
-      answer_.prepared().flat().from(protocol::kFrameLengthBytes), protocol::ApiKey::kProduce, version_);
-  CHECK_OK(meant.status());
-  StatusOr<ProduceResponse> response = protocol::decode<ProduceResponse>(meant->body, version_);
-  CHECK_OK(response.status());
+// Reads the answer that was meant for success, and writes what has become of it. False: not all was acknowledged. How
+// large it is, and so whether it can be read, is up to the client.
+StatusOr<bool> LateProduce::correct() {
+  ASSIGN_OR_RETURN(const protocol::ReceivedResponse meant,
+                   protocol::decode_response_header(answer_.prepared().flat().from(protocol::kFrameLengthBytes),
+                                                    protocol::ApiKey::kProduce, version_));
+  ASSIGN_OR_RETURN(ProduceResponse response, protocol::decode<ProduceResponse>(meant.body, version_));
   bool acknowledged = true;
   for (std::size_t i = 0; i < appended_; ++i) {
     const PendingAppend& append = appends_[i];
     if (append.error != ErrorCode::kNone) {
       protocol::note_error(protocol::ApiKey::kProduce, append.error);
-      auto& answer = response->responses[append.topic].partition_responses[append.index];
+      auto& answer = response.responses[append.topic].partition_responses[append.index];
       answer.error_code = append.error;
       answer.base_offset = Offset::none();
       acknowledged = false;
     }
   }
   for (const std::unique_ptr<ForwardedProduce>& forwarded : forwarded_) {
-    acknowledged &= forwarded->tell(*response, version_);
+    acknowledged &= forwarded->tell(response, version_);
   }
-  end_ordered(*response);
-  name_leaders(broker_, client_, *response);
-  answer_.prepare(protocol::encode_response(correlation_id_, *response, version_));
+  end_ordered(response);
+  name_leaders(broker_, client_, response);
+  RETURN_IF_ERROR(prepare(response));
   return acknowledged;
 }
 

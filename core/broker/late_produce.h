@@ -53,8 +53,8 @@ class LateProduce final : public LateAnswer, private fiber::Timer, private fiber
   void note_refused(const PendingAppend& append);
   // What goes to other leaders; sends it. Does not suspend but where a broken link is put away.
   void forward(ForwardParts<protocol::ProduceRequest>& parts, ClientConnection& client, Duration timeout);
-  // All are made.
-  void answer(const protocol::ProduceResponse& response, bool all_appended);
+  // All are made. False: the answer to them cannot be given, and the connection is closed.
+  bool answer(const protocol::ProduceResponse& response, bool all_appended);
   void wait(Duration timeout);
   void settle_one();
   void note_forwarded(bool answered);
@@ -75,7 +75,8 @@ class LateProduce final : public LateAnswer, private fiber::Timer, private fiber
   };
   void on_timer() override;
   void add_wait(MonotonicTime now, std::vector<fiber::FiberWait>& into) const override;
-  bool correct();
+  Status prepare(const protocol::ProduceResponse& response);
+  StatusOr<bool> correct();
   bool is_behind(NodeId leader);
   void end_ordered(const protocol::ProduceResponse& response);
 

@@ -1,4 +1,7 @@
-// What clients may take of a broker. Reached, none of them is an error: the broker stops reading until there is room.
+// What clients may take of a broker. Where a connection has as many requests or fibers, or the node as many bytes, as
+// it may, nothing more is read until there is room; where there is none for longer than a request may take, the
+// connection is closed. So it is by connections_max, frame, write, frame_bytes_max and idle. A fetch for whose session
+// there is no room is answered without one.
 #pragma once
 
 #include <cstddef>
@@ -18,6 +21,7 @@ struct Limits {
   Duration write = Duration::seconds(30);                // for the client to take one answer
   Duration request = Duration::seconds(60);              // for one request to be answered, a fetch's wait added
   Duration node_answer = Duration::seconds(60);          // for another node to answer, what it waits for itself added
+  std::size_t answer_bytes_max = 100 << 20;              // of one answer, but for its records; larger is not sent
   std::size_t session_partitions_per_node = 500'000;     // in all fetch sessions together
 
   // Settings of the broker by Kafka's names: a node takes them from there.

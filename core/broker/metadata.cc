@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "core/broker/answer_room.h"
 #include "core/broker/broker.h"
 #include "core/broker/connection.h"
 #include "core/broker/handlers.h"
@@ -164,10 +165,15 @@ void answer_metadata(Broker& broker, Request& request, const MetadataRequest& as
     image->topics.for_each(
         [&](const cluster::TopicRef& topic) { describe_topic(*image, *topic, response.topics.emplace_back()); });
   } else {
+    AnswerRoom<MetadataResponse> room(request);
     absl::btree_set<std::pair<TopicId, std::string_view>> answered;  // a topic that is named twice is told once
     for (const MetadataRequestTopic& topic : *asked.topics) {
-      if (answered.emplace(topic.topic_id, topic.name.has_value() ? std::string_view(*topic.name) : "").second) {
+      const std::string_view name = !topic.name.has_value() || by_id(topic, version) ? std::string_view() : *topic.name;
+      if (answered.emplace(topic.topic_id, name).second) {
         response.topics.push_back(describe_asked(*image, topic, version));
+        if (!room.take(&MetadataResponse::topics, response.topics.back())) {
+          return room.refuse(request);
+        }
       }
     }
   }

@@ -37,6 +37,7 @@ struct Appending {
   std::unique_ptr<LateProduce> late = {};  // null: acks=0
   ForwardParts<ProduceRequest> elsewhere = {};
   ProduceResponse response = {};
+  std::size_t record_errors = 10'000;  // that the answer may still tell: it is read again where it is corrected
   bool all_appended = true;
 };
 
@@ -48,8 +49,12 @@ bool refuse(ProducePartitionResponse& answer, ErrorCode error, std::string_view 
   return false;
 }
 
-bool refuse_batch(ProducePartitionResponse& answer, protocol::ProduceVerdict& verdict) {
+bool refuse_batch(Appending& work, ProducePartitionResponse& answer, protocol::ProduceVerdict& verdict) {
   for (protocol::RecordError& error : verdict.record_errors) {
+    if (work.record_errors == 0) {
+      break;
+    }
+    --work.record_errors;
     answer.record_errors.push_back(
         {.batch_index = error.batch_index, .batch_index_error_message = std::move(error.message)});
   }
@@ -114,7 +119,7 @@ bool append(Appending& work, const ProduceRequest& whole, HostedTopic* topic, Pr
   protocol::ProduceVerdict verdict = protocol::validate_produced_batches(
       records.bytes(), checks_of(topic->settings, work.version, now), broker.codecs());
   if (!verdict.ok()) {
-    return refuse_batch(answer, verdict);
+    return refuse_batch(work, answer, verdict);
   }
   if (verdict.batch.attributes().is_transactional()) {
     return refuse(answer, ErrorCode::kInvalidTxnState, "transactions are not supported by this broker");
@@ -280,7 +285,9 @@ void handle_produce(Broker& broker, Request&& request) {
   if (!work.all_appended) {
     name_leaders(broker, request.connection, work.response);
   }
-  late.answer(work.response, work.all_appended);
+  if (!late.answer(work.response, work.all_appended)) {
+    return;
+  }
   late.wait(work.timeout);
   late.obligation().comes(std::move(work.late));
 }

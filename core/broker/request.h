@@ -50,6 +50,9 @@ class Answer {
   void nothing();
   // No answer would be right; the client learns from the closed connection.
   void close(const char* reason);
+  // The same where one cannot be made, which the log tells.
+  void refuse(const Status& why);
+  std::size_t bytes_max() const;  // but for the records in it
 
  private:
   ResponseSlot& slot();
@@ -76,7 +79,12 @@ struct Request {
   template <typename M>
   void reply(const M& message, fiber::Budget::Hold hold = {}) {
     protocol::note_errors(message);
-    answer.send(protocol::encode_response(header.correlation_id, message, header.version), std::move(hold));
+    StatusOr<protocol::Frame> frame =
+        protocol::encode_response(header.correlation_id, message, header.version, answer.bytes_max());
+    if (!frame.ok()) {
+      return answer.refuse(frame.status());
+    }
+    answer.send(*std::move(frame), std::move(hold));
   }
 };
 

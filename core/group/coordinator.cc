@@ -355,6 +355,13 @@ Outcome Coordinator::pass(const Moment& now) {
   return outcome;
 }
 
+void Coordinator::begin_times_anew(MonotonicTime now) {
+  for (auto& [name, entry] : entries_) {
+    entry.group.begin_times_anew(now);
+    schedule(entry);
+  }
+}
+
 std::vector<PartitionName> Coordinator::expired_of(const Entry& entry, const Moment& now,
                                                    TopicIsGone topic_is_gone) const {
   const bool idle = entry.group.idle();
@@ -383,7 +390,9 @@ std::vector<PartitionName> Coordinator::expired_of(const Entry& entry, const Mom
 }
 
 Outcome Coordinator::expire_offsets(const Moment& now, TopicIsGone topic_is_gone, EmptyGroups empty_groups) {
-  for (auto at = entries_.upper_bound(expired_to_); at != entries_.end(); ++at) {
+  // A group's name may be empty.
+  const auto first = expired_to_.has_value() ? entries_.upper_bound(*expired_to_) : entries_.begin();
+  for (auto at = first; at != entries_.end(); ++at) {
     const std::string& name = at->first;
     Entry& entry = at->second;
     expired_to_ = name;
@@ -404,7 +413,7 @@ Outcome Coordinator::expire_offsets(const Moment& now, TopicIsGone topic_is_gone
       return begin(std::move(outcome), std::move(pending));
     }
   }
-  expired_to_.clear();
+  expired_to_.reset();
   return {};
 }
 

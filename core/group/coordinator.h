@@ -115,6 +115,8 @@ class Coordinator {
   // ---- time ----
   MonotonicTime next_deadline() const;  // never: nothing to be done by time
   Outcome pass(const Moment& now);
+  // Of all groups: Group::begin_times_anew().
+  void begin_times_anew(MonotonicTime now);
   // Forgets offsets that nobody has used for their retention, or whose topics are gone, and groups that have neither
   // members nor offsets: of one group, and of the next when asked again. No commit: all were looked at.
   // topic_is_gone: the id is zero where it was not recorded.
@@ -170,7 +172,7 @@ class Coordinator {
   absl::btree_map<std::string, Entry> entries_;
   absl::btree_set<std::pair<MonotonicTime, std::string>> deadlines_;  // of groups that have one
   absl::btree_map<CommitId, Pending> pending_;
-  std::string expired_to_;  // the group that was looked at last
+  std::optional<std::string> expired_to_;  // the group that was looked at last; none: a round begins
   CommitId last_commit_ = 0;
   Counts counts_;
 };

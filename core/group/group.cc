@@ -371,6 +371,22 @@ void Group::expire_members(MonotonicTime now, Effects& effects) {
   }
 }
 
+void Group::begin_times_anew(MonotonicTime now) {
+  for (auto& [id, member] : members_) {
+    hear(member, now);
+  }
+  const Duration longest = rebalance_timeout();
+  for (auto& [id, until] : pending_) {
+    until = std::max(until, now + settings_->session_min);
+  }
+  if (state_ == State::kPreparingRebalance && !first_join_) {
+    join_ends_ = now + longest;
+  }
+  if (sync_ends_ != MonotonicTime::never()) {
+    sync_ends_ = now + longest;
+  }
+}
+
 // ---- records ----
 
 void Group::restore(Recorded recorded, MonotonicTime now) {

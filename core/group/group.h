@@ -155,6 +155,8 @@ class Group {
   // ---- time ----
   MonotonicTime next_deadline() const;
   void pass(MonotonicTime now, Effects& effects);
+  // Nobody could be heard up to now: whatever ends by time has as long again as if it began now.
+  void begin_times_anew(MonotonicTime now);
 
   // ---- records ----
   // What `record` asked for is durable, or will never be. `generation`: as it was when it asked.

@@ -247,11 +247,19 @@ void GroupPartition::run() {
 
 void GroupPartition::run_timers() {
   constexpr int kGroupsAtOnce = 200;
+  bool heard = false;                 // since the last round, all the time
+  std::uint64_t isolations = 0;       // of the partition, as of the last round
   MonotonicTime expiry = now().time;  // the first as soon as it is loaded: topics have gone while nobody was told
   while (!resigned_) {
     timer_at_ = MonotonicTime::never();
     const Moment moment = now();
     if (state() == ErrorCode::kNone) {
+      // Whoever could not be heard is not to be thrown out for having been silent.
+      if (!heard || isolations != partition_->isolations()) {
+        coordinator_.begin_times_anew(moment.time);
+      }
+      heard = true;
+      isolations = partition_->isolations();
       int due = 0;
       for (; due < kGroupsAtOnce && coordinator_.next_deadline() <= moment.time; ++due) {
         take(coordinator_.pass(moment));
@@ -262,6 +270,7 @@ void GroupPartition::run_timers() {
       }
       timer_at_ = std::max(std::min(timer_at_, expiry), due == kGroupsAtOnce ? moment.time + kBreath : moment.time);
     } else {
+      heard = false;
       timer_at_ = moment.time + kPause;
     }
     const Deadline until(timer_at_, Expiry::kNormal, fiber::Fiber::current().scope().source());

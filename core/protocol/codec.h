@@ -31,21 +31,23 @@ StatusOr<M> decode(const Slice& body, std::int16_t version) {
 }
 
 template <typename M>
-std::size_t encoded_size(const M& message, std::int16_t version) {
+Sizer sized(const M& message, std::int16_t version) {
   CHECK(M::kTraits.versions.contains(version));
   Sizer sizer(version, M::kTraits.flexible(version));
   sizer.structure(message);
-  return sizer.total();
+  return sizer;
 }
 
-// The frame of a message behind `prefix_bytes` that `prefix` writes.
+template <typename M>
+std::size_t encoded_size(const M& message, std::int16_t version) {
+  return sized(message, version).total();
+}
+
+// The frame of a message that was sized, behind `prefix_bytes` that `prefix` writes.
 template <typename M, typename Prefix>
-Frame encode_behind(std::size_t prefix_bytes, Prefix prefix, const M& message, std::int16_t version) {
-  CHECK(M::kTraits.versions.contains(version));
-  const bool flexible = M::kTraits.flexible(version);
-  Sizer sizer(version, flexible);
-  sizer.structure(message);
-  Writer writer(version, flexible, prefix_bytes + sizer.total() - sizer.by_reference());
+Frame encode_behind(std::size_t prefix_bytes, Prefix prefix, const Sizer& sizer, const M& message,
+                    std::int16_t version) {
+  Writer writer(version, M::kTraits.flexible(version), prefix_bytes + sizer.total() - sizer.by_reference());
   prefix(writer, prefix_bytes + sizer.total());
   writer.structure(message);
   Frame frame = writer.finish();
@@ -56,18 +58,25 @@ Frame encode_behind(std::size_t prefix_bytes, Prefix prefix, const M& message, s
 template <typename M>
 Slice encode(const M& message, std::int16_t version) {
   return encode_behind(
-             0, [](Writer&, std::size_t) {}, message, version)
+             0, [](Writer&, std::size_t) {}, sized(message, version), message, version)
       .flat();
 }
 
 template <typename M>
-Frame encode_response(CorrelationId correlation_id, const M& message, std::int16_t version) {
+StatusOr<Frame> encode_response(CorrelationId correlation_id, const M& message, std::int16_t version,
+                                std::size_t bytes_max) {
   static_assert(M::kTraits.kind == MessageKind::kResponse);
   const bool tags = response_header_has_tags(M::kTraits.api, M::kTraits.flexible(version));
+  const std::size_t prefix_bytes = response_prefix_bytes(tags);
+  const Sizer sizer = sized(message, version);
+  const std::size_t bytes = prefix_bytes + sizer.total();
+  if (bytes - sizer.by_reference() > bytes_max || bytes > kFrameBytesMax) [[unlikely]] {
+    return absl::ResourceExhaustedError(fmt::format("{} of {} bytes", M::kTraits.name, bytes));
+  }
   return encode_behind(
-      response_prefix_bytes(tags),
-      [&](Writer& writer, std::size_t size) { write_response_prefix(writer, size, correlation_id, tags); }, message,
-      version);
+      prefix_bytes,
+      [&](Writer& writer, std::size_t size) { write_response_prefix(writer, size, correlation_id, tags); }, sizer,
+      message, version);
 }
 
 template <typename M>
@@ -77,8 +86,8 @@ Frame encode_request(const RequestHeader& header, const M& message) {
   const bool flexible = M::kTraits.flexible(header.version);
   return encode_behind(
       request_prefix_bytes(header, flexible),
-      [&](Writer& writer, std::size_t size) { write_request_prefix(writer, size, header, flexible); }, message,
-      header.version);
+      [&](Writer& writer, std::size_t size) { write_request_prefix(writer, size, header, flexible); },
+      sized(message, header.version), message, header.version);
 }
 
 template <typename M>
@@ -156,6 +165,6 @@ const MessageType& message_type() {
   CHRONIK_MESSAGE_COMMON(Request)                                               \
   template Frame encode_request<Request>(const RequestHeader&, const Request&); \
   CHRONIK_MESSAGE_COMMON(Response)                                              \
-  template Frame encode_response<Response>(CorrelationId, const Response&, std::int16_t)
+  template StatusOr<Frame> encode_response<Response>(CorrelationId, const Response&, std::int16_t, std::size_t)
 
 }  // namespace chronik::protocol

@@ -9,7 +9,7 @@ namespace {
 
 std::int32_t length_field(std::size_t frame_bytes) {
   CHECK_GE(frame_bytes, kFrameLengthBytes);
-  CHECK_LE(frame_bytes, std::size_t{std::numeric_limits<std::int32_t>::max()});
+  CHECK_LE(frame_bytes, kFrameBytesMax);
   return static_cast<std::int32_t>(frame_bytes - kFrameLengthBytes);
 }
 

@@ -90,6 +90,9 @@ struct Frame {
   Slice flat() const;
 };
 
+// Its length stands in 31 bits.
+inline constexpr std::size_t kFrameBytesMax = std::numeric_limits<std::int32_t>::max();
+
 struct RequestHeader;
 struct MessageType;
 
@@ -105,9 +108,11 @@ std::size_t encoded_size(const M& message, std::int16_t version);
 template <typename M>
 Slice encode(const M& message, std::int16_t version);
 
-// A whole frame. The header's own version follows from the message's.
+// A whole frame. The header's own version follows from the message's. kResourceExhausted: the answer would have more
+// bytes than that, without the records that it refers to, or more than a frame may have.
 template <typename M>
-Frame encode_response(CorrelationId correlation_id, const M& message, std::int16_t version);
+StatusOr<Frame> encode_response(CorrelationId correlation_id, const M& message, std::int16_t version,
+                                std::size_t bytes_max = kFrameBytesMax);
 template <typename M>
 Frame encode_request(const RequestHeader& header, const M& message);
 

@@ -3,7 +3,9 @@
 #include "core/protocol/messages/delete_topics.h"
 #include "core/protocol/messages/describe_groups.h"
 #include "core/protocol/messages/find_coordinator.h"
+#include "core/protocol/messages/heartbeat.h"
 #include "core/protocol/messages/join_group.h"
+#include "core/protocol/messages/metadata.h"
 #include "core/protocol/messages/offset_commit.h"
 #include "core/protocol/messages/offset_fetch.h"
 #include "core/protocol/messages/sync_group.h"
@@ -207,6 +209,68 @@ TEST(GroupOffsets, WhereTooMuchWaitsToBeRecordedMoreIsRefused) {
     }
     EXPECT_EQ(taken, 11);  // 8 MiB and one more
     EXPECT_EQ(refused, 5);
+  });
+}
+
+TEST(Heartbeat, IsNoErrorWhileTheGroupsAreLoaded) {
+  node::NodeConfig config = small_node();
+  config.broker["offsets.topic.num.partitions"] = "1";
+  config.broker["offsets.topic.segment.bytes"] = "1048576";
+  config.logs.tail_age_max = Duration::milliseconds(100);
+  config.logs.cleaner.enabled = false;
+  BrokerWorld world(config);
+  auto& disk = static_cast<sim::SimulatedDisk&>(*world.node_machine().disk());
+  protocol::HeartbeatRequest beat;
+  beat.group_id = "g";
+  std::string directory;  // of the groups' log
+  world.run([&](Visit& visit) {
+    const auto client = visit.connect();
+    make_topic(*client, "t", 1);
+    find_coordinator_of(*client, "g");
+    const auto joined = ask<protocol::JoinGroupResponse>(*client, joining("g"), 3);
+    ASSERT_EQ(joined.error_code, ErrorCode::kNone);
+    beat.generation_id = joined.generation_id;
+    beat.member_id = joined.member_id;
+    protocol::SyncGroupRequest sync;
+    sync.group_id = "g";
+    sync.generation_id = joined.generation_id;
+    sync.member_id = joined.member_id;
+    ASSERT_EQ(ask<protocol::SyncGroupResponse>(*client, sync, 3).error_code, ErrorCode::kNone);
+    // More than one segment: the first is read for the groups alone.
+    for (int i = 0; i < 500; ++i) {
+      ASSERT_EQ(ask<protocol::OffsetCommitResponse>(*client, commit_of("other", i, std::string(4'000, 'm')),
+                                                    kOffsetCommitVersion)
+                    .topics.at(0)
+                    .partitions.at(0)
+                    .error_code,
+                ErrorCode::kNone);
+    }
+    for (const auto& topic : ask<protocol::MetadataResponse>(*client, protocol::MetadataRequest{}, 12).topics) {
+      directory = topic.is_internal ? topic.topic_id.to_string() + "-0/" : directory;
+    }
+    ASSERT_TRUE(fiber::sleep(Duration::seconds(5)).ok());
+  });
+  world.kill(sim::Death::kProcessKill);
+  disk.strike(
+      {.step = sim::DiskStep::kRead, .effect = sim::DiskEffect::kHang, .path = directory + "00000000000000000000.log"});
+  world.run([&](Visit& visit) {
+    const auto client = visit.connect();
+    ASSERT_EQ(disk.strikes_left(), 0u);
+    protocol::SyncGroupRequest sync;
+    sync.group_id = "g";
+    const auto loading = [&] {
+      return ask<protocol::SyncGroupResponse>(*client, sync, 3).error_code == ErrorCode::kCoordinatorLoadInProgress;
+    };
+    ASSERT_TRUE(loading());
+    EXPECT_EQ(ask<protocol::HeartbeatResponse>(*client, beat, 3).error_code, ErrorCode::kNone);
+    ASSERT_TRUE(loading());
+    disk.release_hung();
+    while (loading()) {
+      ASSERT_TRUE(fiber::sleep(Duration::milliseconds(50)).ok());
+    }
+    EXPECT_EQ(ask<protocol::HeartbeatResponse>(*client, beat, 3).error_code, ErrorCode::kNone);
+    beat.member_id = "stranger";
+    EXPECT_EQ(ask<protocol::HeartbeatResponse>(*client, beat, 3).error_code, ErrorCode::kUnknownMemberId);
   });
 }
 

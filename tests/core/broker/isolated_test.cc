@@ -1,6 +1,11 @@
 // A leader that hears of neither other node, and a client that reaches no other: what it is answered, and when.
+#include "core/protocol/messages/describe_groups.h"
+#include "core/protocol/messages/find_coordinator.h"
+#include "core/protocol/messages/heartbeat.h"
+#include "core/protocol/messages/join_group.h"
 #include "core/protocol/messages/metadata.h"
 #include "core/protocol/messages/produce.h"
+#include "core/protocol/messages/sync_group.h"
 #include "tests/core/broker/nodes_world.h"
 
 namespace chronik::broker::testing {
@@ -97,6 +102,75 @@ TEST(Isolated, ALeaderWithoutItsFollowersAnswersAfterASessionAndAnElection) {
     EXPECT_EQ(leader_of(*client, "single"), NodeId(1));
     const auto reader = visit.connect(1);
     EXPECT_EQ(leader_of(*reader, "replicated"), NodeId(1));
+  });
+}
+
+// The node that coordinates the group; 0: nobody yet.
+int coordinator_of(client::Client& client, const std::string& group) {
+  protocol::FindCoordinatorRequest find;
+  find.coordinator_keys = {group};
+  const auto told = ask<protocol::FindCoordinatorResponse>(client, find, 4).coordinators.at(0);
+  return told.error_code == ErrorCode::kNone ? told.node_id.value() : 0;
+}
+
+// Of a group of one, in its first generation.
+protocol::HeartbeatRequest join_alone(client::Client& client, const std::string& group) {
+  protocol::JoinGroupRequest join;
+  join.group_id = group;
+  join.session_timeout_ms = join.rebalance_timeout_ms = 10'000;
+  join.protocol_type = "consumer";
+  join.protocols.push_back({.name = "range", .metadata = Slice::copy_of("m")});
+  const auto joined = ask<protocol::JoinGroupResponse>(client, join, 3);
+  EXPECT_EQ(joined.error_code, ErrorCode::kNone);
+  protocol::SyncGroupRequest sync;
+  sync.group_id = group;
+  sync.generation_id = joined.generation_id;
+  sync.member_id = joined.member_id;
+  EXPECT_EQ(ask<protocol::SyncGroupResponse>(client, sync, 3).error_code, ErrorCode::kNone);
+  protocol::HeartbeatRequest beat;
+  beat.group_id = group;
+  beat.generation_id = joined.generation_id;
+  beat.member_id = joined.member_id;
+  return beat;
+}
+
+TEST(Isolated, NobodysSessionEndsWhileTheCoordinatorOfItsGroupHearsNobody) {
+  NodesWorld world(/*forward=*/false);
+  world.run([&](NodesVisit& visit) {
+    const auto any = visit.connect(1);
+    int node = 0;
+    while (node == 0) {
+      ASSERT_TRUE(fiber::sleep(Duration::milliseconds(100)).ok());
+      node = coordinator_of(*any, "g");
+    }
+    const auto client = visit.connect(node);
+    const protocol::HeartbeatRequest beat = join_alone(*client, "g");
+    const auto beat_error = [&] { return ask<protocol::HeartbeatResponse>(*client, beat, 3).error_code; };
+    ASSERT_EQ(beat_error(), ErrorCode::kNone);
+    for (int other = 1; other <= NodesWorld::kNodes; ++other) {
+      if (other != node) {
+        world.suspend(other);
+      }
+    }
+    ASSERT_TRUE(fiber::sleep(Duration::seconds(20)).ok());  // longer than a session
+    EXPECT_EQ(beat_error(), ErrorCode::kNotCoordinator);
+    for (int other = 1; other <= NodesWorld::kNodes; ++other) {
+      if (other != node) {
+        world.resume(other);
+      }
+    }
+    const protocol::DescribeGroupsRequest describe{.groups = {"g"}};
+    ErrorCode error = ErrorCode::kNotCoordinator;
+    for (int i = 0; i < 100 && error == ErrorCode::kNotCoordinator; ++i) {
+      ASSERT_TRUE(fiber::sleep(Duration::milliseconds(100)).ok());
+      error = ask<protocol::DescribeGroupsResponse>(*client, describe, 5).groups.at(0).error_code;
+    }
+    EXPECT_EQ(error, ErrorCode::kNone) << "the same node coordinates";
+    ASSERT_TRUE(fiber::sleep(Duration::seconds(2)).ok());
+    EXPECT_EQ(beat_error(), ErrorCode::kNone);
+    // From now on it counts again.
+    ASSERT_TRUE(fiber::sleep(Duration::seconds(11)).ok());
+    EXPECT_EQ(beat_error(), ErrorCode::kUnknownMemberId);
   });
 }
 

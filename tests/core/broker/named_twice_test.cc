@@ -3,9 +3,14 @@
 #include "core/protocol/messages/create_partitions.h"
 #include "core/protocol/messages/delete_groups.h"
 #include "core/protocol/messages/delete_topics.h"
+#include "core/protocol/messages/describe_configs.h"
+#include "core/protocol/messages/describe_groups.h"
+#include "core/protocol/messages/describe_log_dirs.h"
+#include "core/protocol/messages/describe_producers.h"
 #include "core/protocol/messages/fetch.h"
 #include "core/protocol/messages/list_offsets.h"
 #include "core/protocol/messages/metadata.h"
+#include "core/protocol/messages/offset_fetch.h"
 #include "tests/core/broker/broker_world.h"
 
 namespace chronik::broker::testing {
@@ -42,6 +47,7 @@ TEST(NamedTwice, ATopicsIdCountsBeforeItsName) {
   with_topic([](client::Client& client) {
     const TopicId id = metadata(client, {{.topic_id = {}, .name = "t"}}, 12).at(0).topic_id;
     EXPECT_EQ(metadata(client, {{.topic_id = id, .name = "other"}}, 12).at(0).name, "t");
+    EXPECT_EQ(metadata(client, {{.topic_id = id, .name = "one"}, {.topic_id = id, .name = "other"}}, 12).size(), 1u);
     const TopicId unknown{1, 2};
     const auto nobody = metadata(client, {{.topic_id = unknown, .name = "other"}}, 12).at(0);
     EXPECT_EQ(nobody.error_code, ErrorCode::kUnknownTopicId);
@@ -90,6 +96,60 @@ TEST(NamedTwice, AGroupIsDeletedOnce) {
     const auto deleted =
         ask<protocol::DeleteGroupsResponse>(client, protocol::DeleteGroupsRequest{.groups_names = {"g", "g"}}, 2);
     EXPECT_EQ(deleted.results.size(), 1u);
+  });
+}
+
+TEST(NamedTwice, WhatIsDescribedIsDescribedOnce) {
+  with_topic([](client::Client& client) {
+    const auto groups =
+        ask<protocol::DescribeGroupsResponse>(client, protocol::DescribeGroupsRequest{.groups = {"g", "h", "g"}}, 5);
+    EXPECT_EQ(groups.groups.size(), 2u);
+
+    protocol::DescribeConfigsRequest configs;
+    configs.resources = {{.resource_type = 2, .resource_name = "t"},
+                         {.resource_type = 4, .resource_name = "t"},
+                         {.resource_type = 2, .resource_name = "t"}};
+    EXPECT_EQ(ask<protocol::DescribeConfigsResponse>(client, configs, 4).results.size(), 2u);
+
+    protocol::DescribeProducersRequest producers;
+    producers.topics = {{.name = "t", .partition_indexes = {PartitionId(1), PartitionId(1)}},
+                        {.name = "t", .partition_indexes = {PartitionId(1), PartitionId(0)}}};
+    const auto of_topics = ask<protocol::DescribeProducersResponse>(client, producers, 0).topics;
+    ASSERT_EQ(of_topics.size(), 2u);
+    EXPECT_EQ(of_topics[0].partitions.size(), 1u);
+    ASSERT_EQ(of_topics[1].partitions.size(), 1u);
+    EXPECT_EQ(of_topics[1].partitions[0].partition_index, PartitionId(0));
+
+    protocol::DescribeLogDirsRequest directories;
+    directories.topics = {{.topic = "t", .partitions = {PartitionId(1), PartitionId(1)}},
+                          {.topic = "t", .partitions = {PartitionId(1), PartitionId(0)}}};
+    const auto held = ask<protocol::DescribeLogDirsResponse>(client, directories, 4).results.at(0).topics;
+    ASSERT_EQ(held.size(), 1u);
+    EXPECT_EQ(held[0].partitions.size(), 2u);
+  });
+}
+
+TEST(NamedTwice, AGroupsOffsetsAreToldOnceWithAllThatIsAskedOfThem) {
+  with_topic([](client::Client& client) {
+    protocol::OffsetFetchRequest request;
+    request.groups.resize(4);
+    request.groups[0].group_id = request.groups[1].group_id = "g";
+    request.groups[0].topics = {{{.name = "t", .partition_indexes = {PartitionId(1), PartitionId(1)}}}};
+    request.groups[1].topics = {{{.name = "t", .partition_indexes = {PartitionId(0), PartitionId(1)}},
+                                 {.name = "u", .partition_indexes = {PartitionId(0)}}}};
+    request.groups[2].group_id = request.groups[3].group_id = "all";
+    request.groups[2].topics = request.groups[1].topics;
+    request.groups[3].topics = std::nullopt;
+    const auto told = ask<protocol::OffsetFetchResponse>(client, request, 8).groups;
+    ASSERT_EQ(told.size(), 2u);
+    EXPECT_EQ(told[0].group_id, "g");
+    EXPECT_EQ(told[1].group_id, "all");
+    std::size_t partitions = 0;
+    for (const auto& topic : told[0].topics) {
+      partitions += topic.partitions.size();
+    }
+    EXPECT_EQ(partitions, told[0].error_code == ErrorCode::kNone ? 3u : 0u);
+    EXPECT_TRUE(told[1].topics.empty());
   });
 }
 

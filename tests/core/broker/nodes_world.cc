@@ -86,6 +86,11 @@ void NodesWorld::suspend(int number) {
   orders_.emplace_back([machine] { machine->suspend(); });
 }
 
+void NodesWorld::resume(int number) {
+  sim::Machine* machine = members_.at(static_cast<std::size_t>(number - 1)).machine;
+  orders_.emplace_back([machine] { machine->resume(); });
+}
+
 void NodesWorld::cut(int one, int other) {
   const sim::Machine& a = *members_.at(static_cast<std::size_t>(one - 1)).machine;
   const sim::Machine& b = *members_.at(static_cast<std::size_t>(other - 1)).machine;

@@ -38,6 +38,7 @@ class NodesWorld {
   // From outside every fiber, or at the next turn of the client's.
   void kill(int number, sim::Death how);
   void suspend(int number);
+  void resume(int number);
   // Nothing gets through between the two any more.
   void cut(int one, int other);
 

@@ -84,6 +84,43 @@ TEST(Produce, ThatIsNotDurableInItsTimeSaysSo) {
   });
 }
 
+// Its answer is read again where its time is over, and what it says of refused records must not be too much for that.
+TEST(Produce, ThatIsRefusedRecordByRecordManyTimesIsAnsweredWhenItsTimeIsOver) {
+  constexpr std::size_t kRefused = 14'000;
+  node::NodeConfig config = small_node();
+  config.limits.write = Duration::seconds(1000);
+  BrokerWorld world(config);
+  world.run([&](Visit& visit) {
+    make_topic(*visit.connect(), "t", 1);
+    disk_of(world).sync = disk_of(world).sync_most = Duration::seconds(2);
+    const Slice early = batch_of(std::vector<std::string>(100, ""), {},
+                                 WallTime::from_milliseconds(visit.ports.clock.wall().milliseconds() + 7'200'000));
+    protocol::ProduceRequest request;
+    request.acks = -1;
+    request.timeout_ms = 0;
+    auto& asked = request.topic_data.emplace_back();
+    asked.name = "t";
+    for (std::size_t i = 0; i < kRefused; ++i) {
+      asked.partition_data.push_back({.index = PartitionId(0), .records = early});
+    }
+    asked.partition_data.push_back({.index = PartitionId(0), .records = batch_of({"good"})});
+    const auto raw = visit.connect_raw();
+    ASSERT_TRUE(raw->send(request, kProduceVersion, 1).ok());
+    const auto response = raw->receive_as<protocol::ProduceResponse>(kProduceVersion);
+    ASSERT_TRUE(response.ok()) << response.status();
+    const auto& answers = response->responses.at(0).partition_responses;
+    ASSERT_EQ(answers.size(), kRefused + 1);
+    std::size_t errors = 0;
+    for (std::size_t i = 0; i < kRefused; ++i) {
+      EXPECT_EQ(answers[i].error_code, ErrorCode::kInvalidTimestamp);
+      errors += answers[i].record_errors.size();
+    }
+    EXPECT_EQ(answers[0].record_errors.size(), 100u);
+    EXPECT_EQ(errors, 10'000u);
+    EXPECT_EQ(answers[kRefused].error_code, ErrorCode::kRequestTimedOut);
+  });
+}
+
 TEST(Produce, IsRefusedWhereItsTopicIsDeletedWhileItWaitsForRoom) {
   constexpr std::int32_t kPartitions = 20;  // of which the write-ahead log's queue holds five
   BrokerWorld world;

@@ -112,7 +112,7 @@ class ClientTest : public ::testing::Test {
   static protocol::Frame answer_to(std::int32_t id, const std::string& topic) {
     protocol::MetadataResponse response;
     response.topics.push_back({.name = topic});
-    return protocol::encode_response(CorrelationId(id), response, 12);
+    return *protocol::encode_response(CorrelationId(id), response, 12);
   }
 
   FiberWorld world_;

@@ -346,6 +346,34 @@ TEST_F(CoordinatorTest, ASweepOfOldOffsetsLooksAtEachGroupOnce) {
   EXPECT_EQ(coordinator.groups().size(), 1u);
 }
 
+TEST_F(CoordinatorTest, OffsetsUnderTheEmptyNameGrowOldAsOthers) {
+  CommitCall call = commit_of(1);
+  call.group = "";
+  std::vector<ErrorCode> errors;
+  coordinator.committed(append(coordinator.commit_offsets(call, now, errors)), now);
+  for (int round = 0; round < 2; ++round) {
+    EXPECT_EQ(coordinator.expire_offsets(now, none_is_gone).commit, 0u);
+  }
+  pass(Duration::seconds(8 * 24 * 3600));
+  const CommitId expired = append(coordinator.expire_offsets(now, none_is_gone));
+  ASSERT_NE(expired, 0u);
+  coordinator.committed(expired, now);
+  EXPECT_TRUE(coordinator.groups().empty());
+}
+
+TEST_F(CoordinatorTest, WhereALoadTookLongerThanASessionNobodyIsThrownOut) {
+  form();
+  Coordinator other = replayed();
+  pass(Duration::seconds(20));
+  other.begin_times_anew(now.time);
+  EXPECT_EQ(other.next_deadline(), now.time + Duration::seconds(10));
+  other.pass(now);
+  EXPECT_EQ(other.find("g")->members().size(), 1u);
+  pass(Duration::seconds(10));
+  other.pass(now);
+  EXPECT_TRUE(other.find("g")->members().empty());
+}
+
 TEST_F(CoordinatorTest, RetentionGoesByTheTimeThatWasRecorded) {
   form();
   CommitCall call = commit_of(7);

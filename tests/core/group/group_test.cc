@@ -435,6 +435,47 @@ TEST_F(GroupTest, AGroupIsRestoredWithItsMembersAssignmentsAndSessions) {
   EXPECT_EQ(other.next_deadline(), now + Duration::seconds(10));
 }
 
+TEST_F(GroupTest, WhereNobodyCouldBeHeardAllHaveTheirTimesAnew) {
+  form();
+  now = now + Duration::seconds(100);
+  group.begin_times_anew(now);
+  EXPECT_EQ(group.next_deadline(), now + Duration::seconds(10));
+  pass(Duration::seconds(9));
+  EXPECT_EQ(group.members().size(), 2u);
+  pass(Duration::seconds(1));
+  EXPECT_TRUE(group.members().empty());
+}
+
+TEST_F(GroupTest, ARebalanceDuringWhichNobodyCouldBeHeardWaitsAsLongAgain) {
+  form();
+  join_new("c");
+  join(call_of("a"));
+  now = now + Duration::seconds(100);
+  group.begin_times_anew(now);
+  heartbeat("b");
+  pass(Duration::seconds(9));
+  ASSERT_EQ(group.state(), State::kPreparingRebalance);
+  join(call_of("b"));
+  EXPECT_EQ(group.members().size(), 3u);
+  ASSERT_EQ(group.state(), State::kCompletingRebalance);
+  now = now + Duration::seconds(100);
+  group.begin_times_anew(now);
+  pass(Duration::seconds(9));
+  EXPECT_EQ(group.state(), State::kCompletingRebalance) << "all may still ask what they own";
+}
+
+TEST_F(GroupTest, AnIdThatWasGivenWhereNobodyCouldBeHeardIsGoodForAWhile) {
+  JoinCall call = call_of("", "a");
+  call.must_know_its_id = true;
+  ASSERT_EQ(join_error(join(call)), ErrorCode::kMemberIdRequired);
+  now = now + Duration::seconds(100);
+  group.begin_times_anew(now);
+  pass(Duration::seconds(1));
+  call.member_id = "a";
+  EXPECT_EQ(join_error(join(call)), ErrorCode::kNone);
+  EXPECT_EQ(group.members().size(), 1u);
+}
+
 TEST_F(GroupTest, WhoWaitsIsToldThatTheGroupIsElsewhere) {
   form();
   const Ticket c = join_new("c");

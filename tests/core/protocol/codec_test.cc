@@ -59,7 +59,7 @@ TEST(Writer, SentRecordsAreReferredToAndNotCopied) {
   topic.partitions[1].records = Slice();
   topic.partitions[2].records = second;
   for (const std::int16_t version : std::initializer_list<std::int16_t>{4, 11, 12, 17}) {
-    const Frame frame = encode_response(CorrelationId(1), response, version);
+    const Frame frame = *encode_response(CorrelationId(1), response, version);
     std::vector<const std::uint8_t*> at;
     std::size_t size = 0;
     for (const Slice& part : frame.parts) {
@@ -244,6 +244,17 @@ TEST(Apis, AreFoundByKey) {
   EXPECT_EQ(find_api(static_cast<ApiKey>(-1)), nullptr);
   EXPECT_EQ(api_name(ApiKey::kDescribeCluster), "DescribeCluster");
   EXPECT_EQ(api_name(static_cast<ApiKey>(4)), "Unknown");
+}
+
+TEST(EncodeResponse, SaysWhereTheAnswerIsTooLargeAndWhereNoFrameHoldsIt) {
+  const Slice records = Slice::allocate(64 << 20);
+  FetchResponse response;
+  response.responses.emplace_back().partitions.resize(1);
+  response.responses[0].partitions[0].records = records;
+  EXPECT_TRUE(encode_response(CorrelationId(1), response, 12, 1000).ok()) << "the records are not counted";
+  EXPECT_TRUE(absl::IsResourceExhausted(encode_response(CorrelationId(1), response, 12, 50).status()));
+  response.responses[0].partitions.resize(32, response.responses[0].partitions[0]);
+  EXPECT_TRUE(absl::IsResourceExhausted(encode_response(CorrelationId(1), response, 12).status())) << "2 GiB";
 }
 
 }  // namespace

@@ -65,7 +65,7 @@ void expect_response(CorrelationId id, const M& message, std::int16_t version, c
   const StatusOr<M> decoded = decode<M>(received->body, version);
   ASSERT_TRUE(decoded.ok()) << decoded.status();
   EXPECT_EQ(*decoded, message) << to_text(*decoded, version);
-  EXPECT_EQ(hex(without_length(encode_response(id, message, version).flat())), hex(frame));
+  EXPECT_EQ(hex(without_length(encode_response(id, message, version)->flat())), hex(frame));
 }
 
 inline RequestHeader header(ApiKey api, std::int16_t version, std::int32_t id, std::optional<std::string> client) {
