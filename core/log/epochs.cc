@@ -42,6 +42,12 @@ void Epochs::truncate(Offset to) {
   }
 }
 
+void Epochs::forget_above(LeaderEpoch epoch) {
+  while (!starts_.empty() && starts_.back().epoch > epoch) {
+    starts_.pop_back();
+  }
+}
+
 void Epochs::advance_start(Offset to) {
   std::size_t before = 0;
   while (before + 1 < starts_.size() && starts_[before + 1].offset <= to) {

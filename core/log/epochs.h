@@ -22,7 +22,8 @@ class Epochs {
   Start end_of(LeaderEpoch epoch, Offset log_start, Offset log_end) const;
   LeaderEpoch epoch_at(Offset offset) const;  // none: before the first
   LeaderEpoch last() const { return starts_.empty() ? LeaderEpoch::none() : starts_.back().epoch; }
-  void truncate(Offset to);  // forgets epochs that begin at or above
+  void truncate(Offset to);              // forgets epochs that begin at or above
+  void forget_above(LeaderEpoch epoch);  // later ones
   // Forgets epochs that end at or below. The first that is left keeps its beginning, which a batch may hold together
   // with the log's start: a replica that has something else between the two has to be told.
   void advance_start(Offset to);

@@ -1,8 +1,9 @@
 // All logs of one shard: their WAL, recovery, draining to segments, retention, deletion.
 //
-// Life: open() recovers and writes anew what was in doubt (R2); start() spawns the shard's background fibers
-// (committer, drainer, retention) in the manager's own scope; stop() ends them after a last drain and checkpoint. A
-// crash at any moment needs none of that.
+// Life: open() recovers, writes anew what was in doubt (R2), and starts the write-ahead log with its own fibers
+// (committer, filler, space) in a scope of their own, so that they outlive the others; start() spawns drainer, keeper
+// and, where logs are to be compacted, cleaner. stop() ends these three, drains and checkpoints once more, and only
+// then closes the write-ahead log. A crash at any moment needs none of that.
 #pragma once
 
 #include <cstdint>
@@ -38,9 +39,6 @@ struct RecoverySummary {
   std::uint64_t logs = 0;
   std::uint64_t bytes_replayed = 0;
   std::uint64_t records_replayed = 0;
-  std::uint64_t bytes_rewritten = 0;  // that were in doubt
-  std::uint64_t torn_bytes = 0;
-  std::uint64_t damaged_ranges = 0;
   Duration took;
 };
 

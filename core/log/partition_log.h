@@ -4,8 +4,10 @@
 // moves durable_end(); later the drainer writes it to the segment files, and the tail may forget it. Readers see tail
 // and segments as one log.
 //
-// Invariants, checked by LogInvariants after every change in tests and simulation:
-//   1. log_start <= durable_end <= log_end, once the log itself is durable;  flushed_end (in segments) <= durable_end.
+// Invariants (in the simulator WalChecker judges durable end and log end, 2 and the order of epochs, SegmentChecker
+// what is in segments):
+//   1. log_start <= durable_end <= log_end, once the log itself is durable; what is in segments ends at or below
+//      durable_end.
 //   2. Batches lie end to end: the base offset of each is the last offset of the one before, plus one.
 //   3. Leader epochs never decrease along the log; epoch starts lie in [log_start, log_end), the first perhaps
 //      earlier.
@@ -148,7 +150,7 @@ class PartitionLog : public Counted {
     virtual void on_damage() {}
   };
   virtual void set_listener(Listener* listener) = 0;  // null: nobody
-  // A high watermark to be kept in checkpoints (R6); recovered() returns the last one kept.
+  // A high watermark to be kept in checkpoints (R6); recovered_high_watermark() returns the last one kept.
   virtual void note_high_watermark(Offset high_watermark) = 0;
   virtual Offset recovered_high_watermark() const = 0;
 };

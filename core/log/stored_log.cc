@@ -163,32 +163,7 @@ Status StoredLog::truncate(Offset to, absl::FunctionRef<bool()> still, const Dea
              : cut_there;
 }
 
-Offset StoredLog::sound_end() const {
-  const Offset damaged = damaged_.front().from;
-  Offset to = damaged;
-  if (damaged < written_end_ && !segments_.empty() && damaged >= segments_.front()->base()) {
-    to = segments_[segment_holding(damaged)]->base();
-  }
-  // The batch that holds the log's start may begin before it: there is no other place to begin again.
-  return to <= log_start_ ? Offset(0) : to;
-}
-
-StatusOr<Offset> StoredLog::discard_damage(absl::FunctionRef<bool(Offset to)> still, const Deadline& deadline) {
-  if (!opened_ && !damaged_.empty() && damaged_.front().from < written_end_) {
-    RETURN_IF_ERROR(open(deadline));
-  }
-  if (damaged_.empty()) {
-    return absl::NotFoundError("nothing is damaged");
-  }
-  const Offset to = sound_end();
-  RETURN_IF_ERROR(cut(
-      to, [&] { return !damaged_.empty() && sound_end() == to && still(to); }, deadline));
-  return to;
-}
-
-Status StoredLog::cut(Offset to, absl::FunctionRef<bool()> still, const Deadline& deadline) {
-  std::optional<fiber::Turnstile::Pass> pass;
-  sim_pause("log.before_truncation");
+Status StoredLog::enter_with_room(std::optional<fiber::Turnstile::Pass>& pass, Offset to, const Deadline& deadline) {
   for (bool room = false; !room;) {
     // Not waited for within: whoever makes room in the write-ahead log may need this log's files.
     pass.reset();
@@ -200,9 +175,13 @@ Status StoredLog::cut(Offset to, absl::FunctionRef<bool()> still, const Deadline
     }
     room = host_.wal().try_reserve(sizeof(std::int64_t), wal::Urgency::kControl) == wal::Room::kGranted;
   }
-  if (closed_) {
-    return absl::AbortedError("the log is closed");
-  }
+  return closed_ ? absl::AbortedError("the log is closed") : ok();
+}
+
+Status StoredLog::cut(Offset to, absl::FunctionRef<bool()> still, const Deadline& deadline) {
+  std::optional<fiber::Turnstile::Pass> pass;
+  sim_pause("log.before_truncation");
+  RETURN_IF_ERROR(enter_with_room(pass, to, deadline));
   if (!still()) {
     return absl::AbortedError("it is not to be cut any more");
   }
@@ -233,7 +212,9 @@ Status StoredLog::cut(Offset to, absl::FunctionRef<bool()> still, const Deadline
 
 Status StoredLog::begin_anew(Offset to, absl::FunctionRef<bool()> still, const Deadline& deadline) {
   RETURN_IF_ERROR(truncate(log_start_, still, deadline));
-  RETURN_IF_ERROR(make_control_room(deadline));
+  // Within: a drain that is under way has what it writes from the tail.
+  std::optional<fiber::Turnstile::Pass> pass;
+  RETURN_IF_ERROR(enter_with_room(pass, to, deadline));
   if (!still() || to < log_end_) {
     return absl::AbortedError("it is not to begin anew any more");
   }
@@ -241,15 +222,14 @@ Status StoredLog::begin_anew(Offset to, absl::FunctionRef<bool()> still, const D
   const Lsn lsn = host_.wal().append(wal::RecordType::kLogStart, wal_key(key_), encode_offset(to), to);
   std::erase_if(start_moves_, [this](const StartMove& move) { return move.lsn <= host_.wal().durable(); });
   start_moves_.push_back({.to = to, .lsn = lsn});
-  host_.on_moved(*this, lsn);
   ++truncations_;
   jump(lsn, to);
   host_.on_truncated(*this, Offset(0));
+  // Whoever waits for it here may be called off, and the log is to be durable to its end all the same.
+  host_.on_moved(*this, lsn, to);
+  pass.reset();
   RETURN_IF_ERROR(host_.wal().wait_durable(lsn, deadline));
   sim_pause("log.begun_anew");
-  if (log_start_ == to && advance_durable(to)) {
-    tell_listener();
-  }
   return ok();
 }
 
@@ -328,7 +308,7 @@ Status StoredLog::advance_log_start(Offset to, const Deadline& deadline) {
   const Lsn lsn = host_.wal().append(wal::RecordType::kLogStart, wal_key(key_), encode_offset(to), log_end_);
   std::erase_if(start_moves_, [this](const StartMove& move) { return move.lsn <= host_.wal().durable(); });
   start_moves_.push_back({.to = to, .lsn = lsn});
-  host_.on_moved(*this, lsn);
+  host_.on_moved(*this, lsn, Offset::none());
   log_start_ = to;
   epochs_.advance_start(to);
   keep_damage(to, log_end_);
@@ -338,66 +318,9 @@ Status StoredLog::advance_log_start(Offset to, const Deadline& deadline) {
   return host_.wal().wait_durable(lsn, deadline);
 }
 
-// ---- damage ----
-
-const DamagedRange* StoredLog::damage_at(Offset offset) const {
-  const auto found = std::find_if(damaged_.begin(), damaged_.end(), [offset](const DamagedRange& range) {
-    return range.from <= offset && offset < range.to;
-  });
-  return found == damaged_.end() ? nullptr : &*found;
-}
-
-void StoredLog::note_damage(Offset from, Offset to) {
-  from = std::max(from, log_start_);
-  const auto covers = [&](const DamagedRange& range) { return range.from <= from && to <= range.to; };
-  if (from >= to || std::any_of(damaged_.begin(), damaged_.end(), covers)) {
-    return;
-  }
-  if (!host_.replaying()) {
-    report_damage(from, to);
-  }
-  // Ranges that touch are one, so that there are never more of them than damaged places.
-  DamagedRange joined{from, to};
-  std::erase_if(damaged_, [&](const DamagedRange& range) {
-    const bool touches = range.from <= to && from <= range.to;
-    if (touches) {
-      joined = {std::min(joined.from, range.from), std::max(joined.to, range.to)};
-    }
-    return touches;
-  });
-  const auto behind = std::find_if(damaged_.begin(), damaged_.end(),
-                                   [&](const DamagedRange& range) { return joined.from < range.from; });
-  damaged_.insert(behind, joined);
-  host_.on_damage_news();
-  if (listener_ != nullptr && !host_.replaying()) {
-    listener_->on_damage();
-  }
-}
-
-void StoredLog::report_damage(Offset from, Offset to) const {
-  const bool in_segment = !segments_.empty() && from < written_end_;
-  log_error("log damaged: offsets answer an error", field("topic", topic_name_), field("partition", key_.partition),
-            field("from", from), field("to", to),
-            field("file", in_segment ? segments_[segment_holding(from)]->path(".log") : std::string("wal/")));
-  if (Observer* o = observer()) {
-    o->on_damage(observed(key_), from, to);
-  }
-}
-
-void StoredLog::keep_damage(Offset from, Offset to) {
-  if (damaged_.empty()) {
-    return;
-  }
-  for (DamagedRange& range : damaged_) {
-    range = {std::max(range.from, from), std::min(range.to, to)};
-  }
-  std::erase_if(damaged_, [](const DamagedRange& range) { return range.from >= range.to; });
-  host_.on_damage_news();
-}
-
 // ---- replay ----
 
-Status StoredLog::replay_append(Lsn lsn, const Slice& batch, bool checkpointed) {
+Status StoredLog::replay_append(Lsn lsn, const Slice& batch, bool checkpointed, std::uint64_t lost) {
   if (lsn <= synced_lsn_) {
     return ok();  // in a synced segment
   }
@@ -410,9 +333,14 @@ Status StoredLog::replay_append(Lsn lsn, const Slice& batch, bool checkpointed) 
     return ok();  // cut off since, as the checkpoint knows, whatever has become of the record that says so
   }
   const Offset base = view.base_offset();
-  if (base < (tail_.empty() ? written_end_ : tail_.back().last.next())) {
+  const LeaderEpoch epoch = view.partition_leader_epoch();
+  const bool back = !checkpointed && epoch < epochs_.last();
+  if (back || base < (tail_.empty() ? written_end_ : tail_.back().last.next())) {
     // The record of the truncation has rotted: it was durable before anything was appended behind it (R4).
-    replay_truncate(lsn - 1, base, checkpointed);
+    replay_lost_truncation(lsn, base, checkpointed, lost);
+  }
+  if (back) {
+    epochs_.forget_above(epoch);
   }
   const Offset expected = tail_.empty() ? written_end_ : tail_.back().last.next();
   note_damage(expected, base);  // where there is a hole
@@ -420,12 +348,12 @@ Status StoredLog::replay_append(Lsn lsn, const Slice& batch, bool checkpointed) 
   tail_.push({.base = base,
               .last = view.last_offset(),
               .lsn = lsn,
-              .epoch = view.partition_leader_epoch(),
+              .epoch = epoch,
               .max_timestamp = view.max_timestamp(),
               .offset_of_max = view.last_offset(),
               .bytes = Slice::copy_of(batch.bytes())});
   if (!checkpointed) {
-    epochs_.note(view.partition_leader_epoch(), base);
+    epochs_.note(epoch, base);
     producers_.record({.id = view.has_producer() ? view.producer_id() : ProducerId::none(),
                        .epoch = view.producer_epoch(),
                        .first_sequence = view.base_sequence(),
@@ -466,9 +394,19 @@ void StoredLog::replay_log_start(Lsn lsn, Offset to, bool checkpointed) {
   }
 }
 
-void StoredLog::replay_log_end(Lsn lsn, Offset end) {
+void StoredLog::replay_lost_truncation(Lsn lsn, Offset to, bool checkpointed, std::uint64_t lost) {
+  // What is committed is not cut; and of what the checkpoint knows, what was in synced segments was not, either.
+  const Offset kept = checkpointed ? synced_end_ : high_watermark_;
+  replay_truncate(lsn - 1, to, checkpointed);
+  if (lost > 1) {
+    // With it went, perhaps, what was first appended behind it: it may have cut further below.
+    note_damage(kept, to);
+  }
+}
+
+void StoredLog::replay_log_end(Lsn lsn, Offset end, std::uint64_t lost) {
   if (end < log_end_) {
-    replay_truncate(lsn - 1, end, false);
+    replay_lost_truncation(lsn, end, false, lost);
   }
   // A hole is noted once something lies behind it, or by finish_replay().
   log_end_ = end;

@@ -50,12 +50,15 @@ class LogHost : public FileHost {
   virtual Ref<StoredLog> hold(const LogKey& key) = 0;
   // What was replayed so far may be changed by later records. All of it is certain; there may be no wal() to ask.
   virtual bool replaying() const = 0;
+  // Of one round of writes to a segment.
+  virtual Deadline write_deadline() = 0;
   // Whether the log is damaged may be another than before.
   virtual void on_damage_news() = 0;
   // A batch up to `end` went to the WAL as `lsn`: tell the log when it is durable, and drain it some day.
   virtual void on_queued(StoredLog& log, Lsn lsn, Offset end) = 0;
-  // Something else of the log went to the WAL as `lsn`, of which whoever listens is told when it is durable.
-  virtual void on_moved(StoredLog& log, Lsn lsn) = 0;
+  // Something else of the log went to the WAL as `lsn`: whoever listens is told when it is durable, and so is then the
+  // log up to `end`; none(): no further than before.
+  virtual void on_moved(StoredLog& log, Lsn lsn, Offset end) = 0;
   // Everything at and above `to` that was queued for the log is gone.
   virtual void on_truncated(StoredLog& log, Offset to) = 0;
 };
@@ -116,9 +119,9 @@ class StoredLog final : public PartitionLog {
   bool closed() const { return closed_; }
 
   // Moves durable batches of the tail into segments, up to some megabytes; returns their bytes. Drainer only.
-  StatusOr<std::uint64_t> drain(Lsn durable, const Deadline& deadline);
+  StatusOr<std::uint64_t> drain(Lsn durable);
   // Makes what was drained survive a loss of power: data, indexes, directory. Drainer only.
-  Status sync(const Deadline& deadline);
+  Status sync();
   // What sync() would do was done by Disk::sync_all(), begun when the log was as `before` says. Drainer only.
   struct Written {
     Offset end;
@@ -128,7 +131,7 @@ class StoredLog final : public PartitionLog {
     std::uint64_t truncations = 0;
   };
   Written written() const;
-  Status prepare_sync_all(const Deadline& deadline);
+  Status prepare_sync_all();
   void synced_as(const Written& before);
   // The first record of the WAL that holds data of this log which no synced segment has; none: there is none.
   Lsn first_unsynced() const;
@@ -138,14 +141,14 @@ class StoredLog final : public PartitionLog {
   std::uint64_t segment_bytes() const { return segment_bytes_ + synced_bytes_; }  // > 0: it has segments
   bool has_unsynced_files() const { return written_end_ > synced_end_; }
 
-  // Deletes segments that retention or the log start no longer want, oldest first (R16). Drainer only.
-  Status enforce_retention(const Deadline& deadline);
+  // Deletes segments that retention or the log start no longer want, oldest first (R16). Keeper only.
+  Status enforce_retention();
   // Whether the tail holds what retention or the log start no longer want: only segments are ever deleted, and the tail
   // of an idle log may stay undrained for long.
   bool retention_waits_for_drain() const;
   // ---- compaction, all of it the cleaner's only (stored_log_clean.cc) ----
   bool compacts() const { return config_.compacts; }
-  StatusOr<Cleanable> cleanable(const Deadline& deadline);
+  StatusOr<Cleanable> cleanable();
   bool wants_cleaning(std::uint64_t dirty_bytes, std::uint64_t clean_bytes, bool overdue) const;
   // Everything below has been cleaned, durably: checkpoints keep it.
   Offset cleaned_to() const { return cleaned_to_; }
@@ -167,7 +170,7 @@ class StoredLog final : public PartitionLog {
   StatusOr<Segment::Read> read_to_clean(const Ref<Segment>& segment, Offset from, Offset end, std::uint64_t bytes,
                                         std::uint64_t truncations);
   // Makes the file; kAborted as above.
-  StatusOr<SegmentRewrite> begin_rewrite(Offset base, std::uint64_t truncations, const Deadline& deadline);
+  StatusOr<SegmentRewrite> begin_rewrite(Offset base, std::uint64_t truncations);
   // Puts `fresh`, whose NNN.cleaned is synced, in the place of `old`, which are loaded neighbours. kAborted: the log
   // changed, and nothing happened.
   Status replace_segments(const std::vector<Ref<Segment>>& old, const Ref<Segment>& fresh, std::uint64_t truncations);
@@ -185,9 +188,9 @@ class StoredLog final : public PartitionLog {
   // Forgets producers that have written nothing since then.
   void expire_producers(WallTime before) { producers_.expire(before); }
   // Unlinks all files and the directory.
-  Status delete_files(const Deadline& deadline);
+  Status delete_files();
   // Renames its directory. False: it has none.
-  StatusOr<bool> move_files(const std::string& to, const Deadline& deadline);
+  StatusOr<bool> move_files(const std::string& to);
 
   LogState state() const;
 
@@ -199,12 +202,14 @@ class StoredLog final : public PartitionLog {
     std::uint64_t passed_over = 0;    // by the cleaner's look of this number: others first
     bool ripe = false;                // its tail is to be drained, whatever the others hold
     std::uint64_t counted_bytes = 0;  // of the tail, in the sum over all logs
+    std::uint64_t lost_before = 0;    // records of the replay, before the last one that said something of the log
   };
   Keeping keeping;
 
   // ---- replay ----
-  // Takes a batch of a record that was read back. `checkpointed`: the log's positions know it already.
-  Status replay_append(Lsn lsn, const Slice& batch, bool checkpointed);
+  // Takes a batch of a record that was read back. `checkpointed`: the log's positions know it already. `lost`: so many
+  // records of whatever log were lost since the last one that said something of this log.
+  Status replay_append(Lsn lsn, const Slice& batch, bool checkpointed, std::uint64_t lost);
   void replay_truncate(Lsn lsn, Offset to, bool checkpointed);
   // Cuts the segments that were opened amid the replay, where a truncation that came later is certain by now.
   Status settle(const Deadline& deadline);
@@ -215,25 +220,28 @@ class StoredLog final : public PartitionLog {
     durable_end_ = Offset::none();
   }
   // Behind the record before `lsn` the log ended at `end`: where it does not, the record that says so is damaged (R3).
-  void replay_log_end(Lsn lsn, Offset end);
+  void replay_log_end(Lsn lsn, Offset end, std::uint64_t lost);
   // Compares what was replayed with what checkpoint and summaries promised; what is missing is damage (R3).
   void finish_replay();
 
  private:
-  friend struct LogInvariants;
   // Once the segments are open.
   std::uint64_t size_bytes() const { return segment_bytes_ + tail_.bytes(); }
   std::string directory() const { return "logs/" + key_.to_string(); }
   Appended keep(Slice batch, const BatchSummary& summary, Offset base, LeaderEpoch epoch);
   Status open(const Deadline& deadline);
-  Status open_now(const Deadline& deadline);
-  Status open_listed(const std::vector<std::string>& names, const Deadline& deadline);
+  // As open(), for the node's own fibers, which take an expired deadline for a broken disk.
+  Status open_patiently();
+  Status open_now();
+  Status open_listed(const std::vector<std::string>& names);
+  // Into the turnstile, for them, too. kAborted: others have taken long.
+  Status enter_files(std::optional<fiber::Turnstile::Pass>& pass);
   // open(), and what a truncation has left to be cut, once that is durable. Within the turnstile.
   Status open_to_change(const Deadline& deadline);
   // Loads the segment and notes what is damaged in it. kAborted: the log was cut or closed meanwhile.
   Status load(const Ref<Segment>& segment, const Deadline& deadline);
   bool changed_since(std::uint64_t truncations) const { return closed_ || truncations != truncations_; }
-  Status roll(Offset base, const Deadline& deadline);
+  Status roll(Offset base);
   // Whether `next` goes into a new segment: Kafka's rules. `pending`: what is to be written before it.
   struct Pending {
     Offset end;
@@ -249,6 +257,9 @@ class StoredLog final : public PartitionLog {
   StatusOr<Ref<Segment>> segment_to_read(Offset from, std::uint64_t truncations, const Deadline& deadline);
   StatusOr<ReadResult> read_segments(Offset from, const ReadLimits& limits, const Deadline& deadline);
   Status make_control_room(const Deadline& deadline);
+  // Fills `pass`, with room in the write-ahead log for a record that moves the end of the log, which must follow at
+  // once. Open where segments hold something at or behind `to`.
+  Status enter_with_room(std::optional<fiber::Turnstile::Pass>& pass, Offset to, const Deadline& deadline);
   // What truncate() does; `to` may lie below the log start, which is then lowered to it.
   Status cut(Offset to, absl::FunctionRef<bool()> still, const Deadline& deadline);
   // Where the log has to be cut so that nothing damaged is left; once its segments are open.
@@ -261,6 +272,8 @@ class StoredLog final : public PartitionLog {
   void note_damage(Offset from, Offset to);
   void report_damage(Offset from, Offset to) const;
   void change_start(Offset to);
+  // The record before `lsn`, which has rotted, or one of the `lost` ones before it cut the log to `to` or below.
+  void replay_lost_truncation(Lsn lsn, Offset to, bool checkpointed, std::uint64_t lost);
   // The log ends at `to` now, by the record `lsn`: positions in segments, and damage.
   void jump(Lsn lsn, Offset to);
   void forget_written(Lsn lsn, Offset to);
@@ -275,15 +288,19 @@ class StoredLog final : public PartitionLog {
   // Of what the segment holds from the log start on; -1: nothing.
   StatusOr<WallTime> max_timestamp_of(const Ref<Segment>& segment, const Deadline& deadline);
   std::optional<TimestampOffset> search_batch(ByteSpan batch, WallTime at, Offset below) const;
-  Status delete_oldest_segment(const Deadline& deadline);
+  bool is_too_old(WallTime newest) const;
+  // Where what neither retention nor the log start wants any more ends; none(): they want everything. Loads it.
+  StatusOr<Offset> find_outdated();
+  // Those that end at or below it, oldest first. Leaves the turnstile between any two, since drains need it, too.
+  Status delete_segments(Offset to);
   Status rename_over(const Ref<Segment>& fresh);
   void forget_old_checkpoints();
   bool is_overdue(WallTime first) const;
   // A reader that met a segment whose place was taken waits here, and asks again.
   Status wait_for_replacement(const Deadline& deadline);
   // Its files go, as far as they are there.
-  Status unlink_segment(Offset base, const Deadline& deadline);
-  StatusOr<std::vector<std::string>> let_go_of_files(const Deadline& deadline);
+  Status unlink_segment(Offset base);
+  StatusOr<std::vector<std::string>> let_go_of_files();
   Status cut_segments(Offset to);
   void count_segment_bytes();
 
@@ -343,7 +360,6 @@ class StoredLog final : public PartitionLog {
 };
 
 // Unlinks these files of a log's directory, some of which may be gone by then, and removes it.
-Status remove_directory_of(Disk& disk, const std::string& directory, const std::vector<std::string>& files,
-                           const Deadline& deadline);
+Status remove_directory_of(LogHost& host, const std::string& directory, const std::vector<std::string>& files);
 
 }  // namespace chronik::log

@@ -58,18 +58,18 @@ StoredLog::SegmentLimits StoredLog::segment_limits() const {
           .offsets = kOffsetsMax};
 }
 
-StatusOr<Cleanable> StoredLog::cleanable(const Deadline& deadline) {
+StatusOr<Cleanable> StoredLog::cleanable() {
   Cleanable result;
   if (segment_bytes() == 0 || cut_.has_value()) {
     return result;
   }
-  RETURN_IF_ERROR(open(deadline));
+  RETURN_IF_ERROR(open_patiently());
   if (closed_) {
     return absl::AbortedError("the log is closed");
   }
   const std::uint64_t truncations = result.truncations = truncations_;
   const Offset settled = settled_before();
-  const std::int64_t now_ms = host_.clock().wall().milliseconds();
+  const WallTime now = host_.clock().wall();
   const std::vector<Ref<Segment>> segments = segments_;
   // The last one is being written.
   for (std::size_t i = 0; i + 1 < segments.size(); ++i) {
@@ -82,7 +82,7 @@ StatusOr<Cleanable> StoredLog::cleanable(const Deadline& deadline) {
         (!damaged_.empty() && damaged_.front().from < end)) {
       break;
     }
-    RETURN_IF_ERROR(load(segment, deadline));
+    RETURN_IF_ERROR(load(segment, host_.file_deadline()));
     if (changed_since(truncations)) {
       return absl::AbortedError("the log was cut or closed");
     }
@@ -93,7 +93,7 @@ StatusOr<Cleanable> StoredLog::cleanable(const Deadline& deadline) {
     const bool dirty = end > cleaned_to_;
     // Without a lag what bears a time to come is cleaned as well.
     if (dirty && config_.compaction_lag_min > Duration::zero() &&
-        now_ms - segment->max_timestamp().milliseconds() < config_.compaction_lag_min.milliseconds()) {
+        now - segment->max_timestamp() < config_.compaction_lag_min) {
       break;
     }
     const bool overdue = dirty && is_overdue(segment->first_timestamp());
@@ -120,7 +120,7 @@ Status StoredLog::note_cleaned(Offset to, std::uint64_t truncations) {
 
 bool StoredLog::is_overdue(WallTime first) const {
   return config_.compaction_lag_max != Duration::infinite() && first.milliseconds() >= 0 &&
-         host_.clock().wall().milliseconds() - first.milliseconds() > config_.compaction_lag_max.milliseconds();
+         host_.clock().wall() - first > config_.compaction_lag_max;
 }
 
 bool StoredLog::compaction_waits_for_drain() const {
@@ -166,24 +166,24 @@ Status StoredLog::wait_for_replacement(const Deadline& deadline) {
 
 // ---- a file in the place of others ----
 
-StatusOr<SegmentRewrite> StoredLog::begin_rewrite(Offset base, std::uint64_t truncations, const Deadline& deadline) {
+StatusOr<SegmentRewrite> StoredLog::begin_rewrite(Offset base, std::uint64_t truncations) {
   // Within the turnstile: whoever removes the log does not take its directory away between the look and the file.
   std::optional<fiber::Turnstile::Pass> pass;
-  RETURN_IF_ERROR(files_turnstile_.enter(pass, deadline));
+  RETURN_IF_ERROR(enter_files(pass));
   if (changed_since(truncations)) {
     return absl::AbortedError("the log was cut or closed");
   }
   SegmentRewrite rewrite(
       host_.disk(), Ref<Segment>::make(static_cast<FileHost&>(host_), directory(), number_, base, std::uint64_t{0}),
       config_.index_interval_bytes);
-  RETURN_IF_ERROR(rewrite.begin(deadline));
+  RETURN_IF_ERROR(rewrite.begin(host_.file_deadline()));
   return rewrite;
 }
 
 Status StoredLog::replace_segments(const std::vector<Ref<Segment>>& old, const Ref<Segment>& fresh,
                                    std::uint64_t truncations) {
   std::optional<fiber::Turnstile::Pass> pass;
-  RETURN_IF_ERROR(files_turnstile_.enter(pass, host_.file_deadline()));
+  RETURN_IF_ERROR(enter_files(pass));
   const auto first = std::find(segments_.begin(), segments_.end(), old.front());
   const bool there =
       static_cast<std::size_t>(segments_.end() - first) > old.size() && std::equal(old.begin(), old.end(), first);
@@ -213,7 +213,7 @@ Status StoredLog::replace_segments(const std::vector<Ref<Segment>>& old, const R
   // up to the first of them, where loading cuts it.
   for (std::size_t i = 1; i < old.size(); ++i) {
     sim_pause("cleaner.before_unlink");
-    RETURN_IF_ERROR(unlink_segment(old[i]->base(), host_.file_deadline()));
+    RETURN_IF_ERROR(unlink_segment(old[i]->base()));
     RETURN_IF_ERROR(host_.disk().sync_directory(directory(), host_.file_deadline()));
   }
   return fresh->write_index(host_.file_deadline());

@@ -1,11 +1,12 @@
-// The segments of a StoredLog: opening, draining into, syncing, rolling, cutting and deleting them.
+// The segments of a StoredLog: draining into, syncing, rolling, cutting and deleting them.
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <utility>
 
 #include "core/base/log_line.h"
 #include "core/base/observer.h"
 #include "core/base/sim_point.h"
-#include "core/log/segment_rewrite.h"
 #include "core/log/stored_log.h"
 
 namespace chronik::log {
@@ -14,131 +15,20 @@ namespace {
 // One hand-over to the disk while draining. Others get their turn in between, so it bounds what a drain adds to their
 // latency: gathering and freeing thousands of small batches takes the shard, writing them a processor.
 constexpr std::uint64_t kDrainBytes = 512 << 10;
+
+// To have waited too long for other fibers says nothing of the disk: whoever has waited comes again.
+Status unless_busy(const Status& waited) {
+  return absl::IsDeadlineExceeded(waited) ? absl::AbortedError("the log's files are busy") : waited;
+}
+
+// What takes long and may be left half done goes no further once the node stops.
+Status go_on(LogHost& host) {
+  return host.scope().source().cancelled() ? absl::CancelledError("the node stops") : ok();
+}
 }  // namespace
 
-// ---- opening ----
-
-Status StoredLog::open(const Deadline& deadline) {
-  if (opened_) {
-    return ok();
-  }
-  const Ref<StoredLog> self = host_.hold(key_);
-  if (closed_ || self.get() != this) {
-    return absl::AbortedError("the log is closed");
-  }
-  return opening_.run(host_.scope(), {"open-log", number_}, deadline,
-                      [self] { return self->open_now(self->host_.file_deadline()); });
-}
-
-Status StoredLog::open_now(const Deadline& deadline) {
-  Disk& disk = host_.disk();
-  StatusOr<std::vector<std::string>> names = disk.list_directory(directory(), deadline);
-  if (absl::IsNotFound(names.status())) {
-    RETURN_IF_ERROR(disk.create_directory(directory(), deadline));
-    directory_dirty_ = true;
-    names = std::vector<std::string>();
-  }
-  RETURN_IF_ERROR(names.status());
-  return open_listed(*names, deadline);
-}
-
-Status StoredLog::open_listed(const std::vector<std::string>& names, const Deadline& deadline) {
-  // Nobody moves them meanwhile: a truncation opens the log first (truncate()).
-  const Offset end = synced_end_;
-  const Offset last = synced_segment_;
-  std::vector<Ref<Segment>> found;
-  std::uint64_t bytes = 0;
-  for (const std::string& name : names) {
-    if (name.ends_with(kCleanedEnding)) {
-      // Compaction died before it was renamed.
-      RETURN_IF_ERROR(host_.disk().unlink(directory() + "/" + name, deadline));
-      continue;
-    }
-    const Offset base = segment_base_of(name);
-    if (base == Offset::none()) {
-      continue;
-    }
-    if (last == Offset::none() || base > last || base > end) {
-      // Made before a crash and never relied on: what it holds is in the WAL. Or a truncation has taken it away.
-      RETURN_IF_ERROR(unlink_segment(base, deadline));
-      continue;
-    }
-    std::uint64_t size = base == end ? 0 : synced_bytes_;
-    if (base != last && base != end) {
-      ASSIGN_OR_RETURN(const FileRef file, host_.files().open(directory() + "/" + name, deadline));
-      ASSIGN_OR_RETURN(size, file->file->size(deadline));
-    }
-    found.push_back(Ref<Segment>::make(host_, directory(), number_, base, size));
-    found.back()->ends_at(end);
-    bytes += size;
-    if (found.size() > 1) {
-      found[found.size() - 2]->ends_at(base);
-    }
-  }
-  // Of a segment that is there, loading it says what is missing.
-  if (last < end && last != Offset::none() && (found.empty() || found.back()->base() != last)) {
-    if (!found.empty()) {
-      found.back()->ends_at(last);
-    }
-    note_damage(last, end);
-  }
-  note_damage(log_start_, std::min(found.empty() ? end : found.front()->base(), end));
-  segments_ = std::move(found);
-  segment_bytes_ = bytes;
-  rolled_at_ = host_.clock().wall();
-  opened_ = true;
-  return ok();
-}
-
-Status StoredLog::settle(const Deadline& deadline) {
-  if (!cut_.has_value()) {
-    return ok();
-  }
-  std::optional<fiber::Turnstile::Pass> pass;
-  RETURN_IF_ERROR(files_turnstile_.enter(pass, deadline));
-  return open_to_change(deadline);
-}
-
-Status StoredLog::open_to_change(const Deadline& deadline) {
-  RETURN_IF_ERROR(open(deadline));
-  if (cut_.has_value()) {
-    if (!host_.replaying()) {
-      // Whoever truncated may have given up waiting for it.
-      RETURN_IF_ERROR(host_.wal().wait_durable(cut_->lsn, deadline));
-    }
-    sim_pause("log.before_cut");
-    RETURN_IF_ERROR(cut_segments(cut_->to));
-    cut_.reset();
-  }
-  return ok();
-}
-
-Status StoredLog::load(const Ref<Segment>& segment, const Deadline& deadline) {
-  if (segment->loaded()) {
-    return ok();
-  }
-  const std::uint64_t truncations = truncations_;
-  sim_pause("log.before_load");
-  const Status loaded = Segment::load(segment, deadline);
-  if (changed_since(truncations)) {
-    return absl::AbortedError("the log changed while a segment was loaded");
-  }
-  RETURN_IF_ERROR(loaded);
-  for (const Segment::Damage& damage : segment->damage()) {
-    note_damage(damage.from, damage.to);
-  }
-  count_segment_bytes();
-  return ok();
-}
-
-StatusOr<std::uint64_t> StoredLog::stored_bytes(const Deadline& deadline) {
-  if (!opened_ && segment_bytes() > 0) {
-    RETURN_IF_ERROR(open(deadline));
-  }
-  if (closed_) {
-    return absl::AbortedError("the log is closed");
-  }
-  return size_bytes();
+Status StoredLog::enter_files(std::optional<fiber::Turnstile::Pass>& pass) {
+  return unless_busy(files_turnstile_.enter(pass, host_.file_deadline()));
 }
 
 // ---- writing ----
@@ -161,22 +51,22 @@ bool StoredLog::must_roll(const Pending& pending, const TailBatch& next) const {
   const bool has_times = pending.first_timestamp.milliseconds() >= 0;
   const WallTime now = has_times ? next.max_timestamp : host_.clock().wall();
   const WallTime since = has_times ? pending.first_timestamp : rolled_at_;
-  const Duration age = Duration::milliseconds(now.milliseconds() - since.milliseconds());
-  return bytes + next.bytes.size() > std::min(config_.segment_bytes, kPositionsMax) || age > config_.segment_age ||
-         entries * 8 >= config_.segment_index_bytes || next.last - active.base() > kOffsetsMax;
+  return bytes + next.bytes.size() > std::min(config_.segment_bytes, kPositionsMax) ||
+         now - since > config_.segment_age || entries * 8 >= config_.segment_index_bytes ||
+         next.last - active.base() > kOffsetsMax;
 }
 
-Status StoredLog::roll(Offset base, const Deadline& deadline) {
+Status StoredLog::roll(Offset base) {
   if (!segments_.empty()) {
     // After a restart its file may hold more than was synced, which the new segment will hold again. Loading cuts it;
     // once it is not the last one, its size is what the file says.
-    RETURN_IF_ERROR(load(segments_.back(), deadline));
+    RETURN_IF_ERROR(load(segments_.back(), host_.file_deadline()));
     // The cut may also be an earlier life's that was never synced: a loss of power would undo it.
     segments_.back()->mark_unsynced();
   }
   sim_pause("log.before_roll");
   Ref<Segment> fresh = Ref<Segment>::make(host_, directory(), number_, base, std::uint64_t{0});
-  RETURN_IF_ERROR(fresh->create(deadline));
+  RETURN_IF_ERROR(fresh->create(host_.file_deadline()));
   directory_dirty_ = true;
   segments_.push_back(std::move(fresh));
   rolled_at_ = host_.clock().wall();
@@ -186,17 +76,17 @@ Status StoredLog::roll(Offset base, const Deadline& deadline) {
   return ok();
 }
 
-StatusOr<std::uint64_t> StoredLog::drain(Lsn durable, const Deadline& deadline) {
+StatusOr<std::uint64_t> StoredLog::drain(Lsn durable) {
   std::optional<fiber::Turnstile::Pass> pass;
-  RETURN_IF_ERROR(files_turnstile_.enter(pass, deadline));
+  RETURN_IF_ERROR(enter_files(pass));
   if (closed_ || tail_.empty() || tail_.front().lsn > durable) {
     return std::uint64_t{0};
   }
-  RETURN_IF_ERROR(open_to_change(deadline));
+  RETURN_IF_ERROR(open_to_change(host_.file_deadline()));
   if (segments_.empty()) {
-    RETURN_IF_ERROR(roll(tail_.front().base, deadline));
+    RETURN_IF_ERROR(roll(tail_.front().base));
   }
-  RETURN_IF_ERROR(load(segments_.back(), deadline));
+  RETURN_IF_ERROR(load(segments_.back(), host_.file_deadline()));
   Pending pending = nothing_pending();
   std::vector<TailBatch> batches;
   for (std::size_t i = 0; i < tail_.size() && tail_[i].lsn <= durable && pending.bytes < kDrainBytes; ++i) {
@@ -204,7 +94,7 @@ StatusOr<std::uint64_t> StoredLog::drain(Lsn durable, const Deadline& deadline) 
       if (!batches.empty()) {
         break;
       }
-      RETURN_IF_ERROR(roll(tail_[i].base, deadline));
+      RETURN_IF_ERROR(roll(tail_[i].base));
       pending = nothing_pending();
     }
     if (segments_.back()->bytes() + pending.bytes == 0) {
@@ -218,7 +108,7 @@ StatusOr<std::uint64_t> StoredLog::drain(Lsn durable, const Deadline& deadline) 
     return std::uint64_t{0};
   }
   sim_pause("log.before_segment_write");
-  RETURN_IF_ERROR(segments_.back()->append(batches, config_.index_interval_bytes, deadline));
+  RETURN_IF_ERROR(segments_.back()->append(batches, config_.index_interval_bytes, host_.write_deadline()));
   sim_pause("log.after_segment_write");
   if (first_unsynced_written_ == Lsn::none()) {
     first_unsynced_written_ = batches.front().lsn;
@@ -241,16 +131,16 @@ StoredLog::Written StoredLog::written() const {
   return written;
 }
 
-Status StoredLog::prepare_sync_all(const Deadline& deadline) {
+Status StoredLog::prepare_sync_all() {
   std::optional<fiber::Turnstile::Pass> pass;
-  RETURN_IF_ERROR(files_turnstile_.enter(pass, deadline));
+  RETURN_IF_ERROR(enter_files(pass));
   if (!opened_ || closed_) {
     return ok();  // of a closed one the files may be gone
   }
-  RETURN_IF_ERROR(open_to_change(deadline));
+  RETURN_IF_ERROR(open_to_change(host_.file_deadline()));
   const std::vector<Ref<Segment>> segments = segments_;
   for (const Ref<Segment>& segment : segments) {
-    RETURN_IF_ERROR(segment->write_index(deadline));
+    RETURN_IF_ERROR(segment->write_index(host_.file_deadline()));
   }
   return ok();
 }
@@ -272,22 +162,22 @@ void StoredLog::synced_as(const Written& before) {
   }
 }
 
-Status StoredLog::sync(const Deadline& deadline) {
+Status StoredLog::sync() {
   std::optional<fiber::Turnstile::Pass> pass;
-  RETURN_IF_ERROR(files_turnstile_.enter(pass, deadline));
+  RETURN_IF_ERROR(enter_files(pass));
   if (!opened_ || closed_) {
     return ok();  // of a closed one the files may be gone
   }
-  RETURN_IF_ERROR(open_to_change(deadline));
+  RETURN_IF_ERROR(open_to_change(host_.file_deadline()));
   const Written before = written();
   sim_pause("log.before_segment_sync");
   const std::vector<Ref<Segment>> segments = segments_;
   for (const Ref<Segment>& segment : segments) {
-    RETURN_IF_ERROR(segment->sync(deadline));
+    RETURN_IF_ERROR(segment->sync(host_.file_deadline()));
   }
   if (directory_dirty_) {
-    RETURN_IF_ERROR(host_.disk().sync_directory(directory(), deadline));
-    RETURN_IF_ERROR(host_.disk().sync_directory("logs", deadline));
+    RETURN_IF_ERROR(host_.disk().sync_directory(directory(), host_.file_deadline()));
+    RETURN_IF_ERROR(host_.disk().sync_directory("logs", host_.file_deadline()));
   }
   sim_pause("log.after_segment_sync");
   synced_as(before);
@@ -299,11 +189,11 @@ Lsn StoredLog::first_unsynced() const {
   return first_unsynced_written_ != Lsn::none() ? first_unsynced_written_ : first_undrained();
 }
 
-Status StoredLog::unlink_segment(Offset base, const Deadline& deadline) {
+Status StoredLog::unlink_segment(Offset base) {
   for (const char* ending : {".log", ".index", ".timeindex"}) {
     const std::string path = directory() + "/" + segment_file_name(base, ending);
     host_.files().forget(path);
-    Status gone = host_.disk().unlink(path, deadline);
+    Status gone = host_.disk().unlink(path, host_.file_deadline());
     if (!gone.ok() && !absl::IsNotFound(gone)) {
       return gone;
     }
@@ -317,7 +207,7 @@ Status StoredLog::cut_segments(Offset to) {
   while (!segments_.empty() && segments_.back()->base() >= to) {
     const Ref<Segment> last = segments_.back();
     RETURN_IF_ERROR(last->settle(host_.file_deadline()));
-    RETURN_IF_ERROR(unlink_segment(last->base(), host_.file_deadline()));
+    RETURN_IF_ERROR(unlink_segment(last->base()));
     segments_.pop_back();
   }
   if (!segments_.empty()) {
@@ -343,59 +233,92 @@ void StoredLog::count_segment_bytes() {
 
 // ---- retention ----
 
-Status StoredLog::delete_oldest_segment(const Deadline& deadline) {
-  const Ref<Segment> oldest = segments_.front();
-  const Offset next = segments_.size() > 1 ? segments_[1]->base() : written_end_;
-  if (segments_.size() == 1) {
-    // R16: the active segment, named by the log end, is there and its name is durable before the last old one goes.
-    RETURN_IF_ERROR(roll(written_end_, deadline));
-    RETURN_IF_ERROR(segments_.back()->sync(deadline));
-    RETURN_IF_ERROR(host_.disk().sync_directory(directory(), deadline));
-  }
-  // Not waited for: whoever makes room in the write-ahead log may need this log's files, which this fiber holds.
-  if (sim_fails("log.before_retention") ||
-      host_.wal().try_reserve(sizeof(std::int64_t), wal::Urgency::kControl) != wal::Room::kGranted) {
-    return absl::ResourceExhaustedError("no room in the write-ahead log");
-  }
-  RETURN_IF_ERROR(advance_log_start(next, deadline));
-  segments_.erase(segments_.begin());
-  count_segment_bytes();
-  sim_pause("log.before_unlink");
-  RETURN_IF_ERROR(unlink_segment(oldest->base(), deadline));
-  log_info("segment deleted", field("topic", topic_name_), field("partition", key_.partition),
-           field("base", oldest->base()), field("bytes", oldest->bytes()), field("log_start", next));
-  return ok();
+bool StoredLog::is_too_old(WallTime newest) const {
+  return config_.deletes && config_.retention_age != Duration::infinite() &&
+         host_.clock().wall() - newest > config_.retention_age;
 }
 
-Status StoredLog::enforce_retention(const Deadline& deadline) {
+StatusOr<Offset> StoredLog::find_outdated() {
+  Offset outdated = Offset::none();
+  std::uint64_t gone = 0;
+  for (std::size_t i = 0; i < segments_.size(); ++i) {
+    const Ref<Segment> segment = segments_[i];
+    const bool last = i + 1 == segments_.size();
+    const Offset end = last ? written_end_ : segments_[i + 1]->base();
+    // Only what is committed and synced goes; an empty active segment stays.
+    if ((last && segment->bytes() == 0) || end > std::min(high_watermark_, synced_end_)) {
+      break;
+    }
+    RETURN_IF_ERROR(load(segment, host_.file_deadline()));
+    gone += segment->bytes();
+    const std::uint64_t kept = size_bytes() - std::min(size_bytes(), gone);
+    const bool below_start = end <= log_start();
+    const bool too_large = config_.deletes && config_.retention_bytes >= 0 && !last &&
+                           kept >= static_cast<std::uint64_t>(config_.retention_bytes);
+    // Of one that has lost all that it held nobody knows how old that was.
+    const bool unwanted = segment->bytes() > 0 && (too_large || is_too_old(segment->max_timestamp()));
+    if (!below_start && !unwanted) {
+      break;
+    }
+    outdated = end;
+    RETURN_IF_ERROR(go_on(host_));
+  }
+  return outdated;
+}
+
+Status StoredLog::enforce_retention() {
   std::optional<fiber::Turnstile::Pass> pass;
-  RETURN_IF_ERROR(files_turnstile_.enter(pass, deadline));
+  RETURN_IF_ERROR(enter_files(pass));
   if (closed_) {
     return ok();
   }
-  RETURN_IF_ERROR(open_to_change(deadline));
-  const WallTime now = host_.clock().wall();
-  while (!segments_.empty()) {
-    const Ref<Segment> first = segments_.front();
-    Segment& oldest = *first;
-    const Offset next = segments_.size() > 1 ? segments_[1]->base() : written_end_;
-    // Only what is committed and synced goes; an empty active segment stays.
-    if (oldest.bytes() == 0 || next > high_watermark_ || next > synced_end_) {
-      return ok();
-    }
-    RETURN_IF_ERROR(load(first, deadline));
-    const bool below_start = next <= log_start();
-    const bool too_large = config_.deletes && config_.retention_bytes >= 0 && segments_.size() > 1 &&
-                           size_bytes() - oldest.bytes() >= static_cast<std::uint64_t>(config_.retention_bytes);
-    const Duration age = Duration::milliseconds(now.milliseconds() - oldest.max_timestamp().milliseconds());
-    const bool too_old =
-        config_.deletes && config_.retention_age != Duration::infinite() && age > config_.retention_age;
-    if (!below_start && !too_large && !too_old) {
-      return ok();
-    }
-    RETURN_IF_ERROR(delete_oldest_segment(deadline));
+  RETURN_IF_ERROR(open_to_change(host_.file_deadline()));
+  // Loads what has to be known of them, while drains go on; then looks again.
+  pass.reset();
+  RETURN_IF_ERROR(find_outdated().status());
+  RETURN_IF_ERROR(enter_files(pass));
+  if (closed_) {
+    return ok();
   }
-  return ok();
+  RETURN_IF_ERROR(open_to_change(host_.file_deadline()));
+  ASSIGN_OR_RETURN(const Offset to, find_outdated());
+  if (to == Offset::none()) {
+    return ok();
+  }
+  if (segments_.back()->base() < to) {
+    // R16: the active segment, named by the log end, is there and its name is durable before the last old one goes.
+    RETURN_IF_ERROR(roll(written_end_));
+    RETURN_IF_ERROR(segments_.back()->sync(host_.file_deadline()));
+    RETURN_IF_ERROR(host_.disk().sync_directory(directory(), host_.file_deadline()));
+  }
+  // Not waited for: whoever makes room in the write-ahead log may need this log's files, which this fiber holds.
+  if (sim_fails("log.before_retention") ||
+      (to > log_start_ &&
+       host_.wal().try_reserve(sizeof(std::int64_t), wal::Urgency::kControl) != wal::Room::kGranted)) {
+    return absl::ResourceExhaustedError("no room in the write-ahead log");
+  }
+  pass.reset();
+  RETURN_IF_ERROR(advance_log_start(to, host_.file_deadline()));
+  return delete_segments(to);
+}
+
+Status StoredLog::delete_segments(Offset to) {
+  for (;;) {
+    std::optional<fiber::Turnstile::Pass> pass;
+    RETURN_IF_ERROR(enter_files(pass));
+    // A cut may have made the log begin earlier again (R16).
+    if (closed_ || segments_.size() < 2 || segments_[1]->base() > std::min({to, log_start(), synced_end_})) {
+      return ok();
+    }
+    const Ref<Segment> oldest = segments_.front();
+    segments_.erase(segments_.begin());
+    count_segment_bytes();
+    sim_pause("log.before_unlink");
+    RETURN_IF_ERROR(unlink_segment(oldest->base()));
+    log_info("segment deleted", field("topic", topic_name_), field("partition", key_.partition),
+             field("base", oldest->base()), field("bytes", oldest->bytes()), field("log_start", log_start()));
+    RETURN_IF_ERROR(go_on(host_));
+  }
 }
 
 bool StoredLog::retention_waits_for_drain() const {
@@ -403,59 +326,57 @@ bool StoredLog::retention_waits_for_drain() const {
     return false;
   }
   const TailBatch& oldest = tail_.front();
-  const Duration age =
-      Duration::milliseconds(host_.clock().wall().milliseconds() - oldest.max_timestamp.milliseconds());
   const bool below_start = oldest.last < log_start();
   const bool too_large = config_.deletes && config_.retention_bytes >= 0 &&
                          tail_.bytes() > static_cast<std::uint64_t>(config_.retention_bytes);
-  const bool too_old = config_.deletes && config_.retention_age != Duration::infinite() && age > config_.retention_age;
-  return below_start || too_large || too_old;
+  return below_start || too_large || is_too_old(oldest.max_timestamp);
 }
 
-// Nobody uses them from then on; their names. kNotFound: it never had a segment.
-StatusOr<std::vector<std::string>> StoredLog::let_go_of_files(const Deadline& deadline) {
+// Nobody uses them from then on, nor makes any; their names. kNotFound: it never had a segment. Within the turnstile.
+StatusOr<std::vector<std::string>> StoredLog::let_go_of_files() {
   // Closed, so nobody begins anew.
-  RETURN_IF_ERROR(opening_.settle(deadline));
+  RETURN_IF_ERROR(unless_busy(opening_.settle(host_.file_deadline())));
   for (const Ref<Segment>& segment : segments_) {
-    RETURN_IF_ERROR(segment->settle(deadline));
+    RETURN_IF_ERROR(unless_busy(segment->settle(host_.file_deadline())));
   }
-  ASSIGN_OR_RETURN(std::vector<std::string> names, host_.disk().list_directory(directory(), deadline));
+  ASSIGN_OR_RETURN(std::vector<std::string> names, host_.disk().list_directory(directory(), host_.file_deadline()));
   for (const std::string& name : names) {
     host_.files().forget(directory() + "/" + name);
   }
   return names;
 }
 
-StatusOr<bool> StoredLog::move_files(const std::string& to, const Deadline& deadline) {
+StatusOr<bool> StoredLog::move_files(const std::string& to) {
   std::optional<fiber::Turnstile::Pass> pass;
-  RETURN_IF_ERROR(files_turnstile_.enter(pass, deadline));
-  if (const Status gone = let_go_of_files(deadline).status(); !gone.ok()) {
+  RETURN_IF_ERROR(enter_files(pass));
+  if (const Status gone = let_go_of_files().status(); !gone.ok()) {
     return absl::IsNotFound(gone) ? StatusOr<bool>(false) : gone;
   }
-  RETURN_IF_ERROR(host_.disk().rename(directory(), to, deadline));
+  RETURN_IF_ERROR(host_.disk().rename(directory(), to, host_.file_deadline()));
   return true;
 }
 
-Status remove_directory_of(Disk& disk, const std::string& directory, const std::vector<std::string>& files,
-                           const Deadline& deadline) {
+Status remove_directory_of(LogHost& host, const std::string& directory, const std::vector<std::string>& files) {
   for (const std::string& file : files) {
-    Status gone = disk.unlink(directory + "/" + file, deadline);
+    Status gone = host.disk().unlink(fmt::format("{}/{}", directory, file), host.file_deadline());
     if (!gone.ok() && !absl::IsNotFound(gone)) {  // the cleaner unlinks what it has begun, too
       return gone;
     }
+    RETURN_IF_ERROR(go_on(host));
   }
-  return disk.remove_directory(directory, deadline);
+  return host.disk().remove_directory(directory, host.file_deadline());
 }
 
-Status StoredLog::delete_files(const Deadline& deadline) {
+Status StoredLog::delete_files() {
   std::optional<fiber::Turnstile::Pass> pass;
-  RETURN_IF_ERROR(files_turnstile_.enter(pass, deadline));
-  const StatusOr<std::vector<std::string>> names = let_go_of_files(deadline);
+  RETURN_IF_ERROR(enter_files(pass));
+  const StatusOr<std::vector<std::string>> names = let_go_of_files();
   if (absl::IsNotFound(names.status())) {
     return ok();
   }
   RETURN_IF_ERROR(names.status());
-  return remove_directory_of(host_.disk(), directory(), *names, deadline);
+  pass.reset();  // a drain that waits for it finds the log closed, and others are drained meanwhile
+  return remove_directory_of(host_, directory(), *names);
 }
 
 }  // namespace chronik::log

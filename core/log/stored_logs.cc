@@ -53,9 +53,6 @@ StatusOr<RecoverySummary> StoredLogs::open(const Deadline& deadline) {
   on_damage_news();
   RETURN_IF_ERROR(set_strays_aside(deadline));
   recovery_.logs = logs_.size();
-  for (const auto& [key, log] : logs_) {
-    recovery_.damaged_ranges += log->damaged().size();
-  }
   recovery_.took = ports_.clock.monotonic() - began;
   return recovery_;
 }
@@ -118,6 +115,7 @@ Ref<StoredLog> StoredLogs::hold(const LogKey& key) {
 StoredLog& StoredLogs::adopt(const LogState& state, const LogConfig& config) {
   Ref<StoredLog>& log = logs_[state.key];
   log = Ref<StoredLog>::make(static_cast<LogHost&>(*this), state, config, ++log_numbers_);
+  log->keeping.lost_before = lost_records_;
   return *log;
 }
 
@@ -172,12 +170,12 @@ Status StoredLogs::remove_log(const LogKey& key, bool stray, const Deadline& dea
   const Lsn lsn = wal_->append(wal::RecordType::kDeleteLog, wal_key(key), Slice(), Offset::none());
   removed_.push_back({.log = logs_[key], .deletion = lsn, .stray = stray});
   forget(key);
+  keep_wanted_.notify_all();  // now, since this fiber may lose patience before the deletion is durable
   if (Observer* o = observer()) {
     o->on_partition_deleted({key.topic, key.partition});
   }
   RETURN_IF_ERROR(wal_->wait_durable(lsn, deadline));
   sim_pause("log.deletion_durable");
-  keep_wanted_.notify_all();
   return ok();
 }
 
@@ -291,8 +289,8 @@ void StoredLogs::on_queued(StoredLog& log, Lsn lsn, Offset end) {
   }
 }
 
-void StoredLogs::on_moved(StoredLog& log, Lsn lsn) {
-  queued_.push_back({lsn, Ref<StoredLog>::another(log), Offset::none()});
+void StoredLogs::on_moved(StoredLog& log, Lsn lsn, Offset end) {
+  queued_.push_back({lsn, Ref<StoredLog>::another(log), end});
 }
 
 void StoredLogs::on_truncated(StoredLog& log, Offset to) {
@@ -372,7 +370,6 @@ Status StoredLogs::replay(const wal::ReplayedRecord& record) {
   recovery_.bytes_replayed += record.payload.size();
   RETURN_IF_ERROR(replay_change(record, record.lsn < checkpoint_lsn_));
   if (record.in_doubt) {
-    recovery_.bytes_rewritten += record.payload.size();
     return ok();  // no segment may hold it yet (R4), and one flush is not much
   }
   replayed_to_ = record.lsn;
@@ -419,9 +416,10 @@ Status StoredLogs::replay_change(const wal::ReplayedRecord& record, bool checkpo
   if (log == nullptr) {
     return ok();  // deleted since, as the checkpoint knows
   }
+  const std::uint64_t lost = lost_since(*log);
   switch (record.type) {
     case wal::RecordType::kAppend:
-      RETURN_IF_ERROR(log->replay_append(record.lsn, record.payload, checkpointed));
+      RETURN_IF_ERROR(log->replay_append(record.lsn, record.payload, checkpointed, lost));
       count_tail(*log);
       break;
     case wal::RecordType::kTruncate:
@@ -437,6 +435,10 @@ Status StoredLogs::replay_change(const wal::ReplayedRecord& record, bool checkpo
   return ok();
 }
 
+std::uint64_t StoredLogs::lost_since(StoredLog& log) const {
+  return lost_records_ - std::exchange(log.keeping.lost_before, lost_records_);
+}
+
 void StoredLogs::replay_log_end(Lsn lsn, const wal::LogKey& wal_key, Offset end) {
   const LogKey key = log_key(wal_key);
   StoredLog* log = find_log(key);
@@ -445,7 +447,7 @@ void StoredLogs::replay_log_end(Lsn lsn, const wal::LogKey& wal_key, Offset end)
     state.key = key;  // its creation has rotted, and its name with it
     log = &adopt(state, LogConfig{});
   }
-  log->replay_log_end(lsn, end);
+  log->replay_log_end(lsn, end, lost_since(*log));
   count_tail(*log);
 }
 
@@ -457,6 +459,7 @@ Offset StoredLogs::log_end(const wal::LogKey& key) const {
 void StoredLogs::replay_damage(const wal::DamagedRange& range) {
   log_error("write-ahead log damaged", field("generation", range.generation), field("position", range.position),
             field("first_lsn", range.first), field("last_lsn", range.last));
+  lost_records_ += static_cast<std::uint64_t>(std::max(range.last - range.first + 1, std::int64_t{0}));
 }
 
 }  // namespace chronik::log

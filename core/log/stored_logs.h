@@ -1,9 +1,9 @@
 // The logs of a shard, kept: the LogManager of production and simulation alike.
 //
 // Three fibers of its own: the drainer moves tails into segments, syncs them and lets the WAL use its files again; the
-// keeper enforces retention and deletes what was removed; the cleaner compacts. Nothing polls: the drainer sleeps until
-// tails are large or old or the WAL is short of files, the keeper until its interval has passed or a log was removed,
-// the cleaner until its backoff has passed.
+// keeper enforces retention and deletes what was removed; the cleaner compacts. The drainer sleeps until tails are
+// large or old or the WAL is short of files, the keeper until its interval has passed or a log was removed; the cleaner
+// looks at all logs once per backoff, and again as long as it finds something to compact.
 #pragma once
 
 #include <absl/container/btree_map.h>
@@ -88,9 +88,10 @@ class StoredLogs final : public LogManager, private LogHost, private wal::WalCli
   Deadline file_deadline() override;
   Ref<StoredLog> hold(const LogKey& key) override;
   bool replaying() const override { return replaying_; }
+  Deadline write_deadline() override;
   void on_damage_news() override;
   void on_queued(StoredLog& log, Lsn lsn, Offset end) override;
-  void on_moved(StoredLog& log, Lsn lsn) override;
+  void on_moved(StoredLog& log, Lsn lsn, Offset end) override;
   void on_truncated(StoredLog& log, Offset to) override;
   // wal::WalClient
   Lsn write_checkpoint(wal::CheckpointWriter& checkpoint) override;
@@ -110,6 +111,8 @@ class StoredLogs final : public LogManager, private LogHost, private wal::WalCli
   StoredLog* find_log(const LogKey& key) const;
   StoredLog& adopt(const LogState& state, const LogConfig& config);
   void forget(const LogKey& key);
+  // How many records the replay has lost since it last heard of the log.
+  std::uint64_t lost_since(StoredLog& log) const;
   Status replay_change(const wal::ReplayedRecord& record, bool checkpointed);
   Status settle_logs();
   Status remove_log(const LogKey& key, bool stray, const Deadline& deadline);
@@ -117,7 +120,7 @@ class StoredLogs final : public LogManager, private LogHost, private wal::WalCli
   StatusOr<std::string> place_aside(const std::string& name, const Deadline& deadline);
   void add_stray(std::string directory);
   MonotonicTime next_stray() const;
-  Status delete_directory(const std::string& directory, const Deadline& deadline);
+  Status delete_directory(const std::string& directory);
   Status delete_strays();
   Status wait_to_keep();
   void drain_for_ever();
@@ -146,7 +149,6 @@ class StoredLogs final : public LogManager, private LogHost, private wal::WalCli
   void count_tail(StoredLog& log);
   void hold_data();
   void check_disk(const Status& status, const char* what);
-  Deadline write_deadline();
   bool must_drain() const {
     return tail_bytes_ > options_.tail_bytes_max || !ripe_.empty() || !overdue_.empty() || pressed_ || drain_all_;
   }
@@ -205,7 +207,8 @@ class StoredLogs final : public LogManager, private LogHost, private wal::WalCli
   bool drain_all_ = false;  // what is still in tails is wanted in segments: by retention, or to set a log aside
   Lsn drained_to_{0};       // everything up to it is in synced segments
   Lsn checkpoint_lsn_{0};
-  Lsn replayed_to_{0};  // the last record that was replayed and is certain
+  Lsn replayed_to_{0};              // the last record that was replayed and is certain
+  std::uint64_t lost_records_ = 0;  // of the replay so far
   bool replaying_ = true;
   RecoverySummary recovery_;
   bool knew_logs_ = false;  // before this start

@@ -88,7 +88,7 @@ StatusOr<bool> StoredLogs::clean_dirtiest(CleaningPace& pace) {
   bool overdue = false;
   for (const Ref<StoredLog>& log : logs) {
     uncleanable += log->keeping.uncleanable || !log->damaged().empty() ? 1 : 0;
-    StatusOr<Cleanable> now = log->keeping.uncleanable ? Cleanable() : log->cleanable(file_deadline());
+    StatusOr<Cleanable> now = log->keeping.uncleanable ? Cleanable() : log->cleanable();
     if (absl::IsAborted(now.status())) {
       continue;
     }

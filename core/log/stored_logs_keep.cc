@@ -168,7 +168,7 @@ Status StoredLogs::drain_log(Ref<StoredLog> held) {
   const StatusOr<std::uint64_t> drained = [&] {
     const Draining draining(*this);
     sim_pause("log.before_drain");
-    return log->drain(drainable(), write_deadline());
+    return log->drain(drainable());
   }();
   if (log->closed()) {
     return ok();  // forget() took it out of the queues
@@ -192,7 +192,7 @@ Status StoredLogs::sync_dirty_logs() {
     std::vector<StoredLog::Written> before;
     for (const Ref<StoredLog>& log : dirty) {
       const Draining draining(*this);
-      RETURN_IF_ERROR(log->prepare_sync_all(file_deadline()));
+      RETURN_IF_ERROR(log->prepare_sync_all());
     }
     before.reserve(dirty.size());
     for (const Ref<StoredLog>& log : dirty) {
@@ -206,7 +206,7 @@ Status StoredLogs::sync_dirty_logs() {
   } else {
     for (const Ref<StoredLog>& log : dirty) {
       const Draining draining(*this);
-      RETURN_IF_ERROR(log->sync(file_deadline()));
+      RETURN_IF_ERROR(log->sync());
     }
   }
   return ok();
@@ -259,7 +259,7 @@ void StoredLogs::keep_for_ever() {
       log->expire_producers(seen_before);
       drain_all_ |= log->retention_waits_for_drain();
       if (log->segment_bytes() > 0) {
-        check_disk(log->enforce_retention(file_deadline()), "deleting a segment");
+        check_disk(log->enforce_retention(), "deleting a segment");
       }
     }
     if (drain_all_) {
@@ -274,15 +274,19 @@ Status StoredLogs::delete_removed() {
     // before what may need some.
     const auto frees = std::find_if(removed_.rbegin(), removed_.rend(), [](const Removed& one) { return !one.stray; });
     const Removed next = frees == removed_.rend() ? removed_.back() : *frees;
-    RETURN_IF_ERROR(wal_->wait_durable(next.deletion, file_deadline()));
+    const Status durable = wal_->wait_durable(next.deletion, file_deadline());
+    if (absl::IsDeadlineExceeded(durable)) {
+      return absl::AbortedError("the deletion is not durable yet");  // the write-ahead log judges its disk itself
+    }
+    RETURN_IF_ERROR(durable);
     if (next.stray) {
       ASSIGN_OR_RETURN(const std::string aside, place_aside(next.log->key().to_string(), file_deadline()));
-      ASSIGN_OR_RETURN(const bool had_files, next.log->move_files(aside, file_deadline()));
+      ASSIGN_OR_RETURN(const bool had_files, next.log->move_files(aside));
       if (had_files) {
         add_stray(aside);
       }
     } else {
-      RETURN_IF_ERROR(next.log->delete_files(file_deadline()));
+      RETURN_IF_ERROR(next.log->delete_files());
     }
     std::erase_if(removed_, [&next](const Removed& removed) { return removed.log == next.log; });
   }

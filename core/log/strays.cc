@@ -66,7 +66,7 @@ Status StoredLogs::set_strays_aside(const Deadline& deadline) {
     if (absl::IsResourceExhausted(moved)) {
       log_warn("log whose deletion was cut short is deleted: there is no room to set it aside",
                field("directory", directory));
-      RETURN_IF_ERROR(delete_directory(directory, deadline));
+      RETURN_IF_ERROR(delete_directory(directory));
       continue;
     }
     RETURN_IF_ERROR(moved);
@@ -98,15 +98,15 @@ void StoredLogs::let_strays_go() {
 
 MonotonicTime StoredLogs::next_stray() const { return strays_.empty() ? MonotonicTime::never() : strays_.front().due; }
 
-Status StoredLogs::delete_directory(const std::string& directory, const Deadline& deadline) {
-  ASSIGN_OR_RETURN(const std::vector<std::string> files, ports_.disk.list_directory(directory, deadline));
-  return remove_directory_of(ports_.disk, directory, files, deadline);
+Status StoredLogs::delete_directory(const std::string& directory) {
+  ASSIGN_OR_RETURN(const std::vector<std::string> files, ports_.disk.list_directory(directory, file_deadline()));
+  return remove_directory_of(*this, directory, files);
 }
 
 Status StoredLogs::delete_strays() {
   while (!strays_.empty() && strays_.front().due <= scope_.scheduler().now()) {
     const std::string directory = strays_.front().directory;
-    const Status deleted = delete_directory(directory, file_deadline());
+    const Status deleted = delete_directory(directory);
     if (absl::IsFailedPrecondition(deleted)) {  // somebody keeps something else in there
       log_warn("log that nobody knows stays where it is", field("directory", directory),
                field("why", deleted.ToString()));

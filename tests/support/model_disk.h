@@ -83,12 +83,16 @@ class ModelDisk : public Disk {
   std::function<void(const std::string& operation)> after;
   bool hang_syncs = false;
 
-  StatusOr<std::unique_ptr<File>> open(std::string_view path, OpenMode mode, DiskLane, const Deadline&) override {
+  StatusOr<std::unique_ptr<File>> open(std::string_view path, OpenMode mode, DiskLane,
+                                       const Deadline& deadline) override {
     point();
     if (on_create && mode == OpenMode::kCreate) {
       RETURN_IF_ERROR(on_create(path));
     }
     return around("open " + std::string(path), [&]() -> StatusOr<std::unique_ptr<File>> {
+      if (is_over(deadline)) {
+        return late();
+      }
       ASSIGN_OR_RETURN(const sim::InodeId id, model_.open(path, mode));
       return std::make_unique<OpenFile>(*this, id, std::string(path));
     });
@@ -109,9 +113,9 @@ class ModelDisk : public Disk {
     point();
     return model_.rename(from, to);
   }
-  Status unlink(std::string_view path, const Deadline&) override {
+  Status unlink(std::string_view path, const Deadline& deadline) override {
     point();
-    return around("unlink " + std::string(path), [&] { return model_.unlink(path); });
+    return around("unlink " + std::string(path), [&] { return is_over(deadline) ? late() : model_.unlink(path); });
   }
   Status remove_directory(std::string_view path, const Deadline&) override {
     point();
@@ -229,6 +233,8 @@ class ModelDisk : public Disk {
     return result;
   }
 
+  static bool is_over(const Deadline& deadline) { return fiber::Scheduler::current().now() >= deadline.at(); }
+  static Status late() { return absl::DeadlineExceededError("the disk takes too long"); }
   Status hang(const Deadline& deadline) {
     const Status waited = fiber::Event().wait(WaitKey{WaitKind::kDisk, 0, 0, 0}, deadline);
     return absl::IsAborted(waited) ? waited : absl::UnknownError("the sync has not returned");

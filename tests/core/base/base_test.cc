@@ -14,6 +14,7 @@
 #include "core/base/ring.h"
 #include "core/base/slice.h"
 #include "core/base/slices.h"
+#include "core/base/time.h"
 #include "core/base/uuid.h"
 #include "core/base/varint.h"
 
@@ -156,6 +157,38 @@ TEST(Ring, LetsGoOfWhatLeavesIt) {
   EXPECT_EQ(shared.use_count(), 2);
   ring.pop_front();
   EXPECT_EQ(shared.use_count(), 1);
+}
+
+TEST(Duration, WhatIsTooLargeForOneStaysOnItsSideOfZero) {
+  constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
+  constexpr std::int64_t kLeast = std::numeric_limits<std::int64_t>::min();
+  constexpr Duration kLongestAgo = Duration::nanoseconds(kLeast);
+  EXPECT_EQ(Duration::milliseconds(kMost), Duration::infinite());
+  EXPECT_EQ(Duration::milliseconds(kLeast), kLongestAgo);
+  EXPECT_EQ(Duration::seconds(-kMost), kLongestAgo);
+  EXPECT_EQ(Duration::seconds(1) * kMost, Duration::infinite());
+  EXPECT_EQ(Duration::seconds(-1) * kMost, kLongestAgo);
+  EXPECT_EQ(Duration::seconds(-1) * kLeast, Duration::infinite());
+  EXPECT_EQ(Duration::infinite() + Duration::seconds(1), Duration::infinite());
+  EXPECT_EQ(kLongestAgo + Duration::seconds(-1), kLongestAgo);
+  EXPECT_EQ(kLongestAgo - Duration::seconds(1), kLongestAgo);
+  EXPECT_EQ(Duration::seconds(1) - kLongestAgo, Duration::infinite());
+  EXPECT_EQ(Duration::seconds(1) - Duration::infinite(), Duration::nanoseconds(1'000'000'000 - kMost));
+}
+
+TEST(WallTime, TheAgeOfWhatIsYetToComeIsBelowZeroHoweverFarAheadThatIs) {
+  constexpr WallTime kNow = WallTime::from_milliseconds(1'700'000'000'000);
+  EXPECT_EQ(kNow - WallTime::from_milliseconds(1'700'000'000'001), Duration::milliseconds(-1));
+  EXPECT_LT(kNow - WallTime::from_milliseconds(1'700'000'000'000'000'000), Duration::zero());
+  EXPECT_LT(kNow - WallTime::from_milliseconds(std::numeric_limits<std::int64_t>::max()), Duration::zero());
+  EXPECT_EQ(kNow - WallTime::from_milliseconds(std::numeric_limits<std::int64_t>::min()), Duration::infinite());
+}
+
+TEST(MonotonicTime, SaturatesAsDurationsDo) {
+  constexpr MonotonicTime kFirst = MonotonicTime::from_nanoseconds(std::numeric_limits<std::int64_t>::min());
+  EXPECT_EQ(MonotonicTime::never() + Duration::seconds(1), MonotonicTime::never());
+  EXPECT_EQ(kFirst + Duration::seconds(-1), kFirst);
+  EXPECT_EQ(MonotonicTime::never() - kFirst, Duration::infinite());
 }
 
 TEST(Uuid, PrintsAsKafkaPrintsIt) {

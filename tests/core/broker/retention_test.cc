@@ -1,5 +1,6 @@
 // Retention by size and by time, what DeleteRecords leaves, and the largest batch that there may be.
 #include <algorithm>
+#include <limits>
 
 #include "core/protocol/messages/delete_records.h"
 #include "core/protocol/messages/describe_log_dirs.h"
@@ -80,6 +81,26 @@ TEST(Retention, ByTimeRemovesEvenTheLastRecordOfAnIdlePartition) {
     EXPECT_EQ(log_start(*client), Offset(21));
     EXPECT_EQ(log_bytes(*client), 0);
     EXPECT_EQ(produce(*client, "t", 0, batch_of({"y"})).base_offset, Offset(21));
+  });
+}
+
+// As clients stamp them that take the milliseconds for nanoseconds: further ahead than a Duration reaches.
+TEST(Retention, ByTimeKeepsWhatIsStampedWithATimeThatIsYetToCome) {
+  BrokerWorld world(node_that_looks_every(10'000));
+  world.run([&](Visit& visit) {
+    const auto client = visit.connect();
+    make_topic(*client, "t", 1,
+               {{"retention.ms", "60000"},
+                {"segment.bytes", "20000"},
+                {"message.timestamp.after.max.ms", std::to_string(std::numeric_limits<std::int64_t>::max())}});
+    const WallTime in_nanoseconds = WallTime::from_milliseconds(visit.ports.clock.wall().milliseconds() * 1'000'000);
+    for (int i = 0; i < 20; ++i) {
+      EXPECT_EQ(produce(*client, "t", 0, batch_of({std::string(5'000, 'x')}, {}, in_nanoseconds)).error_code,
+                ErrorCode::kNone);
+    }
+    ASSERT_TRUE(fiber::sleep(Duration::seconds(200)).ok());
+    EXPECT_EQ(log_start(*client), Offset(0));
+    EXPECT_EQ(read_values(*client, "t", 0).size(), 20u);
   });
 }
 

@@ -63,6 +63,68 @@ TEST(BeginAnew, NothingIsLeftAndWhatComesNextComesBehindAGap) {
   });
 }
 
+// A replica that reported less than it has durably would never be taken into the ISR.
+TEST(BeginAnew, WhoIsCalledOffMeanwhileLeavesALogThatIsDurableToItsEndAllTheSame) {
+  sim::DiskModel model(kAnewDiskBytes);
+  LogNode node(model, 1);
+  node.run([](LogNode& n) {
+    ASSERT_TRUE(n.open().ok());
+    PartitionLog& log = n.log(0);
+    ASSERT_TRUE(n.logs->wait_durable(n.soon()).ok());
+    n.disk.sync_time = Duration::milliseconds(50);
+    const Status begun = log.begin_anew(kAnew, kStill, fiber::within(Duration::milliseconds(1), Expiry::kPeer));
+    EXPECT_TRUE(absl::IsDeadlineExceeded(begun)) << begun;
+    EXPECT_EQ(log.log_end(), kAnew);
+    EXPECT_EQ(log.durable_end(), Offset(0));
+    ASSERT_TRUE(n.logs->wait_durable(n.soon()).ok());
+    EXPECT_EQ(log.durable_end(), kAnew);
+    EXPECT_EQ(log.log_start(), kAnew);
+  });
+}
+
+TEST(BeginAnew, NoDrainIsUnderWayMeanwhile) {
+  sim::DiskModel model(kAnewDiskBytes);
+  LogNode node(model, 1);
+  node.run([](LogNode& n) {
+    ASSERT_TRUE(n.open().ok());
+    PartitionLog& log = n.log(0);
+    for (int i = 0; i < 10; ++i) {
+      n.append(0, "deleted", 3);
+    }
+    // Nothing is left to be cut, and yet there is a tail.
+    ASSERT_TRUE(log.advance_log_start(log.log_end(), n.soon()).ok());
+    bool writing = false;
+    n.disk.on_run = [&writing](std::string_view path, const FileBatch&) {
+      if (!path.starts_with("logs/")) {
+        return ok();
+      }
+      writing = true;
+      return fiber::sleep(Duration::milliseconds(50));
+    };
+    // As who waits for room in the write-ahead log does, it gives the drainer the time to begin, if it can.
+    int asked = 0;
+    const auto still_later = [&] {
+      const bool last = ++asked == 2;
+      for (int i = 0; last && !writing && i < 300; ++i) {
+        EXPECT_TRUE(fiber::sleep(Duration::milliseconds(100)).ok());
+      }
+      return true;
+    };
+    ASSERT_TRUE(log.begin_anew(kAnew, still_later, n.soon()).ok());
+    EXPECT_EQ(asked, 2);
+    EXPECT_FALSE(writing);
+    n.disk.on_run = nullptr;
+    n.epoch = 2;
+    for (int i = 0; i < 300; ++i) {
+      n.append(0, "new", 3);
+    }
+    ASSERT_TRUE(n.logs->wait_durable(n.soon()).ok());
+    EXPECT_EQ(read_all(n, 0, kAnew).size(), 900u);
+    EXPECT_TRUE(log.damaged().empty());
+  });
+  EXPECT_FALSE(node.process.ended) << node.process.exit_reason;
+}
+
 TEST(BeginAnew, NotWhereItIsNotWantedAnyMore) {
   sim::DiskModel model(kAnewDiskBytes);
   leave_old_log(model);

@@ -36,6 +36,13 @@ void rot(LogNode& n, std::string_view text) {
   EXPECT_GT(found, 0) << text;
 }
 
+// The record at `at` of this write of the disk: "wal/0/file position+bytes".
+void rot_record(LogNode& n, const std::string& flush, std::uint64_t at) {
+  const std::size_t space = flush.find(' ');
+  ASSERT_NE(space, std::string::npos);
+  testing::overwrite(n, flush.substr(0, space), std::stoull(flush.substr(space + 1)) + at + 8, Slice::copy_of("rot"));
+}
+
 void append_durably(LogNode& n, int partition, const std::string& prefix) {
   n.append(partition, prefix, 3);
   ASSERT_TRUE(n.logs->wait_durable(n.soon()).ok());
@@ -187,16 +194,10 @@ TEST(RottenWal, ATruncationIsKnownWithoutItsRecord) {
         append_durably(n, c.behind, "new");
       }
       n.disk.on_event = nullptr;
-      const auto rot_at = [&](const std::string& flush, std::uint64_t record) {
-        const std::size_t space = flush.find(' ');
-        ASSERT_NE(space, std::string::npos);
-        testing::overwrite(n, flush.substr(0, space), std::stoull(flush.substr(space + 1)) + record + 8,
-                           Slice::copy_of("rot"));
-      };
       ASSERT_GE(flushes.size(), 2u);
-      rot_at(flushes[0], kSummaryBytes);
+      rot_record(n, flushes[0], kSummaryBytes);
       if (c.summary_rots) {
-        rot_at(flushes[1], 0);
+        rot_record(n, flushes[1], 0);
       }
     });
     const std::int64_t end = c.behind == 0 ? 45 : 30;
@@ -222,6 +223,64 @@ TEST(RottenWal, ATruncationIsKnownWithoutItsRecord) {
       ASSERT_TRUE(n.logs->wait_durable(n.soon()).ok());
       EXPECT_EQ(read_all(n, 0, Offset(0)).size(), static_cast<std::size_t>(end + 3));
     });
+  }
+}
+
+// The first batch behind a truncation rots together with its record: the log was cut somewhere above what was committed
+// when the last checkpoint was taken, and what lies between is not given as if it were sound. A batch of the epoch that
+// was cut off may have begun there, and its number may be larger than that of the batches that follow.
+TEST(RottenWal, ATruncationThatRotsWithWhatFollowsItLeavesDamageAndNothingOfWhatItCut) {
+  for (const bool summaries_rot : {true, false}) {
+    SCOPED_TRACE(summaries_rot);
+    sim::DiskModel model(kRottenDiskBytes);
+    live(model, 1, [](LogNode& n) {
+      for (int i = 0; i < 10; ++i) {
+        append_durably(n, 0, "old");
+      }
+      n.log(0).note_high_watermark(Offset(24));
+      ASSERT_TRUE(n.logs->stop(fiber::within(Duration::seconds(30), Expiry::kPeer)).ok());
+    });
+    live(model, 2, [&](LogNode& n) {
+      n.epoch = 3;
+      for (int i = 0; i < 10; ++i) {
+        append_durably(n, 0, "stale");
+      }
+      std::vector<std::string> flushes;
+      n.disk.on_event = [&flushes](std::string_view event) {
+        if (event.starts_with("write wal/")) {
+          flushes.emplace_back(event.substr(6));
+        }
+      };
+      ASSERT_TRUE(n.log(0)
+                      .truncate(
+                          Offset(30), [] { return true; }, n.soon())
+                      .ok());
+      n.epoch = 2;
+      for (int i = 0; i < 5; ++i) {
+        append_durably(n, 0, "new");
+      }
+      n.disk.on_event = nullptr;
+      ASSERT_GE(flushes.size(), 3u);
+      rot_record(n, flushes[0], kSummaryBytes);
+      rot_record(n, flushes[1], 0);
+      rot_record(n, flushes[1], kSummaryBytes);
+      if (summaries_rot) {
+        rot_record(n, flushes[2], 0);
+      }
+    });
+    for (const std::uint64_t life : {3u, 4u}) {
+      live(model, life, [](LogNode& n) {
+        EXPECT_EQ(n.log(0).log_end(), Offset(45));
+        ASSERT_EQ(n.log(0).damaged().size(), 1u);
+        EXPECT_EQ(n.log(0).damaged()[0].from, Offset(24));
+        EXPECT_EQ(n.log(0).damaged()[0].to, Offset(33));
+        EXPECT_EQ(n.log(0).last_epoch(), LeaderEpoch(2));
+        Status status;
+        EXPECT_EQ(read_all(n, 0, Offset(0), &status).size(), 24u);
+        EXPECT_TRUE(absl::IsDataLoss(status)) << status.ToString();
+        EXPECT_EQ(read_all(n, 0, Offset(33)).at(33), "new0");
+      });
+    }
   }
 }
 

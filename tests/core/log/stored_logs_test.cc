@@ -265,6 +265,29 @@ TEST(StoredLogs, ARemovedLogIsGoneWithItsFilesAlsoAfterACrash) {
   });
 }
 
+TEST(StoredLogs, TheFilesOfARemovedLogGoThoughWhoRemovedItHasNotWaited) {
+  sim::DiskModel model(kDiskBytes);
+  LogNode node(model, 1);
+  node.run([](LogNode& n) {
+    ASSERT_TRUE(n.open().ok());
+    for (int i = 0; i < 200; ++i) {
+      n.append(0, "x", 3);
+    }
+    ASSERT_TRUE(n.logs->wait_durable(n.soon()).ok());
+    ASSERT_TRUE(fiber::sleep(Duration::seconds(1)).ok());
+    const auto before = n.disk.list_directory("logs", n.soon());
+    ASSERT_TRUE(before.ok());
+    ASSERT_EQ(before->size(), 1u);
+    n.disk.sync_time = Duration::milliseconds(100);
+    EXPECT_TRUE(absl::IsDeadlineExceeded(
+        n.logs->remove(testing::key_of(0), fiber::within(Duration::milliseconds(1), Expiry::kPeer))));
+    ASSERT_TRUE(fiber::sleep(Duration::seconds(1)).ok());
+    const auto left = n.disk.list_directory("logs", n.soon());
+    ASSERT_TRUE(left.ok());
+    EXPECT_TRUE(left->empty());
+  });
+}
+
 TEST(StoredLogs, ASegmentsRottenBatchIsNeverServed) {
   sim::DiskModel model(kDiskBytes);
   LogNode node(model, 1);
