@@ -1,7 +1,9 @@
-// What clients may take of a broker. Where a connection has as many requests or fibers, or the node as many bytes, as
-// it may, nothing more is read until there is room; where there is none for longer than a request may take, the
-// connection is closed. So it is by connections_max, frame, write, frame_bytes_max and idle. A fetch for whose session
-// there is no room is answered without one.
+// What clients may take of a broker.
+//
+// A connection that has as many requests or fibers as it may, or a node that holds as many bytes, reads nothing more
+// until there is room; a connection for which there is none within `request` is closed. So are those beyond
+// connections_max, and those that exceed frame, write, frame_bytes_max, answer_bytes_max or idle. A fetch for whose
+// session there is no room is answered without one.
 #pragma once
 
 #include <cstddef>

@@ -36,7 +36,7 @@ Status StoredLogs::wait_to_clean() {
   const MonotonicTime looked = scope_.scheduler().now();
   for (Duration left = options_.cleaner.backoff; left > Duration::zero();
        left = looked + options_.cleaner.backoff - scope_.scheduler().now()) {
-    const Status changed = cleaner_changed_.wait({WaitKind::kWork, 0, 0, 0}, fiber::within(left, Expiry::kNormal));
+    Status changed = cleaner_changed_.wait({WaitKind::kWork, 0, 0, 0}, fiber::within(left, Expiry::kNormal));
     if (!changed.ok() && !absl::IsDeadlineExceeded(changed)) {
       return changed;
     }
