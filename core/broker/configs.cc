@@ -1,6 +1,4 @@
 // DescribeConfigs, AlterConfigs, IncrementalAlterConfigs.
-#include <absl/container/btree_set.h>
-
 #include <algorithm>
 #include <string>
 #include <string_view>
@@ -172,11 +170,7 @@ void describe_configs(Broker& broker, Request& request, const protocol::Describe
   const cluster::ImageRef image = broker.metadata().image();
   protocol::DescribeConfigsResponse response;
   AnswerRoom<protocol::DescribeConfigsResponse> room(request);
-  absl::btree_set<std::pair<std::int8_t, std::string_view>> answered;  // each once, however often it is named
   for (const protocol::DescribeConfigsResource& resource : asked.resources) {
-    if (!answered.emplace(resource.resource_type, resource.resource_name).second) {
-      continue;
-    }
     auto& answer = response.results.emplace_back();
     answer.resource_type = resource.resource_type;
     answer.resource_name = resource.resource_name;

@@ -113,11 +113,7 @@ void describe_group(Broker& broker, std::int16_t version, protocol::DescribedGro
 void describe_groups(Broker& broker, Request& request, const protocol::DescribeGroupsRequest& asked) {
   protocol::DescribeGroupsResponse response;
   AnswerRoom<protocol::DescribeGroupsResponse> room(request);
-  absl::btree_set<std::string_view> answered;  // each once, however often it is named
   for (const std::string& name : asked.groups) {
-    if (!answered.insert(name).second) {
-      continue;
-    }
     auto told = part_of_coordinator<protocol::DescribeGroupsResponse>(broker, request, name, [&] {
       return protocol::DescribeGroupsRequest{.groups = {name},
                                              .include_authorized_operations = asked.include_authorized_operations};

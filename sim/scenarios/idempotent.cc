@@ -158,7 +158,7 @@ class IdempotentSession {
                                                                     .partition = at,
                                                                     .sequence = partition.next_sequence,
                                                                     .nth = partition.next_nth++,
-                                                                    .timestamp = process_.ports.clock.wall()});
+                                                                    .timestamp = state_.stamp(process_.ports.clock)});
     partition.next_sequence += records;
     partition.open.push_back(batch);
     const ProducerSessionId session{

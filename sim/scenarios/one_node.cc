@@ -156,6 +156,13 @@ OneNodeState::OneNodeState(World& of, const Plan& plan, OneNodeRules with)
       healed(VirtualTime::zero() + plan.lasts),
       consumer_at(ledger.partitions()) {}
 
+WallTime OneNodeState::stamp(Clock& clock) const {
+  constexpr std::int64_t kNanosecondsPerMillisecond = 1'000'000;
+  return rules.stamps_nanoseconds
+             ? WallTime::from_milliseconds(clock.wall().milliseconds() * kNanosecondsPerMillisecond)
+             : clock.wall();
+}
+
 bool OneNodeState::all_done() const {
   return std::all_of(producers.begin(), producers.end(), [](const auto& entry) { return entry.second.done; });
 }

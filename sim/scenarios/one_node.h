@@ -56,6 +56,7 @@ struct OneNodeRules {
   bool space_may_lack = false;         // writes may be refused, and a start fail for want of room
   bool logs_may_be_refused = false;    // a topic made while the write-ahead log is full to the brim has none at first
   bool retains = false;                // a log may begin later than at 0
+  bool stamps_nanoseconds = false;     // producers take them for the milliseconds of a timestamp
   bool connections_last = false;       // nothing may end a producer's connection
   Duration hang_limit = {};            // after which an operation that hangs has ended the node; zero: not judged
 };
@@ -71,6 +72,8 @@ struct OneNodeState : ScenarioState {
   OneNodeState(World& of, const Plan& plan, OneNodeRules with);
 
   bool all_done() const;
+  // What a producer's records bear.
+  WallTime stamp(Clock& clock) const;
   // A fault of the node's disk that is more than slowness has fired so far.
   std::uint64_t disk_faults() const;
   // The client's answer is one that this API may give, and could be read.

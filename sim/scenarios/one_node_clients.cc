@@ -61,7 +61,8 @@ class ProducerSession {
     protocol::RecordBatchBuilder builder;
     for (std::int64_t i = 0; i < records; ++i) {
       const std::string value = Ledger::bytes_of(value_of(operation, i), bytes);
-      builder.append({.timestamp = process_.ports.clock.wall(), .key = {}, .value = as_bytes(value), .headers = {}});
+      builder.append(
+          {.timestamp = state_.stamp(process_.ports.clock), .key = {}, .value = as_bytes(value), .headers = {}});
       state_.ledger.send(value_of(operation, i), bytes, partition, session_, era);
     }
     const StatusOr<protocol::ProducePartitionResponse> answer =

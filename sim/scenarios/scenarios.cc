@@ -22,6 +22,7 @@ const std::vector<const Scenario*>& scenarios() {
       idle_scenario(),
       topic_loop_scenario(),
       retention_scenario(),
+      stamped_ahead_scenario(),
       three_nodes_scenario(),
       replicated_scenario(),
       replicated_steady_scenario(),

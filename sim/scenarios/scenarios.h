@@ -23,6 +23,7 @@ const Scenario* malformed_scenario();
 const Scenario* idle_scenario();
 const Scenario* topic_loop_scenario();
 const Scenario* retention_scenario();
+const Scenario* stamped_ahead_scenario();
 const Scenario* three_nodes_scenario();
 const Scenario* replicated_scenario();
 const Scenario* replicated_steady_scenario();

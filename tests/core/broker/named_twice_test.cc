@@ -99,18 +99,20 @@ TEST(NamedTwice, AGroupIsDeletedOnce) {
   });
 }
 
-TEST(NamedTwice, WhatIsDescribedIsDescribedOnce) {
+TEST(NamedTwice, AGroupOrAConfigurationIsDescribedAsOften) {
   with_topic([](client::Client& client) {
     const auto groups =
         ask<protocol::DescribeGroupsResponse>(client, protocol::DescribeGroupsRequest{.groups = {"g", "h", "g"}}, 5);
-    EXPECT_EQ(groups.groups.size(), 2u);
+    EXPECT_EQ(groups.groups.size(), 3u);
 
     protocol::DescribeConfigsRequest configs;
-    configs.resources = {{.resource_type = 2, .resource_name = "t"},
-                         {.resource_type = 4, .resource_name = "t"},
-                         {.resource_type = 2, .resource_name = "t"}};
+    configs.resources = {{.resource_type = 2, .resource_name = "t"}, {.resource_type = 2, .resource_name = "t"}};
     EXPECT_EQ(ask<protocol::DescribeConfigsResponse>(client, configs, 4).results.size(), 2u);
+  });
+}
 
+TEST(NamedTwice, APartitionIsDescribedOnce) {
+  with_topic([](client::Client& client) {
     protocol::DescribeProducersRequest producers;
     producers.topics = {{.name = "t", .partition_indexes = {PartitionId(1), PartitionId(1)}},
                         {.name = "t", .partition_indexes = {PartitionId(1), PartitionId(0)}}};
