@@ -2,16 +2,12 @@
 // not made in memory either.
 #pragma once
 
-#include <absl/container/btree_map.h>
-#include <absl/container/btree_set.h>
 #include <fmt/core.h>
 
 #include <cstddef>
 #include <cstdint>
-#include <string_view>
 #include <utility>
 
-#include "core/broker/forward_parts.h"
 #include "core/broker/request.h"
 #include "core/protocol/message.h"
 
@@ -47,21 +43,5 @@ class AnswerRoom {
   std::int16_t version_;
   std::size_t bytes_ = 0;
 };
-
-// Leaves each partition in the request's topics once, however often it is named.
-template <typename Topics>
-void name_each_once(Topics& topics) {
-  absl::btree_map<std::string_view, absl::btree_set<PartitionId>> named;
-  for (auto& topic : topics) {
-    std::string_view name;
-    if constexpr (requires { topic.name; }) {
-      name = topic.name;
-    } else {
-      name = topic.topic;
-    }
-    absl::btree_set<PartitionId>& of_topic = named[name];
-    std::erase_if(partitions_in(topic), [&of_topic](PartitionId index) { return !of_topic.insert(index).second; });
-  }
-}
 
 }  // namespace chronik::broker

@@ -2,8 +2,8 @@
 #include <string>
 #include <vector>
 
-#include "core/broker/answer_room.h"
 #include "core/broker/answering.h"
+#include "core/broker/named_once.h"
 #include "core/protocol/messages/describe_log_dirs.h"
 
 namespace chronik::broker {

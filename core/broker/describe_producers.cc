@@ -3,6 +3,7 @@
 #include "core/broker/answer_room.h"
 #include "core/broker/answering.h"
 #include "core/broker/forward_parts.h"
+#include "core/broker/named_once.h"
 #include "core/cluster/topic_names.h"
 
 namespace chronik::broker {

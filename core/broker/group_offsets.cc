@@ -12,6 +12,7 @@
 #include "core/broker/answering.h"
 #include "core/broker/coordinators.h"
 #include "core/broker/forward_group.h"
+#include "core/broker/named_once.h"
 #include "core/protocol/messages/offset_commit.h"
 #include "core/protocol/messages/offset_delete.h"
 #include "core/protocol/messages/offset_fetch.h"

@@ -1,5 +1,6 @@
 #include "core/broker/produced_batch.h"
 
+#include "core/log/batch_producer.h"
 #include "core/protocol/record_batch_compress.h"
 
 namespace chronik::broker {
@@ -10,12 +11,7 @@ log::BatchSummary summary_of(const protocol::ProduceVerdict& verdict) {
   summary.record_count = batch.record_count();
   summary.max_timestamp = verdict.max_timestamp;
   summary.offset_of_max_timestamp = Offset(verdict.max_timestamp_offset_delta);
-  if (batch.has_producer()) {
-    summary.producer = {.id = batch.producer_id(),
-                        .epoch = batch.producer_epoch(),
-                        .first_sequence = batch.base_sequence(),
-                        .last_sequence = batch.last_sequence()};
-  }
+  summary.producer = log::producer_of(batch);
   return summary;
 }
 

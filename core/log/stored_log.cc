@@ -7,6 +7,7 @@
 #include "core/base/log_line.h"
 #include "core/base/observer.h"
 #include "core/base/sim_point.h"
+#include "core/log/batch_producer.h"
 #include "core/protocol/record_batch.h"
 
 namespace chronik::log {
@@ -354,11 +355,7 @@ Status StoredLog::replay_append(Lsn lsn, const Slice& batch, bool checkpointed, 
               .bytes = Slice::copy_of(batch.bytes())});
   if (!checkpointed) {
     epochs_.note(epoch, base);
-    producers_.record({.id = view.has_producer() ? view.producer_id() : ProducerId::none(),
-                       .epoch = view.producer_epoch(),
-                       .first_sequence = view.base_sequence(),
-                       .last_sequence = view.last_sequence()},
-                      base, view.last_offset(), host_.clock().wall());
+    producers_.record(producer_of(view), base, view.last_offset(), host_.clock().wall());
     log_end_ = view.next_offset();
   }
   return ok();

@@ -7,6 +7,7 @@
 #include "core/base/log_line.h"
 #include "core/base/sim_point.h"
 #include "core/log/batch_at.h"
+#include "core/log/batch_producer.h"
 #include "core/log/compaction.h"
 #include "core/protocol/record_batch_walk.h"
 #include "core/replication/fetcher.h"
@@ -23,12 +24,7 @@ log::BatchSummary summary_of(const protocol::RecordBatchView& batch) {
   summary.record_count = static_cast<std::int32_t>(batch.next_offset() - batch.base_offset());
   summary.max_timestamp = batch.max_timestamp();
   summary.offset_of_max_timestamp = Offset(summary.record_count - 1);  // which of them had it, the batch does not say
-  if (batch.has_producer()) {
-    summary.producer = {.id = batch.producer_id(),
-                        .epoch = batch.producer_epoch(),
-                        .first_sequence = batch.base_sequence(),
-                        .last_sequence = batch.last_sequence()};
-  }
+  summary.producer = log::producer_of(batch);
   return summary;
 }
 

@@ -17,11 +17,25 @@ using protocol::ErrorCode;
 
 constexpr std::size_t kBytesMax = 20'000;
 
-void with_small_answers(const std::function<void(Visit&)>& test) {
+// How often an answer was given up before all of it was made.
+class GivenUp final : public LogSink {
+ public:
+  void write(LogLevel /*level*/, std::string_view line) override {
+    times_ += line.find("and that is not all of it") != std::string_view::npos ? 1 : 0;
+  }
+  int times() const { return times_; }
+
+ private:
+  int times_ = 0;
+};
+
+void with_small_answers(int given_up, const std::function<void(Visit&)>& test) {
   node::NodeConfig config = small_node();
   config.limits.answer_bytes_max = kBytesMax;
-  BrokerWorld world(config);
+  GivenUp log;
+  BrokerWorld world(config, &log);
   world.run(test);
+  EXPECT_EQ(log.times(), given_up);
 }
 
 template <typename M>
@@ -53,7 +67,7 @@ void make_group(client::Client& client, const std::string& name, std::size_t byt
 }
 
 TEST(AnswerSize, AsManyGroupsAreDescribedAsAnAnswerHolds) {
-  with_small_answers([](Visit& visit) {
+  with_small_answers(2, [](Visit& visit) {
     const auto client = visit.connect();
     protocol::DescribeGroupsRequest request;
     for (const char* name : {"a", "b", "c"}) {
@@ -71,7 +85,7 @@ TEST(AnswerSize, AsManyGroupsAreDescribedAsAnAnswerHolds) {
 }
 
 TEST(AnswerSize, AsManyConfigurationsAreDescribedAsAnAnswerHolds) {
-  with_small_answers([](Visit& visit) {
+  with_small_answers(1, [](Visit& visit) {
     const auto client = visit.connect();
     protocol::DescribeConfigsRequest request;
     request.include_documentation = request.include_synonyms = true;
@@ -87,7 +101,7 @@ TEST(AnswerSize, AsManyConfigurationsAreDescribedAsAnAnswerHolds) {
 }
 
 TEST(AnswerSize, WhatIsNotThereIsAnsweredAsOftenAsAnAnswerHolds) {
-  with_small_answers([](Visit& visit) {
+  with_small_answers(3, [](Visit& visit) {
     const auto client = visit.connect();
     make_topic(*client, "t", 1);
     make_group(*client, "g", 1);
@@ -114,7 +128,7 @@ TEST(AnswerSize, WhatIsNotThereIsAnsweredAsOftenAsAnAnswerHolds) {
 }
 
 TEST(AnswerSize, AnyThatIsTooLargeClosesItsConnectionAlone) {
-  with_small_answers([](Visit& visit) {
+  with_small_answers(0, [](Visit& visit) {
     const auto client = visit.connect();
     make_topic(*client, "t", 1);
     const std::string value(2 * kBytesMax, 'v');

@@ -34,9 +34,9 @@ std::unique_ptr<RawConnection> Visit::connect_raw() const {
   return std::make_unique<RawConnection>(*std::move(connection));
 }
 
-BrokerWorld::BrokerWorld(const node::NodeConfig& config)
+BrokerWorld::BrokerWorld(const node::NodeConfig& config, LogSink* log)
     : config_(config),
-      world_(sim::WorldOptions{.seed = 1}, stacks_),
+      world_(sim::WorldOptions{.seed = 1, .log = log}, stacks_),
       node_machine_(world_.add_machine(chronik::testing::node_machine_options())),
       client_machine_(world_.add_machine(chronik::testing::client_machine_options())) {
   node_machine_.install([this](sim::ProcessContext& process) { run_node(process); });

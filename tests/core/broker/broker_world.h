@@ -74,7 +74,7 @@ struct Visit {
 
 class BrokerWorld {
  public:
-  explicit BrokerWorld(const node::NodeConfig& config = small_node());
+  explicit BrokerWorld(const node::NodeConfig& config = small_node(), LogSink* log = nullptr);
   ~BrokerWorld();
 
   // Starts the node where it does not run, then runs `client` to its end on a machine of its own.

@@ -1,5 +1,4 @@
 // A follower whose disk has no room asks for what it cannot take ever more rarely, and goes on once there is room.
-#include "core/protocol/messages/create_topics.h"
 #include "sim/disk.h"
 #include "tests/core/broker/nodes_world.h"
 
@@ -7,17 +6,6 @@ namespace chronik::broker::testing {
 namespace {
 
 using protocol::ErrorCode;
-
-void make_topic_of_two(client::Client& client) {
-  protocol::CreateTopicsRequest request;
-  request.timeout_ms = 30'000;
-  auto& topic = request.topics.emplace_back();
-  topic.name = "t";
-  topic.num_partitions = topic.replication_factor = -1;
-  topic.assignments.push_back({.partition_index = PartitionId(0), .broker_ids = {NodeId(1), NodeId(2)}});
-  ASSERT_EQ(ask<protocol::CreateTopicsResponse>(client, request, 7).topics.at(0).error_code, ErrorCode::kNone);
-  ASSERT_TRUE(fiber::sleep(Duration::seconds(1)).ok());
-}
 
 std::uint64_t failures(NodesWorld& world, int number) {
   for (const MetricsRegistry::Entry& entry : world.node(number).metrics().entries()) {
@@ -34,7 +22,7 @@ TEST(FullFollower, AsksEverMoreRarelyForWhatItCannotTake) {
   auto& disk = dynamic_cast<sim::SimulatedDisk&>(*world.machine(2).disk());
   world.run([&](NodesVisit& visit) {
     const auto leader = visit.connect(1);
-    make_topic_of_two(*leader);
+    make_topic_of_two(*leader, 1, 2, {});
     ASSERT_EQ(produce(*leader, "t", 0, batch_of({"a"}), -1).error_code, ErrorCode::kNone);
     disk.model().set_free(0);
     // So much that the follower asks its disk how much room is left.

@@ -9,21 +9,6 @@ namespace {
 
 using protocol::ErrorCode;
 
-void make_topic_of_two(client::Client& client, int first, int second, const Configs& configs) {
-  protocol::CreateTopicsRequest request;
-  request.timeout_ms = 30'000;
-  auto& topic = request.topics.emplace_back();
-  topic.name = "t";
-  topic.num_partitions = topic.replication_factor = -1;
-  topic.assignments.push_back({.partition_index = PartitionId(0), .broker_ids = {NodeId(first), NodeId(second)}});
-  for (const auto& [name, value] : configs) {
-    topic.configs.push_back({.name = name, .value = value});
-  }
-  const auto response = ask<protocol::CreateTopicsResponse>(client, request, 7);
-  ASSERT_EQ(response.topics.at(0).error_code, ErrorCode::kNone);
-  ASSERT_TRUE(fiber::sleep(Duration::seconds(1)).ok());
-}
-
 protocol::MetadataPartition partition_at(client::Client& client) {
   const auto topic = client.metadata("t", patience());
   CHECK_OK(topic.status());

@@ -162,4 +162,19 @@ void make_spread_topic(client::Client& client, const std::string& name) {
   ASSERT_TRUE(fiber::sleep(Duration::seconds(1)).ok());
 }
 
+void make_topic_of_two(client::Client& client, int first, int second, const Configs& configs) {
+  protocol::CreateTopicsRequest request;
+  request.timeout_ms = 30'000;
+  auto& topic = request.topics.emplace_back();
+  topic.name = "t";
+  topic.num_partitions = topic.replication_factor = -1;
+  topic.assignments.push_back({.partition_index = PartitionId(0), .broker_ids = {NodeId(first), NodeId(second)}});
+  for (const auto& [name, value] : configs) {
+    topic.configs.push_back({.name = name, .value = value});
+  }
+  const auto response = ask<protocol::CreateTopicsResponse>(client, request, 7);
+  ASSERT_EQ(response.topics.at(0).error_code, protocol::ErrorCode::kNone);
+  ASSERT_TRUE(fiber::sleep(Duration::seconds(1)).ok());
+}
+
 }  // namespace chronik::broker::testing

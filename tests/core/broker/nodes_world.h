@@ -69,4 +69,7 @@ class NodesWorld {
 // A topic of three partitions, each with one replica: partition p on node p + 1.
 void make_spread_topic(client::Client& client, const std::string& name);
 
+// A topic "t" of one partition with these replicas, of which the first leads.
+void make_topic_of_two(client::Client& client, int first, int second, const Configs& configs);
+
 }  // namespace chronik::broker::testing
