@@ -1,4 +1,5 @@
 // What the runtime adds to its ports: signals, the lock, the watchdog, the cost of being idle.
+#include <absl/cleanup/cleanup.h>
 #include <gtest/gtest.h>
 #include <netdb.h>
 #include <sys/resource.h>
@@ -281,6 +282,7 @@ class SlowNames final : public SystemCalls {
 TEST_F(ShardTest, a_name_that_nobody_answers_for_holds_up_no_other) {
   SlowNames calls;
   auto shard = ShardRuntime::open({.data_directory = directory_.path() + "/data", .calls = &calls}, mailboxes_).value();
+  const absl::Cleanup released = [&calls] { calls.answer(); };  // also where something below fails
   run(*shard, [&](Ports& ports, fiber::FiberScope&) {
     for (int i = 0; i < 5; ++i) {
       const auto impatient = fiber::within(Duration::milliseconds(20), Expiry::kPeer);
